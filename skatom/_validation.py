@@ -1,0 +1,139 @@
+"""Checks that every estimator shares; the only place that imports sklearn-private names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
+
+__all__ = [
+    "HasMethods",
+    "Hidden",
+    "Integral",
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "Real",
+    "StrOptions",
+    "_fit_context",
+    "check_is_fitted",
+    "check_n_structures",
+    "check_random_state",
+    "check_sample_weight",
+    "check_targets",
+    "closest",
+    "listing",
+    "validate_data",
+]
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Give a sentence that offers the known name nearest to a wrong one, or ""."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {match[0]!r}?" if match else ""
+
+
+def listing(items: Iterable[object], limit: int = 5) -> str:
+    """Write the first items of a long list, and how many more there are."""
+    items = list(items)
+    head = ", ".join(str(item) for item in items[:limit])
+    return head + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def check_n_structures(n_expected: int, given, name: str) -> None:
+    """Refuse something per structure that is not as long as X."""
+    if len(given) != n_expected:
+        raise ValueError(
+            f"X has {n_expected} structures, but {name} has {len(given)} entries. "
+            "Give one entry per structure, in the same order."
+        )
+
+
+def check_targets(y, n_structures: int) -> np.ndarray:
+    """Give the targets as a finite float64 vector, one entry per structure.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_structures,) or (n_structures, 1)
+        Total energies in eV, or another scalar property per structure.
+    n_structures : int
+        Number of structures in X.
+
+    Returns
+    -------
+    y : ndarray of shape (n_structures,)
+
+    Raises
+    ------
+    ValueError
+        If y is missing, of another length or shape, not real, or not finite.
+    """
+    if y is None:
+        raise ValueError(
+            "This estimator requires y to be passed, but the target y is None: "
+            "give one energy per structure, in eV."
+        )
+    y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if y.dtype == object:
+        missing = [s for s, value in enumerate(y.ravel()) if value is None]
+        if missing:
+            raise ValueError(
+                f"y is None at structures {listing(missing)}. Drop those structures "
+                "or compute their energies."
+            )
+    if np.iscomplexobj(y):
+        raise ValueError("Complex data not supported: y must hold real energies.")
+    try:
+        y = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers, one per structure: {error}.") from error
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}; expected one number per structure, shape "
+            f"({n_structures},). Forces and stress travel with the structures, not in y."
+        )
+    check_n_structures(n_structures, y, "y")
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise ValueError(
+            f"Input y contains NaN or infinity at structures {listing(bad)}. Drop those "
+            "structures or repair their energies."
+        )
+    return y
+
+
+def check_sample_weight(sample_weight, n_structures: int) -> np.ndarray:
+    """Give finite, non-negative weights, one per structure, not all zero."""
+    if sample_weight is None:
+        return np.ones(n_structures)
+    weights = _check_sample_weight(
+        sample_weight, np.empty((n_structures, 1)), dtype=np.float64
+    )
+    negative = np.flatnonzero(weights < 0)
+    if len(negative):
+        raise ValueError(
+            f"sample_weight is negative at structures {listing(negative)}; weights "
+            "must be zero or positive."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero for every structure: nothing to fit.")
+    return weights
