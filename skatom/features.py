@@ -1,0 +1,447 @@
+"""AtomFeatures: per-atom values that remember where they came from.
+
+What flows between featurizers, per-atom preprocessing and models. The values of all atoms
+stand in one flat matrix. An *origin* records how they were made, so that the features can
+be differentiated with respect to the neighbour vectors without ever storing dG/dR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Protocol
+
+import numpy as np
+
+from skatom.neighbors import NeighborPairs, ranges
+from skatom.structures import Structures
+
+
+class Origin(Protocol):
+    """How values came to be, and how they move when the neighbour vectors do."""
+
+    steps: tuple
+
+    @property
+    def pairs(self) -> NeighborPairs:
+        """Pairs that the values depend on."""
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        """Carry (n_atoms, n_features) to (n_pairs, 3)."""
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        """Carry (n_pairs, 3) to (n_atoms, n_features)."""
+
+    def jacobian(self) -> np.ndarray:
+        """Give d values / d vectors, (n_pairs, 3, n_features)."""
+
+    def of_structures(self, keep: np.ndarray) -> Origin:
+        """Select structures."""
+
+
+class AtomFeatures:
+    """Per-atom features of a set of structures, which scikit-learn sees as its rows.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_atoms_total, n_features)
+        Features of all atoms, structure after structure.
+    offsets : ndarray of int64, shape (n_structures + 1,)
+        First atom of each structure.
+    numbers : ndarray of int64, shape (n_atoms_total,)
+        Atomic numbers. Zeros where rows are not atoms.
+    structures : Structures or None
+        The structures that the values describe; labels are read from them.
+    origin : Origin or None
+        How the values were made. None for plain numbers, which have no derivatives.
+
+    See Also
+    --------
+    skatom.preprocessing.PerAtom : Apply a scikit-learn transformer to every atom.
+    skatom.preprocessing.Pool : Turn per-atom features into one row a structure.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.featurizers import ACSF
+    >>> features = ACSF(r_cut=4.0).fit_transform([molecule("H2O"), molecule("CH4")])
+    >>> len(features), features.values.shape[0], features[1:].values.shape[0]
+    (2, 8, 5)
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        offsets: np.ndarray,
+        numbers: np.ndarray,
+        structures: Structures | None = None,
+        origin: Origin | None = None,
+    ):
+        self.values = values
+        self.offsets = offsets
+        self.numbers = numbers
+        self.structures = structures
+        self.origin = origin
+
+    @classmethod
+    def from_rows(cls, values: np.ndarray) -> AtomFeatures:
+        """Read every row of a matrix as a structure of one atom of one kind."""
+        n = len(values)
+        return cls(values, np.arange(n + 1), np.zeros(n, dtype=np.int64))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_structures, n_features)."""
+        return (len(self), self.values.shape[1])
+
+    @property
+    def n_atoms(self) -> np.ndarray:
+        """Number of atoms of each structure, shape (n_structures,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def structure_index(self) -> np.ndarray:
+        """Structure that each atom belongs to, shape (n_atoms_total,)."""
+        return np.repeat(np.arange(len(self)), self.n_atoms)
+
+    @property
+    def frames(self) -> Structures | None:
+        """The structures that the values describe."""
+        return self.structures
+
+    @property
+    def steps(self) -> tuple:
+        """Fitted steps that the values came through, the featurizer first."""
+        return self.origin.steps if self.origin is not None else ()
+
+    @property
+    def pairs(self) -> NeighborPairs:
+        """Neighbour pairs that the values depend on.
+
+        Features joined from several featurizers depend on the pairs of each, one set
+        after the other; sums over pairs (forces, virial) do not mind.
+        """
+        return self._differentiable().pairs
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        """Carry a gradient with respect to the values back to the pair vectors.
+
+        Parameters
+        ----------
+        g : ndarray of shape (n_atoms_total, n_features)
+            dE/dvalues.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_pairs, 3)
+            dE/dr_ij for :attr:`pairs`, in eV/Å when E is in eV.
+        """
+        return self._differentiable().pullback(
+            np.ascontiguousarray(g, dtype=np.float64)
+        )
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        """Carry a change of the pair vectors forward to the values.
+
+        Parameters
+        ----------
+        v : ndarray of shape (n_pairs, 3)
+            Change of the vectors of :attr:`pairs`.
+
+        Returns
+        -------
+        tangent : ndarray of shape (n_atoms_total, n_features)
+        """
+        return self._differentiable().pushforward(
+            np.ascontiguousarray(v, dtype=np.float64)
+        )
+
+    def jacobian(self, s: int | None = None) -> np.ndarray:
+        """Differentiate the values of one structure by its pair vectors, in full.
+
+        Parameters
+        ----------
+        s : int, optional
+            Index of the structure; by default the features hold one only.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_pairs, 3, n_features)
+            d values[centre of p] / d r_p for the pairs p of ``self[[s]].pairs``.
+        """
+        one = self if s is None else self[[s]]
+        if len(one) != 1:
+            raise ValueError(
+                f"The features hold {len(one)} structures: say which one, jacobian(s). "
+                "Full derivatives of a whole data set would not fit in memory."
+            )
+        return one._differentiable().jacobian()
+
+    def transformed(self, step, values: np.ndarray) -> AtomFeatures:
+        """Give the features that a per-atom step makes of these.
+
+        Parameters
+        ----------
+        step : object with pullback(values, numbers, g) and pushforward(values, numbers, v)
+            A fitted step that works on each atom's row by itself.
+        values : ndarray of shape (n_atoms_total, n_new_features)
+        """
+        origin = None if self.origin is None else _Transformed(step, self)
+        return AtomFeatures(values, self.offsets, self.numbers, self.structures, origin)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, key) -> AtomFeatures:
+        if isinstance(key, tuple):  # scikit-learn indexes with X[key, ...]
+            key = key[0]
+        if isinstance(key, Integral):
+            key = [key]
+        keep = np.arange(len(self))[key]
+        rows = ranges(self.offsets[keep], self.offsets[keep + 1])
+        return AtomFeatures(
+            self.values[rows],
+            np.concatenate([[0], np.cumsum(self.n_atoms[keep])]).astype(np.int64),
+            self.numbers[rows],
+            None if self.structures is None else self.structures[keep],
+            None if self.origin is None else self.origin.of_structures(keep),
+        )
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "Per-atom features are ragged and cannot become an array: pool them with "
+            "skatom.preprocessing.Pool for a stock estimator, wrap a transformer in "
+            "PerAtom, or use the flat matrix .values."
+        )
+
+    def __array_function__(self, func, types, args, kwargs):
+        return hstack(args[0]) if func is np.hstack else NotImplemented
+
+    def __repr__(self) -> str:
+        n_atoms, n_features = self.values.shape
+        return (
+            f"AtomFeatures({len(self)} structures, {n_atoms} atoms, "
+            f"{n_features} features)"
+        )
+
+    def _differentiable(self) -> Origin:
+        if self.origin is None:
+            raise ValueError(
+                "These features are plain numbers without a featurizer behind them, so "
+                "they have no derivatives: put a featurizer into the pipeline."
+            )
+        return self.origin
+
+
+def hstack(blocks) -> AtomFeatures:
+    """Join the columns of features of the same atoms.
+
+    Parameters
+    ----------
+    blocks : sequence of AtomFeatures
+
+    Returns
+    -------
+    joined : AtomFeatures
+
+    Raises
+    ------
+    ValueError
+        If the blocks do not describe the same atoms.
+    """
+    blocks = list(blocks)
+    plain = [b for b in blocks if not isinstance(b, AtomFeatures)]
+    if plain:
+        raise TypeError(
+            f"Cannot join per-atom features with {type(plain[0]).__name__}: one describes "
+            "atoms, the other whole structures. Pool the per-atom features first."
+        )
+    first = blocks[0]
+    for k, block in enumerate(blocks[1:], start=1):
+        if not (
+            np.array_equal(block.offsets, first.offsets)
+            and np.array_equal(block.numbers, first.numbers)
+        ):
+            raise ValueError(f"Blocks 0 and {k} do not describe the same atoms.")
+    values = np.concatenate([b.values for b in blocks], axis=1)
+    differentiable = all(b.origin is not None for b in blocks)
+    origin = _Joined(tuple(blocks)) if differentiable else None
+    return AtomFeatures(values, first.offsets, first.numbers, first.structures, origin)
+
+
+@dataclass(frozen=True, eq=False)
+class Featurized:
+    """Origin of the values that a featurizer made from neighbour pairs."""
+
+    featurizer: object
+    pairs: NeighborPairs
+    offsets: np.ndarray
+
+    @property
+    def steps(self) -> tuple:
+        """The featurizer alone."""
+        return (self.featurizer,)
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        """Carry (n_atoms, n_features) to (n_pairs, 3)."""
+        return self.featurizer.pullback(self.pairs, g)
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        """Carry (n_pairs, 3) to (n_atoms, n_features)."""
+        return self.featurizer.pushforward(self.pairs, v)
+
+    def jacobian(self) -> np.ndarray:
+        """Give d values / d vectors, (n_pairs, 3, n_features)."""
+        return self.featurizer.jacobian(self.pairs)
+
+    def of_structures(self, keep: np.ndarray) -> Featurized:
+        """Select structures."""
+        sizes = self.offsets[keep + 1] - self.offsets[keep]
+        return Featurized(
+            self.featurizer,
+            self.pairs.of_structures(keep, self.offsets),
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Transformed:
+    """Origin of values that a per-atom step made of other features."""
+
+    step: object
+    parent: AtomFeatures
+
+    @property
+    def steps(self) -> tuple:
+        return (*self.parent.steps, self.step)
+
+    @property
+    def pairs(self) -> NeighborPairs:
+        return self.parent.pairs
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        x = self.parent
+        return x.pullback(self.step.pullback(x.values, x.numbers, g))
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        x = self.parent
+        return self.step.pushforward(x.values, x.numbers, x.pushforward(v))
+
+    def jacobian(self) -> np.ndarray:
+        x = self.parent
+        rows = np.repeat(x.pairs.centers, 3)
+        inner = x.jacobian()
+        tangents = inner.reshape(len(rows), -1)
+        outer = self.step.pushforward(x.values[rows], x.numbers[rows], tangents)
+        return outer.reshape(*inner.shape[:2], -1)
+
+    def of_structures(self, keep: np.ndarray) -> _Transformed:
+        return _Transformed(self.step, self.parent[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Origin of columns that stand side by side, each block with pairs of its own."""
+
+    blocks: tuple[AtomFeatures, ...]
+
+    @property
+    def steps(self) -> tuple:
+        return tuple(step for block in self.blocks for step in block.steps)
+
+    @property
+    def pairs(self) -> JoinedPairs:
+        return JoinedPairs(tuple(block.pairs for block in self.blocks))
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        return np.concatenate(
+            [b.pullback(part) for b, part in zip(self.blocks, self._columns(g))]
+        )
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        edges = np.cumsum([b.pairs.n_pairs for b in self.blocks])[:-1]
+        parts = np.split(v, edges)
+        return np.concatenate(
+            [b.pushforward(part) for b, part in zip(self.blocks, parts)], axis=1
+        )
+
+    def jacobian(self) -> np.ndarray:
+        widths = [b.values.shape[1] for b in self.blocks]
+        out = np.zeros((self.pairs.n_pairs, 3, sum(widths)))
+        row = column = 0
+        for block, width in zip(self.blocks, widths):
+            inner = block.jacobian()
+            out[row : row + len(inner), :, column : column + width] = inner
+            row, column = row + len(inner), column + width
+        return out
+
+    def of_structures(self, keep: np.ndarray) -> _Joined:
+        return _Joined(tuple(block[keep] for block in self.blocks))
+
+    def _columns(self, g: np.ndarray) -> list[np.ndarray]:
+        return np.split(
+            g, np.cumsum([b.values.shape[1] for b in self.blocks])[:-1], axis=1
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedPairs:
+    """Pairs of several featurizers, one set after the other; sums act on each set."""
+
+    sets: tuple[NeighborPairs, ...]
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms, the same in every set."""
+        return self.sets[0].n_atoms
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs of all sets together."""
+        return sum(pairs.n_pairs for pairs in self.sets)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Atomic numbers, shape (n_atoms,)."""
+        return self.sets[0].numbers
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Flat index of the centre of every pair, shape (n_pairs,)."""
+        return np.concatenate([pairs.centers for pairs in self.sets])
+
+    @property
+    def neighbors(self) -> np.ndarray:
+        """Flat index of the neighbour of every pair, shape (n_pairs,)."""
+        return np.concatenate([pairs.neighbors for pairs in self.sets])
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Vectors from centre to neighbour in Å, shape (n_pairs, 3)."""
+        return np.concatenate([pairs.vectors for pairs in self.sets])
+
+    def forces(self, gradient: np.ndarray) -> np.ndarray:
+        """Sum the pair gradient onto atoms, as :meth:`NeighborPairs.forces`."""
+        return sum(pairs.forces(g) for pairs, g in self._split(gradient))
+
+    def forces_transpose(self, cotangent: np.ndarray) -> np.ndarray:
+        """Apply the transpose of :meth:`forces`."""
+        return np.concatenate([p.forces_transpose(cotangent) for p in self.sets])
+
+    def virial(self, gradient: np.ndarray, atom_offsets: np.ndarray) -> np.ndarray:
+        """Sum the strain derivative, as :meth:`NeighborPairs.virial`."""
+        return sum(p.virial(g, atom_offsets) for p, g in self._split(gradient))
+
+    def virial_transpose(
+        self, cotangent: np.ndarray, atom_offsets: np.ndarray
+    ) -> np.ndarray:
+        """Apply the transpose of :meth:`virial`."""
+        return np.concatenate(
+            [p.virial_transpose(cotangent, atom_offsets) for p in self.sets]
+        )
+
+    def _split(self, gradient: np.ndarray):
+        edges = np.cumsum([pairs.n_pairs for pairs in self.sets])[:-1]
+        return zip(self.sets, np.split(gradient, edges))

@@ -1,0 +1,266 @@
+"""Neighbour pairs of many structures at once, in rows by centre.
+
+For every ordered pair inside ``r_cut`` there is one vector r_ij from the centre i to the
+neighbour j, periodic images included. Everything that depends on where atoms are depends
+on these vectors alone, so one gradient dE/dr_ij gives forces and stress:
+F_i += g_ij, F_j -= g_ij and stress = sum r_ij (x) g_ij / V.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ase import Atoms
+
+from skatom.structures import Structures
+
+# Closer than this, in Å, two atoms are the same atom given twice.
+COINCIDENT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborPairs:
+    """Ordered neighbour pairs of a batch of structures.
+
+    Attributes
+    ----------
+    offsets : ndarray of int64, shape (n_atoms + 1,)
+        The pairs of centre i are ``offsets[i]:offsets[i + 1]``.
+    neighbors : ndarray of int64, shape (n_pairs,)
+        Flat index of the neighbour j; its images carry the index of the original. Inside
+        a row, neighbours are sorted by atomic number.
+    vectors : ndarray of shape (n_pairs, 3)
+        r_ij from centre to neighbour, in Å.
+    shifts : ndarray of int32, shape (n_pairs, 3)
+        Cell vectors that were added: r_ij = r_j + shift @ cell - r_i.
+    numbers : ndarray of int64, shape (n_atoms,)
+        Atomic numbers.
+    """
+
+    offsets: np.ndarray
+    neighbors: np.ndarray
+    vectors: np.ndarray
+    shifts: np.ndarray
+    numbers: np.ndarray
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms, which are all centres."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of ordered pairs."""
+        return len(self.neighbors)
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Flat index of the centre of every pair, shape (n_pairs,)."""
+        return np.repeat(np.arange(self.n_atoms), np.diff(self.offsets))
+
+    def forces(self, gradient: np.ndarray) -> np.ndarray:
+        """Sum the pair gradient onto atoms.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_pairs, 3)
+            dE/dr_ij in eV/Å.
+
+        Returns
+        -------
+        forces : ndarray of shape (n_atoms, 3)
+            -dE/dR in eV/Å.
+        """
+        from skatom._pair_kernels import scatter_forces
+
+        forces = np.zeros((self.n_atoms, 3))
+        scatter_forces(
+            self.offsets, self.neighbors, np.ascontiguousarray(gradient), forces
+        )
+        return forces
+
+    def forces_transpose(self, cotangent: np.ndarray) -> np.ndarray:
+        """Apply the transpose of :meth:`forces`, (n_atoms, 3) to (n_pairs, 3)."""
+        from skatom._pair_kernels import gather_forces
+
+        out = np.empty((self.n_pairs, 3))
+        gather_forces(
+            self.offsets, self.neighbors, np.ascontiguousarray(cotangent), out
+        )
+        return out
+
+    def virial(self, gradient: np.ndarray, atom_offsets: np.ndarray) -> np.ndarray:
+        """Sum r_ij (x) dE/dr_ij of each structure: its strain derivative dE/d(strain).
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_pairs, 3)
+        atom_offsets : ndarray of shape (n_structures + 1,)
+            First atom of each structure.
+
+        Returns
+        -------
+        virial : ndarray of shape (n_structures, 3, 3)
+            In eV, symmetrised; divided by the volume it is the stress in ASE's sign.
+        """
+        edges = self.offsets[atom_offsets]
+        virial = np.empty((len(atom_offsets) - 1, 3, 3))
+        for s, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
+            virial[s] = self.vectors[start:stop].T @ gradient[start:stop]
+        return 0.5 * (virial + virial.transpose(0, 2, 1))
+
+    def virial_transpose(
+        self, cotangent: np.ndarray, atom_offsets: np.ndarray
+    ) -> np.ndarray:
+        """Apply the transpose of :meth:`virial`.
+
+        Parameters
+        ----------
+        cotangent : ndarray of shape (n_structures, 3, 3)
+        atom_offsets : ndarray of shape (n_structures + 1,)
+
+        Returns
+        -------
+        tangent : ndarray of shape (n_pairs, 3)
+        """
+        symmetric = 0.5 * (cotangent + cotangent.transpose(0, 2, 1))
+        edges = self.offsets[atom_offsets]
+        out = np.empty((self.n_pairs, 3))
+        for s, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
+            out[start:stop] = self.vectors[start:stop] @ symmetric[s]
+        return out
+
+    def of_structures(
+        self, keep: np.ndarray, atom_offsets: np.ndarray
+    ) -> NeighborPairs:
+        """Select the pairs of some structures, atoms numbered anew."""
+        atoms = ranges(atom_offsets[keep], atom_offsets[keep + 1])
+        first, last = (
+            self.offsets[atom_offsets[keep]],
+            self.offsets[atom_offsets[keep + 1]],
+        )
+        pairs = ranges(first, last)
+        sizes = atom_offsets[keep + 1] - atom_offsets[keep]
+        moved = np.concatenate([[0], np.cumsum(sizes)])[:-1] - atom_offsets[keep]
+        counts = np.diff(self.offsets)[atoms]
+        return NeighborPairs(
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            neighbors=self.neighbors[pairs] + np.repeat(moved, last - first),
+            vectors=self.vectors[pairs],
+            shifts=self.shifts[pairs],
+            numbers=self.numbers[atoms],
+        )
+
+    def where(self, keep: np.ndarray) -> NeighborPairs:
+        """Select pairs by a mask of shape (n_pairs,); the atoms stay."""
+        counts = np.concatenate([[0], np.cumsum(keep)])[self.offsets]
+        return replace(
+            self,
+            offsets=counts.astype(np.int64),
+            neighbors=self.neighbors[keep],
+            vectors=self.vectors[keep],
+            shifts=self.shifts[keep],
+        )
+
+    def moved(self, positions: np.ndarray, cell: np.ndarray) -> NeighborPairs:
+        """Give the same pairs of one structure for other positions and cell.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_atoms, 3)
+        cell : ndarray of shape (3, 3)
+        """
+        vectors = positions[self.neighbors] - np.repeat(
+            positions, np.diff(self.offsets), axis=0
+        )
+        if self.shifts.any():
+            vectors += self.shifts @ cell
+        return replace(self, vectors=vectors)
+
+
+def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
+    """Find all ordered pairs within a radius, for any mix of periodic directions.
+
+    Parameters
+    ----------
+    structures : Structures
+        Checked structures. Cells may be skewed, left-handed or smaller than the radius,
+        and atoms may lie outside the cell.
+    r_cut : float
+        Largest distance, in Å.
+
+    Returns
+    -------
+    pairs : NeighborPairs
+        In an order that depends only on each structure, not on its companions.
+
+    Raises
+    ------
+    ValueError
+        If two atoms of a structure coincide.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from skatom.neighbors import neighbor_pairs
+    >>> from skatom.structures import check_structures
+    >>> pairs = neighbor_pairs(check_structures([bulk("Cu", a=3.6)]), r_cut=3.0)
+    >>> pairs.n_pairs, pairs.offsets.tolist()
+    (12, [0, 12])
+    """
+    # Late: vesin imports torch wherever torch is installed, numba takes its time.
+    import vesin
+
+    from skatom._pair_kernels import sort_by_centre
+
+    search = vesin.NeighborList(cutoff=r_cut, full_list=True, n_threads=1)
+    found = [_pairs_of(search, atoms, s) for s, atoms in enumerate(structures)]
+    atom_offsets = structures.offsets
+    numbers = structures.numbers
+    n_pairs = sum(len(i) for i, *_ in found)
+    offsets = np.zeros(atom_offsets[-1] + 1, dtype=np.int64)
+    neighbors = np.empty(n_pairs, dtype=np.int64)
+    vectors = np.empty((n_pairs, 3))
+    shifts = np.empty((n_pairs, 3), dtype=np.int32)
+    ranks = np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    start = 0
+    for s, (i, j, moved, d) in enumerate(found):
+        rows = slice(start, start + len(i))
+        atoms = slice(atom_offsets[s], atom_offsets[s + 1])
+        row_offsets = np.empty(atoms.stop - atoms.start + 1, dtype=np.int64)
+        sort_by_centre(
+            i, j, d, moved, ranks[atoms], row_offsets,
+            (neighbors[rows], vectors[rows], shifts[rows]),
+        )  # fmt: skip
+        neighbors[rows] += atoms.start
+        offsets[atoms.start + 1 : atoms.stop + 1] = row_offsets[1:] + start
+        start = rows.stop
+    return NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
+
+
+def _pairs_of(search, atoms: Atoms, s: int):
+    i, j, shifts, vectors = search.compute(
+        points=atoms.positions,
+        box=atoms.cell.array,
+        periodic=atoms.pbc,
+        quantities="ijSD",
+    )
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    close = np.flatnonzero(np.einsum("pa,pa->p", vectors, vectors) < COINCIDENT**2)
+    if len(close):
+        p = close[0]
+        raise ValueError(
+            f"Atoms {min(i[p], j[p])} and {max(i[p], j[p])} of structure {s} are at the "
+            "same place: remove one of them."
+        )
+    return i, j, shifts.astype(np.int32), vectors
+
+
+def ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Concatenate ``arange(start, stop)`` of every pair of bounds."""
+    lengths = stops - starts
+    if not len(lengths):
+        return np.empty(0, dtype=np.int64)
+    begin = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    return begin + np.arange(lengths.sum())

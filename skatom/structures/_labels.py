@@ -1,0 +1,262 @@
+"""Labels that travel with the structures: energies, forces and stress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from skatom._validation import check_n_structures, closest, listing
+from skatom.structures._checks import check_structures
+from skatom.structures._sequence import Structures
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Forces and stress of a set of structures, with what is missing masked.
+
+    Attributes
+    ----------
+    forces : ndarray of shape (n_atoms_total, 3)
+        Forces in eV/Å; rows of structures without forces are zero.
+    has_forces : ndarray of bool, shape (n_structures,)
+    stress : ndarray of shape (n_structures, 6)
+        Stress in eV/Å³, Voigt xx yy zz yz xz xy, positive = tension; zero where missing.
+    has_stress : ndarray of bool, shape (n_structures,)
+    """
+
+    forces: np.ndarray
+    has_forces: np.ndarray
+    stress: np.ndarray
+    has_stress: np.ndarray
+
+
+def read_energies(X: Sequence[Atoms], key: str = "auto") -> np.ndarray:
+    """Read the energies that are stored with the structures, ready to use as y.
+
+    Parameters
+    ----------
+    X : sequence of ase.Atoms
+    key : str, default="auto"
+        ``"calc"``: the results of the attached calculators. Another name: ``info[name]``.
+        ``"auto"``: the calculators, or else ``info["energy"]``.
+
+    Returns
+    -------
+    y : ndarray of shape (n_structures,)
+        Total energies in eV. Nothing is calculated and no calculator is started.
+
+    Raises
+    ------
+    ValueError
+        If a structure has no energy; the message names the structures.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.structures import read_energies
+    >>> water = molecule("H2O")
+    >>> water.info["energy"] = -14.2
+    >>> read_energies([water])
+    array([-14.2])
+    """
+    structures = check_structures(X, allow_empty=True)
+    found = [
+        _lookup(atoms, s, "energy", key, atoms.info)
+        for s, atoms in enumerate(structures)
+    ]
+    missing = [s for s, value in enumerate(found) if value is None]
+    if missing:
+        raise ValueError(_missing("energy", missing, key, structures))
+    return np.array(found, dtype=np.float64)
+
+
+def read_labels(
+    X: Structures,
+    *,
+    forces: str | Sequence | None = "auto",
+    stress: str | Sequence | None = None,
+    required: bool = False,
+) -> Labels:
+    """Read forces and stress once, at the start of a fit.
+
+    Parameters
+    ----------
+    X : Structures
+        Checked structures.
+    forces : {"auto", "calc"} or str, sequence of arrays, or None, default="auto"
+        Where forces are: ``"calc"`` in the results of the attached calculators, another
+        name in ``arrays[name]``, ``"auto"`` in the calculators or ``arrays["forces"]``.
+        Or the forces themselves: one array of shape (n_atoms, 3), or None, a structure.
+        None trains on energies alone.
+    stress : {"auto", "calc"} or str, sequence of arrays, or None, default=None
+        The same for stress, with names looked up in ``info``; arrays of shape (6,) in
+        Voigt order or (3, 3). Only structures periodic in three directions have one.
+    required : bool, default=False
+        Refuse structures without forces (and stress, when asked for) instead of masking
+        them.
+
+    Returns
+    -------
+    labels : Labels
+
+    Raises
+    ------
+    ValueError
+        If labels are not finite, have a wrong shape or, when required, are missing.
+        ``"calc"`` or a name finds labels in at least one structure, or is an error.
+    """
+    n = len(X)
+    raw_forces = _collect(X, "forces", forces, "arrays", required)
+    raw_stress = _collect(X, "stress", stress, "info", required)
+    offsets = X.offsets
+    labels = Labels(
+        forces=np.zeros((offsets[-1], 3)),
+        has_forces=np.array([f is not None for f in raw_forces], dtype=bool),
+        stress=np.zeros((n, 6)),
+        has_stress=np.array([t is not None for t in raw_stress], dtype=bool),
+    )
+    for s, atoms in enumerate(X):
+        if raw_forces[s] is not None:
+            rows = slice(offsets[s], offsets[s + 1])
+            labels.forces[rows] = _check_forces(raw_forces[s], len(atoms), s)
+        if raw_stress[s] is not None:
+            labels.stress[s] = _check_stress(raw_stress[s], atoms, s)
+    return labels
+
+
+def relabel(
+    X: Structures,
+    energies: np.ndarray,
+    forces: Sequence[np.ndarray | None],
+    stress: Sequence[np.ndarray | None],
+) -> Structures:
+    """Copy structures with other labels attached, as delta learning needs.
+
+    Parameters
+    ----------
+    X : Structures
+    energies : array-like of shape (n_structures,)
+        In eV.
+    forces : sequence of ndarray of shape (n_atoms, 3) or None
+        In eV/Å.
+    stress : sequence of ndarray of shape (6,) or None
+        In eV/Å³, Voigt order.
+
+    Returns
+    -------
+    relabelled : Structures
+        Copies; the input keeps its labels.
+    """
+    copies = []
+    for atoms, e, f, t in zip(X, energies, forces, stress):
+        copy = atoms.copy()
+        copy.arrays.pop("forces", None)  # the old labels must not be found again
+        copy.info.pop("stress", None)
+        results = {"energy": float(e)}
+        if f is not None:
+            results["forces"] = f
+        if t is not None:
+            results["stress"] = t
+        copy.calc = SinglePointCalculator(copy, **results)
+        copies.append(copy)
+    return Structures(copies)
+
+
+def _collect(X: Structures, what: str, source, store: str, required: bool) -> list:
+    """One raw label or None for each structure."""
+    if source is None:
+        return [None] * len(X)
+    if not isinstance(source, str):
+        found = list(source)
+        check_n_structures(len(X), found, what)
+    else:
+        found = [
+            _lookup(a, s, what, source, getattr(a, store)) for s, a in enumerate(X)
+        ]
+        if source != "auto" and X.frames and all(f is None for f in found):
+            raise ValueError(_missing(what, range(len(X)), source, X))
+    missing = [s for s, value in enumerate(found) if value is None]
+    if required and missing:
+        raise ValueError(_missing(what, missing, source, X))
+    return found
+
+
+def _lookup(atoms: Atoms, s: int, what: str, source: str, store: dict):
+    """Find a stored label without ever starting a calculation or applying constraints."""
+    if source in ("auto", "calc"):
+        value = getattr(atoms.calc, "results", {}).get(what)
+        if value is not None:
+            _refuse_stale(atoms, s, what)
+        if value is not None or source == "calc":
+            return value
+        return store.get(what)
+    return store.get(source)
+
+
+def _refuse_stale(atoms: Atoms, s: int, what: str) -> None:
+    """Refuse results that the calculator holds for another geometry."""
+    if getattr(atoms.calc, "atoms", None) is None:
+        return
+    changed = {"positions", "numbers", "cell", "pbc"} & set(
+        atoms.calc.check_state(atoms)
+    )
+    if changed:
+        raise ValueError(
+            f"Structure {s} has changed ({listing(sorted(changed))}) since its calculator "
+            f"stored its {what}: compute it again, or attach a SinglePointCalculator for "
+            "the structure as it is."
+        )
+
+
+def _missing(what: str, missing, source, X: Structures) -> str:
+    missing = list(missing)
+    known = set().union(*(set(X[s].arrays) | set(X[s].info) for s in missing[:5]))
+    text = f"No {what} at structures {listing(missing)}"
+    if isinstance(source, str) and source not in ("auto", "calc"):
+        return (
+            f"{text} under the name {source!r}.{closest(source, known)} "
+            f"Names found there: {listing(sorted(known), 8) or 'none'}."
+        )
+    return (
+        f"{text}: attach a calculator that holds them (atoms.copy() drops it), or give "
+        f"the name under which they are stored."
+    )
+
+
+def _check_forces(raw, n_atoms: int, s: int) -> np.ndarray:
+    forces = np.asarray(raw, dtype=np.float64)
+    if forces.shape != (n_atoms, 3):
+        raise ValueError(
+            f"Forces of structure {s} have shape {forces.shape}; it has {n_atoms} atoms, "
+            f"so ({n_atoms}, 3) is expected."
+        )
+    if not np.isfinite(forces).all():
+        bad = np.flatnonzero(~np.isfinite(forces).all(axis=1))
+        raise ValueError(
+            f"Forces of structure {s} are NaN or infinite at atoms {listing(bad)}."
+        )
+    return forces
+
+
+def _check_stress(raw, atoms: Atoms, s: int) -> np.ndarray:
+    stress = np.asarray(raw, dtype=np.float64)
+    if stress.shape == (3, 3):
+        stress = full_3x3_to_voigt_6_stress(stress)
+    if stress.shape != (6,):
+        raise ValueError(
+            f"Stress of structure {s} has shape {stress.shape}; expected (6,) in Voigt "
+            "order or (3, 3)."
+        )
+    if not np.isfinite(stress).all():
+        raise ValueError(f"Stress of structure {s} is NaN or infinite.")
+    if not atoms.pbc.all():
+        raise ValueError(
+            f"Structure {s} has a stress label but is not periodic in three directions; "
+            "stress is defined per volume. Remove the label or set pbc."
+        )
+    return stress
