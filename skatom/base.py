@@ -158,7 +158,7 @@ class AtomFeaturizer(
         check_is_fitted(self)
         structures = check_structures(X, allow_empty=True)
         self._check_species(structures)
-        return self._features(structures, neighbor_pairs(structures, self.r_cut))
+        return self.transform_pairs(structures, neighbor_pairs(structures, self.r_cut))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Give the physical name of every feature.
@@ -203,8 +203,23 @@ class AtomFeaturizer(
         shape = (pairs.n_pairs, 3, self.n_atom_features_)
         return self._run(self._jacobian, pairs, shape)
 
-    def _features(self, structures: Structures, pairs: NeighborPairs) -> AtomFeatures:
-        """Compute features for given pairs, which may reach farther than r_cut."""
+    def transform_pairs(
+        self, structures: Structures, pairs: NeighborPairs
+    ) -> AtomFeatures:
+        """Compute features for neighbour pairs that are known already.
+
+        Parameters
+        ----------
+        structures : Structures
+            Checked structures of species seen in fit.
+        pairs : NeighborPairs
+            Their pairs, at least up to r_cut; longer ones count as absent. A calculator
+            keeps such a list for many steps.
+
+        Returns
+        -------
+        features : AtomFeatures of shape (n_structures, n_features)
+        """
         offsets = structures.offsets
         if self.handle_unknown == "ignore":
             pairs = self._known_only(pairs)
