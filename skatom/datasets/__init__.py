@@ -1,0 +1,18 @@
+"""Reference data that comes with the package, each set with its source and licence."""
+
+from skatom.datasets._dataset import (
+    Dataset,
+    dataset_record,
+    list_datasets,
+    load_dataset,
+)
+from skatom.datasets._record import DatasetFile, DatasetRecord
+
+__all__ = [
+    "Dataset",
+    "DatasetFile",
+    "DatasetRecord",
+    "dataset_record",
+    "list_datasets",
+    "load_dataset",
+]
