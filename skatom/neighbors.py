@@ -12,11 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
+from ase.geometry import minkowski_reduce
 
 from skatom.structures import Structures
 
 # Closer than this, in Å, two atoms are the same atom given twice.
 COINCIDENT = 1e-6
+# A cell is reduced before the search when it needs this many times the images of an
+# orthogonal one.
+MANY_IMAGES = 8
+CARTESIAN = np.eye(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,52 +215,90 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
     >>> pairs.n_pairs, pairs.offsets.tolist()
     (12, [0, 12])
     """
-    # Late: vesin imports torch wherever torch is installed, numba takes its time.
-    import vesin
+    from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
 
-    from skatom._pair_kernels import sort_by_centre
-
-    search = vesin.NeighborList(cutoff=r_cut, full_list=True, n_threads=1)
-    found = [_pairs_of(search, atoms, s) for s, atoms in enumerate(structures)]
-    atom_offsets = structures.offsets
-    numbers = structures.numbers
-    n_pairs = sum(len(i) for i, *_ in found)
-    offsets = np.zeros(atom_offsets[-1] + 1, dtype=np.int64)
-    neighbors = np.empty(n_pairs, dtype=np.int64)
-    vectors = np.empty((n_pairs, 3))
-    shifts = np.empty((n_pairs, 3), dtype=np.int32)
-    ranks = np.unique(numbers, return_inverse=True)[1].astype(np.int64)
-    start = 0
-    for s, (i, j, moved, d) in enumerate(found):
-        rows = slice(start, start + len(i))
-        atoms = slice(atom_offsets[s], atom_offsets[s + 1])
-        row_offsets = np.empty(atoms.stop - atoms.start + 1, dtype=np.int64)
-        sort_by_centre(
-            i, j, d, moved, ranks[atoms], row_offsets,
-            (neighbors[rows], vectors[rows], shifts[rows]),
+    if not len(structures):
+        empty = np.empty(0, dtype=np.int64)
+        return NeighborPairs(
+            np.zeros(1, dtype=np.int64), empty, np.empty((0, 3)),
+            np.empty((0, 3), dtype=np.int32), empty,
         )  # fmt: skip
-        neighbors[rows] += atoms.start
-        offsets[atoms.start + 1 : atoms.stop + 1] = row_offsets[1:] + start
-        start = rows.stop
-    return NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
-
-
-def _pairs_of(search, atoms: Atoms, s: int):
-    i, j, shifts, vectors = search.compute(
-        points=atoms.positions,
-        box=atoms.cell.array,
-        periodic=atoms.pbc,
-        quantities="ijSD",
+    numbers = structures.numbers
+    bases, reductions = zip(*(_search_basis(atoms, r_cut) for atoms in structures))
+    offsets, neighbors, vectors, shifts = search_pairs(
+        np.concatenate([atoms.positions for atoms in structures]),
+        structures.offsets,
+        np.array(bases),
+        np.array([atoms.pbc for atoms in structures]),
+        _ranks(numbers),
+        float(r_cut),
+        _expected_pairs(structures, r_cut),
     )
-    i, j = i.astype(np.int64), j.astype(np.int64)
-    close = np.flatnonzero(np.einsum("pa,pa->p", vectors, vectors) < COINCIDENT**2)
-    if len(close):
-        p = close[0]
-        raise ValueError(
-            f"Atoms {min(i[p], j[p])} and {max(i[p], j[p])} of structure {s} are at the "
-            "same place: remove one of them."
+    pairs = NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
+    _refuse_coincident(pairs, structures.offsets)
+    for s, reduction in enumerate(reductions):
+        if reduction is not None:  # count cell vectors of the cell as it was given
+            rows = slice(*offsets[structures.offsets[s : s + 2]])
+            shifts[rows] = shifts[rows] @ reduction
+    return pairs
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """Replace atomic numbers by their rank among those that occur."""
+    present = np.zeros(len(chemical_symbols), dtype=np.int64)
+    present[numbers] = 1
+    return (np.cumsum(present) - 1)[numbers]
+
+
+def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Vectors to sort atoms along, and how they follow from the cell if reduced.
+
+    Directions that are not periodic get unit vectors orthogonal to all others. A cell so
+    skewed that very many images would have to be searched is reduced first.
+    """
+    pbc = atoms.pbc
+    basis = np.where(pbc[:, None], atoms.cell.array, 0.0)
+    if not pbc.all():
+        basis[~pbc] = (
+            np.linalg.svd(basis[pbc])[2][pbc.sum() :] if pbc.any() else np.eye(3)
         )
-    return i, j, shifts.astype(np.int32), vectors
+    if not pbc.any():
+        return basis, None
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
+    images = np.prod(1 + 2 * np.ceil(r_cut / heights[pbc]))
+    compact = np.linalg.norm(basis[pbc], axis=1)
+    if images <= MANY_IMAGES * np.prod(1 + 2 * np.ceil(r_cut / compact)):
+        return basis, None
+    reduced, operation = minkowski_reduce(basis, pbc)
+    return reduced, operation
+
+
+def _expected_pairs(structures: Structures, r_cut: float) -> int:
+    """Estimate the number of pairs, a little too high for homogeneous crystals."""
+    sphere = 4.0 / 3.0 * np.pi * r_cut**3
+    total = 0.0
+    for atoms in structures:
+        n = len(atoms)
+        if atoms.pbc.all():
+            total += n * (1.1 * n * sphere / atoms.cell.volume + 8)
+        else:
+            total += n * min(n - 1, 128)
+    return int(total) + 64
+
+
+def _refuse_coincident(pairs: NeighborPairs, atom_offsets: np.ndarray) -> None:
+    squares = np.einsum("pa,pa->p", pairs.vectors, pairs.vectors)
+    close = np.flatnonzero(squares < COINCIDENT**2)
+    if not len(close):
+        return
+    j = pairs.neighbors[close[0]]
+    i = np.searchsorted(pairs.offsets, close[0], side="right") - 1
+    s = np.searchsorted(atom_offsets, i, side="right") - 1
+    first, second = sorted((i - atom_offsets[s], j - atom_offsets[s]))
+    raise ValueError(
+        f"Atoms {first} and {second} of structure {s} are at the same place: remove one "
+        "of them."
+    )
 
 
 def ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

@@ -1,0 +1,263 @@
+"""Compiled search for neighbour pairs: bins of the cell, straight into rows by centre.
+
+Atoms are sorted into bins along the cell vectors, or along axes of their own in directions
+that are not periodic. Every centre looks through the bins around its own, wrapping around
+with a count of cell vectors, so any mix of periodic directions and cells smaller than the
+radius need no special case.
+"""
+
+import numpy as np
+from numba import njit
+
+# Bins are about half a radius wide: fewer atoms to look at than with whole radii.
+BINS_A_RADIUS = 2.0
+
+
+@njit(cache=True, nogil=True)
+def sort_into_bins(positions, basis, pbc, r_cut):
+    """Sort the atoms of one structure into bins.
+
+    Parameters
+    ----------
+    positions : (n_atoms, 3)
+    basis : (3, 3)
+        Cell vectors; unit vectors orthogonal to all others where not periodic.
+    pbc : (3,) bool
+
+    Returns
+    -------
+    n_bins, reach : (3,) int64
+        Number of bins along each vector, and how many to look at on either side.
+    bins : (n_atoms, 3) int64
+        Bin of each atom.
+    wraps : (n_atoms, 3) int64
+        Cell vectors that bring each atom into the cell.
+    """
+    n_atoms = len(positions)
+    n_bins, reach = np.ones(3, np.int64), np.zeros(3, np.int64)
+    bins, wraps = np.zeros((n_atoms, 3), np.int64), np.zeros((n_atoms, 3), np.int64)
+    fractional = np.empty((n_atoms, 3))
+    low, extent, height = np.zeros(3), np.ones(3), np.empty(3)
+    for d in range(3):
+        u, v, w = basis[(d + 1) % 3], basis[(d + 2) % 3], basis[d]
+        nx = u[1] * v[2] - u[2] * v[1]
+        ny = u[2] * v[0] - u[0] * v[2]
+        nz = u[0] * v[1] - u[1] * v[0]
+        volume = nx * w[0] + ny * w[1] + nz * w[2]
+        height[d] = abs(volume) / np.sqrt(nx * nx + ny * ny + nz * nz)
+        smallest, largest = np.inf, -np.inf
+        for i in range(n_atoms):
+            p = positions[i]
+            f = (p[0] * nx + p[1] * ny + p[2] * nz) / volume
+            if pbc[d]:
+                turns = np.floor(f)
+                wraps[i, d] = -np.int64(turns)
+                f -= turns
+            fractional[i, d] = f
+            smallest, largest = min(smallest, f), max(largest, f)
+        if not pbc[d]:
+            low[d], extent[d] = smallest, largest - smallest
+        wanted = extent[d] * height[d] * BINS_A_RADIUS / r_cut
+        n_bins[d] = np.int64(max(1.0, min(wanted, 4096.0)))
+    while n_bins[0] * n_bins[1] * n_bins[2] > 4 * n_atoms:  # sparse: larger bins
+        widest = np.argmax(n_bins)
+        n_bins[widest] = (n_bins[widest] + 1) // 2
+    for d in range(3):
+        width = extent[d] / n_bins[d]
+        if width <= 0.0:
+            continue
+        reach[d] = np.int64(np.ceil(r_cut / (width * height[d])))
+        for i in range(n_atoms):
+            at = np.int64((fractional[i, d] - low[d]) / width)
+            bins[i, d] = min(max(at, 0), n_bins[d] - 1)
+    return n_bins, reach, bins, wraps
+
+
+@njit(cache=True, nogil=True)
+def members_of_bins(bins, n_bins):
+    """Order atoms by bin: members[starts[b]:starts[b + 1]] are those of flat bin b."""
+    n_atoms = len(bins)
+    flat = (bins[:, 0] * n_bins[1] + bins[:, 1]) * n_bins[2] + bins[:, 2]
+    starts = np.zeros(n_bins[0] * n_bins[1] * n_bins[2] + 1, np.int64)
+    for i in range(n_atoms):
+        starts[flat[i] + 1] += 1
+    starts = np.cumsum(starts)
+    cursor = starts[:-1].copy()
+    members = np.empty(n_atoms, np.int64)
+    for i in range(n_atoms):
+        members[cursor[flat[i]]] = i
+        cursor[flat[i]] += 1
+    return starts, members
+
+
+@njit(cache=True, nogil=True)
+def scan_row(
+    i, basis, pbc, n_bins, reach, own_bin, starts, members, wrapped, r_cut2, row
+):
+    """Collect the neighbours of centre i; -1 when the row is too short for them.
+
+    ``wrapped`` holds the wrapped positions in the order of ``members``. ``row`` is
+    (j, vectors, turns) to write to, turns counting cell vectors between wrapped atoms.
+    """
+    row_j, row_d, row_t = row
+    x, y, z = wrapped[0, i], wrapped[1, i], wrapped[2, i]
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for d in range(3):
+        low[d], high[d] = own_bin[d] - reach[d], own_bin[d] + reach[d]
+        if not pbc[d]:
+            low[d], high[d] = max(low[d], 0), min(high[d], n_bins[d] - 1)
+    n_row = 0
+    for a in range(low[0], high[0] + 1):
+        ta = a // n_bins[0]
+        for b in range(low[1], high[1] + 1):
+            tb = b // n_bins[1]
+            for c in range(low[2], high[2] + 1):
+                tc = c // n_bins[2]
+                flat = (a - ta * n_bins[0]) * n_bins[1] + b - tb * n_bins[1]
+                flat = flat * n_bins[2] + c - tc * n_bins[2]
+                start, stop = starts[flat], starts[flat + 1]
+                if n_row + stop - start > len(row_j):
+                    return -1
+                home = ta == 0 and tb == 0 and tc == 0
+                sx = ta * basis[0, 0] + tb * basis[1, 0] + tc * basis[2, 0] - x
+                sy = ta * basis[0, 1] + tb * basis[1, 1] + tc * basis[2, 1] - y
+                sz = ta * basis[0, 2] + tb * basis[1, 2] + tc * basis[2, 2] - z
+                for q in range(start, stop):
+                    dx = wrapped[0, q] + sx
+                    dy = wrapped[1, q] + sy
+                    dz = wrapped[2, q] + sz
+                    if dx * dx + dy * dy + dz * dz < r_cut2 and not (home and q == i):
+                        row_j[n_row] = members[q]
+                        row_d[n_row, 0] = dx
+                        row_d[n_row, 1] = dy
+                        row_d[n_row, 2] = dz
+                        row_t[n_row, 0] = ta
+                        row_t[n_row, 1] = tb
+                        row_t[n_row, 2] = tc
+                        n_row += 1
+    return n_row
+
+
+@njit(cache=True, nogil=True)
+def write_row(
+    i, n_row, row, rank, wraps, count, first, begin, neighbors, vectors, shifts
+):
+    """Write the row of centre i, sorted by the rank of the neighbour, stable otherwise."""
+    row_j, row_d, row_t = row
+    count[:] = 0
+    for q in range(n_row):
+        count[rank[row_j[q]] + 1] += 1
+    for r in range(len(count) - 1):
+        count[r + 1] += count[r]
+    for q in range(n_row):
+        j = row_j[q]
+        r = rank[j]
+        p = begin + count[r]
+        count[r] += 1
+        neighbors[p] = first + j
+        for d in range(3):
+            vectors[p, d] = row_d[q, d]
+            shifts[p, d] = row_t[q, d] + wraps[j, d] - wraps[i, d]
+
+
+@njit(cache=True, nogil=True)
+def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, begin):
+    """Write the pairs of one structure from ``begin`` on.
+
+    Returns
+    -------
+    n_used : int
+        End of what was written; -1 when ``pairs`` (neighbors, vectors, shifts) is full.
+    """
+    n_bins, reach, bins, wraps = sort_into_bins(positions, basis, pbc, r_cut)
+    starts, members = members_of_bins(bins, n_bins)
+    n_atoms = len(positions)
+    wrapped = np.empty((3, n_atoms))
+    for q in range(n_atoms):
+        i = members[q]
+        for d in range(3):
+            wrapped[d, q] = positions[i, d]
+            for e in range(3):
+                if wraps[i, e] != 0:
+                    wrapped[d, q] += wraps[i, e] * basis[e, d]
+    place = np.empty(n_atoms, np.int64)
+    place[members] = np.arange(n_atoms)
+    neighbors, vectors, shifts = pairs
+    count = np.empty(rank.max() + 2, np.int64)
+    room = 256
+    row = (np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64))
+    for i in range(n_atoms):
+        n_row = -1
+        while n_row < 0:
+            n_row = scan_row(
+                place[i], basis, pbc, n_bins, reach, bins[i], starts, members, wrapped,
+                r_cut * r_cut, row,
+            )  # fmt: skip
+            if n_row < 0:
+                room *= 2
+                row = (
+                    np.empty(room, np.int64),
+                    np.empty((room, 3)),
+                    np.empty((room, 3), np.int64),
+                )
+        if begin + n_row > len(neighbors):
+            return -1
+        write_row(
+            i, n_row, row, rank, wraps, count, first, begin, neighbors, vectors, shifts
+        )
+        begin += n_row
+        offsets[first + i + 1] = begin
+    return begin
+
+
+@njit(cache=True, nogil=True)
+def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
+    """Find the pairs of all structures, sorted by centre and by species.
+
+    Parameters
+    ----------
+    positions : (n_atoms, 3)
+    atom_offsets : (n_structures + 1,)
+    bases : (n_structures, 3, 3)
+    pbc : (n_structures, 3) bool
+    rank : (n_atoms,)
+        Order of the species.
+    r_cut : float
+    room : int
+        Space for this many pairs to begin with.
+
+    Returns
+    -------
+    offsets, neighbors, vectors, shifts
+        As in `NeighborPairs`.
+    """
+    offsets = np.zeros(len(positions) + 1, np.int64)
+    pairs = (
+        np.empty(room, np.int64),
+        np.empty((room, 3)),
+        np.empty((room, 3), np.int32),
+    )
+    begin = 0
+    for s in range(len(atom_offsets) - 1):
+        first, last = atom_offsets[s], atom_offsets[s + 1]
+        used = -1
+        while used < 0:
+            used = search_structure(
+                positions[first:last], bases[s], pbc[s], rank[first:last], r_cut, first,
+                offsets, pairs, begin,
+            )  # fmt: skip
+            if used < 0:
+                room *= 2
+                larger = (
+                    np.empty(room, np.int64),
+                    np.empty((room, 3)),
+                    np.empty((room, 3), np.int32),
+                )
+                for k in range(begin):
+                    larger[0][k] = pairs[0][k]
+                    for d in range(3):
+                        larger[1][k, d] = pairs[1][k, d]
+                        larger[2][k, d] = pairs[2][k, d]
+                pairs = larger
+        begin = used
+    return offsets, pairs[0][:begin], pairs[1][:begin], pairs[2][:begin]
