@@ -7,6 +7,7 @@ be differentiated with respect to the neighbour vectors without ever storing dG/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Protocol
@@ -25,6 +26,10 @@ class Origin(Protocol):
     @property
     def pairs(self) -> NeighborPairs:
         """Pairs that the values depend on."""
+
+    @property
+    def feature_names(self) -> Sequence[str]:
+        """Names of the columns."""
 
     def pullback(self, g: np.ndarray) -> np.ndarray:
         """Carry (n_atoms, n_features) to (n_pairs, 3)."""
@@ -115,6 +120,13 @@ class AtomFeatures:
     def steps(self) -> tuple:
         """Fitted steps that the values came through, the featurizer first."""
         return self.origin.steps if self.origin is not None else ()
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns, x0, x1, ... for plain numbers."""
+        if self.origin is None:
+            return [f"x{k}" for k in range(self.values.shape[1])]
+        return list(self.origin.feature_names)
 
     @property
     def pairs(self) -> NeighborPairs:
@@ -217,7 +229,10 @@ class AtomFeatures:
         )
 
     def __array_function__(self, func, types, args, kwargs):
-        return hstack(args[0]) if func is np.hstack else NotImplemented
+        joins = func is np.hstack or (
+            func is np.concatenate and kwargs.get("axis") == 1
+        )
+        return hstack(args[0]) if joins else NotImplemented
 
     def __repr__(self) -> str:
         n_atoms, n_features = self.values.shape
@@ -284,6 +299,11 @@ class Featurized:
         """The featurizer alone."""
         return (self.featurizer,)
 
+    @property
+    def feature_names(self) -> Sequence[str]:
+        """The featurizer's names."""
+        return self.featurizer.get_feature_names_out()
+
     def pullback(self, g: np.ndarray) -> np.ndarray:
         """Carry (n_atoms, n_features) to (n_pairs, 3)."""
         return self.featurizer.pullback(self.pairs, g)
@@ -318,6 +338,10 @@ class _Transformed:
         return (*self.parent.steps, self.step)
 
     @property
+    def feature_names(self) -> Sequence[str]:
+        return self.step.get_feature_names_out(self.parent.feature_names)
+
+    @property
     def pairs(self) -> NeighborPairs:
         return self.parent.pairs
 
@@ -350,6 +374,10 @@ class _Joined:
     @property
     def steps(self) -> tuple:
         return tuple(step for block in self.blocks for step in block.steps)
+
+    @property
+    def feature_names(self) -> Sequence[str]:
+        return [name for block in self.blocks for name in block.feature_names]
 
     @property
     def pairs(self) -> JoinedPairs:

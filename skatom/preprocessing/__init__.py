@@ -1,0 +1,21 @@
+"""Per-atom preprocessing that keeps derivatives, and pooling into rows."""
+
+from skatom.preprocessing._derivatives import (
+    NoDerivativeError,
+    register_transformer,
+    transform_pullback,
+    transform_pushforward,
+)
+from skatom.preprocessing.per_atom import PerAtom
+from skatom.preprocessing.pool import Pool
+from skatom.preprocessing.union import AtomFeatureUnion
+
+__all__ = [
+    "AtomFeatureUnion",
+    "NoDerivativeError",
+    "PerAtom",
+    "Pool",
+    "register_transformer",
+    "transform_pullback",
+    "transform_pushforward",
+]

@@ -1,0 +1,284 @@
+"""PerAtom: any scikit-learn transformer, applied to the row of every atom."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase.data import chemical_symbols
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils import get_tags
+
+from skatom._validation import (
+    HasMethods,
+    _fit_context,
+    check_is_fitted,
+    check_targets,
+    listing,
+    validate_data,
+)
+from skatom.features import AtomFeatures
+from skatom.preprocessing._derivatives import transform_pullback, transform_pushforward
+
+ALL = "all"
+
+
+class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Apply a scikit-learn transformer to the features of every atom.
+
+    The rows of all atoms are handed to the transformer as one matrix, so that
+    ``StandardScaler`` scales by the atoms of all training structures, ``PCA`` finds the
+    directions in which environments differ, and so on. Derivatives are kept: forces and
+    stress pass through every transformer with a derivative rule.
+
+    Parameters
+    ----------
+    transformer : transformer
+        Works on a matrix of shape (n_atoms, n_features). Cloned, never changed.
+    by_species : bool, default=False
+        Whether each chemical element has a transformer of its own, fitted to its atoms.
+        All must give equally many columns.
+
+    Attributes
+    ----------
+    transformers_ : dict of str to transformer
+        Fitted transformers by chemical symbol; one entry, ``"all"``, without
+        ``by_species``.
+    n_atom_features_ : int
+        Number of features that come out.
+
+    See Also
+    --------
+    Pool : Sum or average over atoms, for stock regressors.
+    skatom.preprocessing.register_transformer : Add a derivative rule.
+
+    Notes
+    -----
+    A transformer that learns from targets (``SelectKBest``, ``PLSRegression``) is given,
+    for every atom, the energy of its structure divided by the number of atoms.
+
+    A plain matrix is handed to the transformer as it is.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.preprocessing import PerAtom
+    >>> features = ACSF(r_cut=4.0).fit_transform([molecule("H2O"), molecule("CH4")])
+    >>> scaled = PerAtom(StandardScaler()).fit_transform(features)
+    >>> scaled.shape == features.shape, bool(abs(scaled.values.mean()) < 1e-12)
+    (True, True)
+    """
+
+    _parameter_constraints: dict = {
+        "transformer": [HasMethods(["fit", "transform"])],
+        "by_species": ["boolean"],
+    }
+
+    def __init__(self, transformer, *, by_species: bool = False):
+        self.transformer = transformer
+        self.by_species = by_species
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit the transformer to the rows of all atoms.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_structures,), optional
+            Energies, for transformers that learn from targets.
+
+        Returns
+        -------
+        self : object
+        """
+        if not isinstance(X, AtomFeatures):
+            rows = self._check_rows(X, reset=True)
+            self.transformers_ = {ALL: clone(self.transformer).fit(X, y)}
+            head = X[:1] if hasattr(X, "iloc") else rows[:1]
+            self.n_atom_features_ = self._only().transform(head).shape[1]
+            return self
+        for name in ("n_features_in_", "feature_names_in_"):  # of a fit to plain rows
+            self.__dict__.pop(name, None)
+        if y is not None:
+            y = np.repeat(check_targets(y, len(X)) / X.n_atoms, X.n_atoms)
+        self.transformers_ = {
+            key: clone(self.transformer).fit(
+                _guarded(X.values[rows]), None if y is None else y[rows]
+            )
+            for key, rows in self._groups(X.numbers).items()
+        }
+        self.n_atom_features_ = self._count_columns(X)
+        return self
+
+    def transform(self, X):
+        """Transform the features of every atom.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        transformed : AtomFeatures, or what the transformer makes of a matrix
+
+        Raises
+        ------
+        ValueError
+            With ``by_species``, if an element was not seen in fit.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, AtomFeatures):
+            self._check_rows(X, reset=False)
+            return self._only().transform(X)
+        values = np.empty((len(X.values), self.n_atom_features_))
+        for key, rows in self._groups(X.numbers).items():
+            part = X.values[rows]
+            if len(part):
+                values[rows] = self._fitted(key, X).transform(_guarded(part))
+        return X.transformed(self, values)
+
+    def pullback(self, values: np.ndarray, numbers: np.ndarray, g: np.ndarray):
+        """Carry the gradient by the output back to the input, for AtomFeatures.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_atoms, n_features)
+            Input values.
+        numbers : ndarray of int, shape (n_atoms,)
+        g : ndarray of shape (n_atoms, n_new_features)
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_atoms, n_features)
+        """
+        return self._derive(transform_pullback, values, numbers, g, values.shape[1])
+
+    def pushforward(self, values: np.ndarray, numbers: np.ndarray, v: np.ndarray):
+        """Carry a change of the input forward to the output, for AtomFeatures.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_atoms, n_features)
+            Input values.
+        numbers : ndarray of int, shape (n_atoms,)
+        v : ndarray of shape (n_atoms, n_features)
+
+        Returns
+        -------
+        tangent : ndarray of shape (n_atoms, n_new_features)
+        """
+        return self._derive(
+            transform_pushforward, values, numbers, v, self.n_atom_features_
+        )
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Give the names that the transformer gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features,)
+            Numbered names where the transformers of different species disagree.
+        """
+        check_is_fitted(self)
+        if input_features is not None:
+            input_features = np.asarray(input_features, dtype=object)
+        names = [
+            t.get_feature_names_out(input_features) for t in self.transformers_.values()
+        ]
+        if all(np.array_equal(names[0], other) for other in names[1:]):
+            return names[0]
+        prefix = type(self.transformer).__name__.lower()
+        return np.array([f"{prefix}{k}" for k in range(len(names[0]))], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Hand on to the transformer; per-atom features stay AtomFeatures.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None
+
+        Returns
+        -------
+        self : object
+        """
+        for step in (self.transformer, *getattr(self, "transformers_", {}).values()):
+            if hasattr(step, "set_output"):
+                step.set_output(transform=transform)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.transformer)
+        tags.input_tags = inner.input_tags
+        tags.target_tags.required = inner.target_tags.required
+        return tags
+
+    def _check_rows(self, X, *, reset: bool):
+        """Check and count the columns of a plain matrix; the transformer does the rest."""
+        sparse = "csr" if get_tags(self.transformer).input_tags.sparse else False
+        return validate_data(
+            self, X, reset=reset, dtype=None, accept_sparse=sparse,
+            ensure_all_finite=False,
+        )  # fmt: skip
+
+    def _groups(self, numbers: np.ndarray) -> dict:
+        """Rows of each transformer."""
+        if not self.by_species:
+            return {ALL: slice(None)}
+        return {
+            chemical_symbols[z]: np.flatnonzero(numbers == z)
+            for z in np.unique(numbers)
+        }
+
+    def _only(self):
+        if len(self.transformers_) > 1:
+            raise ValueError(
+                "PerAtom(by_species=True) was fitted to atoms of several species and "
+                "cannot transform a plain matrix, whose rows have none."
+            )
+        return next(iter(self.transformers_.values()))
+
+    def _fitted(self, key: str, X: AtomFeatures):
+        if key in self.transformers_:
+            return self.transformers_[key]
+        atom = int(np.argmax(X.numbers == chemical_symbols.index(key)))
+        s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+        raise ValueError(
+            f"Structure {s}, atom {atom - X.offsets[s]} is {key}, but PerAtom was fitted "
+            f"to {listing(self.transformers_)} only. Fit on structures with {key}, or "
+            "use by_species=False."
+        )
+
+    def _derive(self, rule, values, numbers, vectors, width: int) -> np.ndarray:
+        if not self.by_species:
+            return rule(self._only(), values, vectors)
+        out = np.empty((len(values), width))
+        for key, rows in self._groups(numbers).items():
+            out[rows] = rule(self.transformers_[key], values[rows], vectors[rows])
+        return out
+
+    def _count_columns(self, X: AtomFeatures) -> int:
+        widths = {
+            key: np.shape(self.transformers_[key].transform(X.values[rows][:1]))[1]
+            for key, rows in self._groups(X.numbers).items()
+        }
+        if len(set(widths.values())) > 1:
+            counts = ", ".join(f"{key}: {n}" for key, n in widths.items())
+            raise ValueError(
+                "The transformers of different species give different numbers of "
+                f"features ({counts}); all must agree. Give the number, such as "
+                "n_components or k, instead of a share or threshold."
+            )
+        return next(iter(widths.values()))
+
+
+def _guarded(values: np.ndarray) -> np.ndarray:
+    """Read-only view, so that a transformer with copy=False copies all the same."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
