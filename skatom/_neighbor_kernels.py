@@ -66,7 +66,10 @@ def sort_into_bins(positions, basis, pbc, r_cut):
         width = extent[d] / n_bins[d]
         if width <= 0.0:
             continue
-        reach[d] = np.int64(np.ceil(r_cut / (width * height[d])))
+        bins_away = r_cut / (width * height[d])
+        if not pbc[d]:  # an almost flat structure: there are no bins farther away
+            bins_away = min(bins_away, float(n_bins[d]))
+        reach[d] = np.int64(np.ceil(bins_away))
         for i in range(n_atoms):
             at = np.int64((fractional[i, d] - low[d]) / width)
             bins[i, d] = min(max(at, 0), n_bins[d] - 1)
