@@ -6,13 +6,18 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from ase import Atom, Atoms
+from ase.geometry import minkowski_reduce
 
 from skatom._validation import listing
 from skatom.structures._sequence import Structures
 
 MAX_ATOMIC_NUMBER = 118
+# In Å. Farther out, float64 leaves less than 1e-8 Å to tell positions apart.
+LARGEST_COORDINATE = 1e7
 # Volume of the box of periodic vectors over the product of their lengths.
 SMALLEST_RELATIVE_VOLUME = 1e-8
+# In Å. A lattice that repeats more often is a slip of units, and endless to search.
+SHORTEST_REPEAT = 0.1
 
 
 def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Structures:
@@ -129,6 +134,12 @@ def _check_frame(atoms: Atoms, where: str) -> None:
         raise ValueError(
             f"Positions are NaN or infinite at atoms {listing(bad)} in {where}."
         )
+    if np.abs(positions).max() > LARGEST_COORDINATE:
+        bad = np.flatnonzero((np.abs(positions) > LARGEST_COORDINATE).any(axis=1))
+        raise ValueError(
+            f"Positions lie beyond {LARGEST_COORDINATE:.0e} Å at atoms {listing(bad)} in "
+            f"{where}, too far out to tell distances: move the structure to the origin."
+        )
     numbers = atoms.numbers
     if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
         bad = np.flatnonzero((numbers < 1) | (numbers > MAX_ATOMIC_NUMBER))
@@ -160,4 +171,17 @@ def _check_cell(atoms: Atoms, where: str) -> None:
         raise ValueError(
             f"The periodic cell vectors of {where} are linearly dependent: the cell is "
             "singular."
+        )
+    if lengths.min() < SHORTEST_REPEAT or volume < SHORTEST_REPEAT:
+        _check_repeat(atoms, where)
+
+
+def _check_repeat(atoms: Atoms, where: str) -> None:
+    """Refuse a lattice whose shortest vector is shorter than any chemistry."""
+    reduced, _ = minkowski_reduce(atoms.cell.array, atoms.pbc)
+    shortest = np.linalg.norm(reduced[atoms.pbc], axis=1).min()
+    if shortest < SHORTEST_REPEAT:
+        raise ValueError(
+            f"The lattice of {where} repeats every {shortest:.2g} Å, which no crystal "
+            "does: check the cell and its unit (Å)."
         )

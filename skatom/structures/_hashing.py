@@ -47,7 +47,7 @@ def content_hash(atoms: Atoms) -> str:
         )  # -0.0 -> 0
     digest.update(np.asarray(atoms.pbc, dtype=bool).tobytes())
     for key in IDENTITY_INFO:
-        if key in atoms.info:
+        if atoms.info.get(key) is not None:
             digest.update(f"{key}={float(atoms.info[key])!r}".encode())
     return digest.hexdigest()
 

@@ -32,7 +32,7 @@ class Structures(Sequence):
     Copies made by pickling keep numbers, positions, cell, pbc, the other per-atom
     arrays, ``info``, constraints and stored calculator results. A live calculator is
     replaced by an :class:`~ase.calculators.singlepoint.SinglePointCalculator` that holds
-    the results it had for the frame as it is.
+    the results it had, for the geometry it had them for.
 
     Examples
     --------
@@ -125,6 +125,7 @@ def _pack(frames: list[Atoms]) -> dict:
         "info": [dict(a.info) for a in frames],
         "constraints": [list(a.constraints) for a in frames],
         "labels": [_stored_results(a) for a in frames],
+        "labelled": [_labelled_geometry(a) for a in frames],
     }
 
 
@@ -145,7 +146,8 @@ def _unpack(packed: dict) -> Structures:
             atoms.arrays[name] = flat[start:stop].copy()
         atoms.arrays.update(packed["extra_arrays"][s])
         if packed["labels"][s]:
-            atoms.calc = SinglePointCalculator(atoms, **packed["labels"][s])
+            labelled = packed["labelled"][s] or atoms
+            atoms.calc = SinglePointCalculator(labelled, **packed["labels"][s])
         frames.append(atoms)
     return Structures(frames)
 
@@ -159,11 +161,17 @@ def _flat(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _stored_results(atoms: Atoms) -> dict:
-    """Labels that the calculator holds for the frame as it is now."""
-    if atoms.calc is None:
-        return {}
-    stale = getattr(atoms.calc, "check_state", None)
-    if stale is not None and stale(atoms):
-        return {}
+    """Labels that the calculator holds."""
     results = getattr(atoms.calc, "results", {})
     return {n: results[n] for n in LABEL_NAMES if results.get(n) is not None}
+
+
+def _labelled_geometry(atoms: Atoms) -> Atoms | None:
+    """Give the geometry that stale labels belong to, so that they stay refused."""
+    geometry = getattr(atoms.calc, "atoms", None)
+    changes = getattr(atoms.calc, "check_state", None)
+    if geometry is None or changes is None or not changes(atoms):
+        return None
+    return Atoms(
+        geometry.numbers, geometry.positions, cell=geometry.cell, pbc=geometry.pbc
+    )
