@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
@@ -17,6 +20,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.validation import (
+    _check_method_params,
     _check_sample_weight,
     check_is_fitted,
     check_random_state,
@@ -32,7 +36,9 @@ __all__ = [
     "Options",
     "Real",
     "StrOptions",
+    "_check_method_params",
     "_fit_context",
+    "_safe_indexing",
     "check_is_fitted",
     "check_n_structures",
     "check_random_state",
@@ -90,7 +96,13 @@ def check_targets(y, n_structures: int) -> np.ndarray:
             "This estimator requires y to be passed, but the target y is None: "
             "give one energy per structure, in eV."
         )
-    y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    try:
+        y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    except ValueError as error:  # ragged, such as forces of unequal structures
+        raise ValueError(
+            "y is ragged; expected one number per structure, shape "
+            f"({n_structures},). Forces and stress travel with the structures, not in y."
+        ) from error
     if y.dtype == object:
         missing = [s for s, value in enumerate(y.ravel()) if value is None]
         if missing:
@@ -105,6 +117,12 @@ def check_targets(y, n_structures: int) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers, one per structure: {error}.") from error
     if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected; it is read as "
+            "y.ravel().",
+            DataConversionWarning,
+            stacklevel=3,
+        )
         y = y[:, 0]
     if y.ndim != 1:
         raise ValueError(

@@ -343,9 +343,12 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         """Take per-atom features as they are, and rows of numbers as atoms."""
         if not isinstance(X, AtomFeatures):
-            return AtomFeatures.from_rows(
+            X = AtomFeatures.from_rows(
                 validate_data(self, X, reset=reset, dtype=np.float64)
             )
+        elif reset:  # a fit on plain rows before this one must leave no trace
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
         if not reset and X.values.shape[1] != self.n_atom_features_:
             raise ValueError(
                 f"X has {X.values.shape[1]} features per atom, but "
@@ -371,6 +374,12 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
             atom = int(np.argmax(unknown))
             s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
             known = ", ".join(chemical_symbols[z] for z in self.numbers_)
+            if 0 in self.numbers_ or X.numbers[atom] == 0:
+                fitted, given = ("plain rows", "atoms")[:: 1 if known == "X" else -1]
+                raise ValueError(
+                    f"{type(self).__name__} was fitted on {fitted} and cannot predict "
+                    f"{given}: give both what comes from the same featurizer."
+                )
             raise ValueError(
                 f"Structure {s}, atom {atom - X.offsets[s]} is "
                 f"{chemical_symbols[X.numbers[atom]]}, but {type(self).__name__} was "

@@ -18,6 +18,10 @@ from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
 
 
+class NoDerivativeError(ValueError):
+    """A step or model has no derivative rule, so forces and stress cannot pass it."""
+
+
 class Origin(Protocol):
     """How values came to be, and how they move when the neighbour vectors do."""
 
@@ -243,7 +247,7 @@ class AtomFeatures:
 
     def _differentiable(self) -> Origin:
         if self.origin is None:
-            raise ValueError(
+            raise NoDerivativeError(
                 "These features are plain numbers without a featurizer behind them, so "
                 "they have no derivatives: put a featurizer into the pipeline."
             )
@@ -264,9 +268,13 @@ def hstack(blocks) -> AtomFeatures:
     Raises
     ------
     ValueError
-        If the blocks do not describe the same atoms.
+        If there are no blocks, or they do not describe the same atoms.
+    TypeError
+        If a block is not per-atom features.
     """
     blocks = list(blocks)
+    if not blocks:
+        raise ValueError("Nothing to join: give at least one block of features.")
     plain = [b for b in blocks if not isinstance(b, AtomFeatures)]
     if plain:
         raise TypeError(
@@ -356,7 +364,7 @@ class _Transformed:
     def jacobian(self) -> np.ndarray:
         x = self.parent
         rows = np.repeat(x.pairs.centers, 3)
-        inner = x.jacobian()
+        inner = x.origin.jacobian()
         tangents = inner.reshape(len(rows), -1)
         outer = self.step.pushforward(x.values[rows], x.numbers[rows], tangents)
         return outer.reshape(*inner.shape[:2], -1)
@@ -400,7 +408,7 @@ class _Joined:
         out = np.zeros((self.pairs.n_pairs, 3, sum(widths)))
         row = column = 0
         for block, width in zip(self.blocks, widths):
-            inner = block.jacobian()
+            inner = block.origin.jacobian()
             out[row : row + len(inner), :, column : column + width] = inner
             row, column = row + len(inner), column + width
         return out
