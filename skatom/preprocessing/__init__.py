@@ -1,7 +1,6 @@
 """Per-atom preprocessing that keeps derivatives, and pooling into rows."""
 
 from skatom.preprocessing._derivatives import (
-    NoDerivativeError,
     register_transformer,
     transform_pullback,
     transform_pushforward,
@@ -12,7 +11,6 @@ from skatom.preprocessing.union import AtomFeatureUnion
 
 __all__ = [
     "AtomFeatureUnion",
-    "NoDerivativeError",
     "PerAtom",
     "Pool",
     "register_transformer",

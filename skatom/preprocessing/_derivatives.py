@@ -28,11 +28,8 @@ from sklearn.preprocessing import (
 )
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
+from skatom.features import NoDerivativeError
 from skatom.preprocessing._monomials import Monomials
-
-
-class NoDerivativeError(ValueError):
-    """A step or model has no derivative rule, so there are no forces through it."""
 
 
 def transform_pullback(transformer, X, g: np.ndarray) -> np.ndarray:
