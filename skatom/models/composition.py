@@ -1,0 +1,222 @@
+"""CompositionBaseline: the energy of a structure as a sum of energies of elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, chemical_symbols
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from skatom._validation import (
+    _fit_context,
+    check_is_fitted,
+    check_sample_weight,
+    check_targets,
+    closest,
+    listing,
+)
+from skatom.base import sum_atoms
+from skatom.features import AtomFeatures
+from skatom.models._gradients import register_regressor
+from skatom.structures import Structures, check_structures
+
+
+class CompositionBaseline(RegressorMixin, BaseEstimator):
+    """Energy from the numbers of atoms of each element alone.
+
+    The model that any other has to beat, and what is usually subtracted before another is
+    fitted: total energies are dominated by the energies of the free atoms.
+
+    Parameters
+    ----------
+    energies : dict of str to float, or None, default=None
+        Energy of each element by chemical symbol, in eV, such as those of free atoms.
+        None fits them by least squares; where compositions do not tell them apart (one
+        molecule only, say), the solution of smallest norm is taken.
+
+    Attributes
+    ----------
+    energies_ : dict of str to float
+        Energy of each element, in eV.
+
+    See Also
+    --------
+    skatom.potential.DeltaRegressor : Fit a model to what a baseline leaves.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.models import CompositionBaseline
+    >>> frames = [molecule("H2"), molecule("H2O"), molecule("O2")]
+    >>> baseline = CompositionBaseline().fit(frames, [-6.0, -14.0, -16.0])
+    >>> {s: round(e, 6) for s, e in baseline.energies_.items()}
+    {'H': -3.0, 'O': -8.0}
+    """
+
+    _parameter_constraints: dict = {"energies": [dict, None]}
+
+    def __init__(self, energies: Mapping[str, float] | None = None):
+        self.energies = energies
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the energies of the elements, or check those that were given.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+        y : array-like of shape (n_structures,)
+            Total energies in eV. Not needed when ``energies`` are given.
+        sample_weight : array-like of shape (n_structures,), optional
+
+        Returns
+        -------
+        self : object
+        """
+        X = _check_X(X)
+        present = np.unique(X.numbers)
+        if self.energies is not None:
+            self.energies_ = _given(self.energies)
+            self._energies_of_atoms(X)
+            return self
+        y = check_targets(y, len(X))
+        weights = np.sqrt(check_sample_weight(sample_weight, len(X)))
+        counts = sum_atoms(
+            (X.numbers[:, None] == present).astype(np.float64), X.offsets
+        )
+        fitted = np.linalg.lstsq(
+            counts * weights[:, None], y * weights, rcond=None
+        )[0]  # fmt: skip
+        self.energies_ = {
+            chemical_symbols[z]: float(e) for z, e in zip(present, fitted)
+        }
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """Sum the energies of the elements.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            In eV.
+
+        Raises
+        ------
+        ValueError
+            If the energy of an element is not known.
+        """
+        check_is_fitted(self)
+        X = _check_X(X)
+        return sum_atoms(self._energies_of_atoms(X), X.offsets)
+
+    def predict_atoms(self, X) -> np.ndarray:
+        """Give the energy of every atom.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            In eV.
+        """
+        check_is_fitted(self)
+        return self._energies_of_atoms(_check_X(X))
+
+    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Give the energy of every atom, structure by structure.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+
+        Returns
+        -------
+        energies : list of ndarray of shape (n_atoms,)
+            In eV.
+        """
+        X = _check_X(X)
+        return np.split(self.predict_atoms(X), X.offsets[1:-1]) if len(X) else []
+
+    def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Give forces, which are zero.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+
+        Returns
+        -------
+        forces : list of ndarray of shape (n_atoms, 3)
+            In eV/Å.
+        """
+        check_is_fitted(self)
+        return [np.zeros((n, 3)) for n in _check_X(X).n_atoms]
+
+    def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
+        """Give the stress, which is zero.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or AtomFeatures
+
+        Returns
+        -------
+        stress : ndarray of shape (n_structures, 6)
+            In eV/Å³.
+        """
+        check_is_fitted(self)
+        return np.zeros((len(_check_X(X)), 6))
+
+    def _energies_of_atoms(self, X) -> np.ndarray:
+        table = np.full(len(chemical_symbols), np.nan)
+        for symbol, energy in self.energies_.items():
+            table[atomic_numbers[symbol]] = energy
+        energies = table[X.numbers]
+        if np.isnan(energies).any():
+            atom = int(np.argmax(np.isnan(energies)))
+            s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+            symbol = chemical_symbols[X.numbers[atom]]
+            raise ValueError(
+                f"Structure {s}, atom {atom - X.offsets[s]} is {symbol}, whose energy "
+                f"CompositionBaseline does not know: it has {listing(self.energies_)}. "
+                f"Fit on structures with {symbol}, or give its energy in energies."
+            )
+        return energies
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        tags.target_tags.required = self.energies is None
+        return tags
+
+
+@register_regressor(CompositionBaseline)
+def _no_slope(regressor, X):
+    return np.zeros(X.values.shape)
+
+
+def _check_X(X) -> AtomFeatures | Structures:
+    if isinstance(X, AtomFeatures):
+        return X
+    return check_structures(X, allow_empty=True)
+
+
+def _given(energies: Mapping[str, float]) -> dict[str, float]:
+    for symbol, energy in energies.items():
+        if atomic_numbers.get(symbol, 0) < 1:
+            raise ValueError(
+                f"energies holds {symbol!r}, which is no chemical symbol."
+                + closest(str(symbol), chemical_symbols[1:])
+            )
+        if not np.isfinite(energy):
+            raise ValueError(f"The energy of {symbol} in energies is {energy}.")
+    return {symbol: float(energy) for symbol, energy in energies.items()}
