@@ -1,0 +1,22 @@
+"""Potentials: forces, stress and energies of atoms from any pipeline."""
+
+from skatom.potential._evaluate import (
+    Evaluation,
+    evaluate,
+    predict_atomic_energies,
+    predict_forces,
+    predict_stress,
+    r_cut_of,
+)
+from skatom.potential.pipeline import Potential, make_potential
+
+__all__ = [
+    "Evaluation",
+    "Potential",
+    "evaluate",
+    "make_potential",
+    "predict_atomic_energies",
+    "predict_forces",
+    "predict_stress",
+    "r_cut_of",
+]

@@ -1,0 +1,84 @@
+"""What is asked of an evaluation, and how forces and strain derivatives add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.neighbors import NeighborPairs
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is asked for, and neighbour pairs that are known already.
+
+    Attributes
+    ----------
+    forces, stress, atomic : bool
+        Which properties besides energies are asked for.
+    pairs : NeighborPairs or None
+        Pairs of all structures, at least up to the largest r_cut.
+    """
+
+    forces: bool = True
+    stress: bool = False
+    atomic: bool = False
+    pairs: NeighborPairs | None = None
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Gradient with respect to structures: to the positions and to a strain.
+
+    Attributes
+    ----------
+    forces : ndarray of shape (n_atoms_total, 3)
+        Minus the gradient with respect to positions, in eV/Å.
+    virial : ndarray of shape (n_structures, 3, 3) or None
+        Derivative by the strain, in eV; None when stress is not asked for.
+    """
+
+    forces: np.ndarray
+    virial: np.ndarray | None
+
+    def __add__(self, other: Motion) -> Motion:
+        virial = None if self.virial is None else self.virial + other.virial
+        return Motion(self.forces + other.forces, virial)
+
+    def scaled(self, weights: np.ndarray, offsets: np.ndarray) -> Motion:
+        """Multiply what belongs to each structure by its weight."""
+        per_atom = np.repeat(weights, np.diff(offsets))[:, None]
+        virial = None
+        if self.virial is not None:
+            virial = self.virial * weights[:, None, None]
+        return Motion(self.forces * per_atom, virial)
+
+
+def motion_of_features(X: AtomFeatures, g: np.ndarray, context: Context) -> Motion:
+    """Carry a gradient by the values of features back to the structures."""
+    pairs = X.pairs
+    gradient = X.pullback(g)
+    virial = pairs.virial(gradient, X.offsets) if context.stress else None
+    return Motion(pairs.forces(gradient), virial)
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Energies of one estimator at one X, and what can be had from them later.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_structures,)
+    pull : callable
+        Carries weights of shape (n_structures,) to the gradient of ``weights @ values``
+        with respect to X: an array for rows and features, a Motion for structures.
+    atoms : callable
+        Gives the energies of all atoms, shape (n_atoms_total,).
+    """
+
+    values: np.ndarray
+    pull: Callable[[np.ndarray], object]
+    atoms: Callable[[], np.ndarray]

@@ -1,0 +1,181 @@
+"""The chain rule through models and the meta-estimators that combine them.
+
+One rule serves each meta-estimator wherever it stands: over structures, over per-atom
+features inside a pipeline, or over rows of pooled features.
+"""
+
+from __future__ import annotations
+
+from functools import reduce, singledispatch
+from operator import add
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+
+from skatom.base import AtomicRegressor, sum_atoms
+from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.models import input_gradient
+from skatom.potential._context import Context, Energies
+from skatom.potential._steps import follow_steps
+from skatom.potential._structures import energies_of_structures
+from skatom.potential._targets import inverse_slope
+from skatom.structures import Structures
+
+
+@singledispatch
+def energies(estimator, X, context: Context) -> Energies:
+    """Predict energies, and give the way back for gradients.
+
+    Parameters
+    ----------
+    estimator : fitted regressor
+    X : Structures, AtomFeatures or array-like of shape (n_structures, n_features)
+    context : Context
+
+    Returns
+    -------
+    energies : Energies
+    """
+    if isinstance(X, Structures):
+        return energies_of_structures(estimator, X, context)
+    values = one_target(estimator.predict(X), estimator)
+    return Energies(values, _leaf(estimator, X), _no_atoms(estimator))
+
+
+@energies.register(AtomicRegressor)
+def _atomic(estimator, X, context):
+    if not isinstance(X, AtomFeatures):
+        return energies.dispatch(object)(estimator, X, context)
+    atoms = estimator.predict_atoms(X)
+    values = sum_atoms(atoms, X.offsets)
+    return Energies(values, _leaf(estimator, X), lambda: atoms)
+
+
+def _leaf(estimator, X):
+    def pull(weights):
+        if isinstance(X, AtomFeatures):
+            weights = weights[X.structure_index]
+        return weights[:, None] * input_gradient(estimator, X)
+
+    return pull
+
+
+@energies.register(Pipeline)
+def _pipeline(estimator, X, context):
+    Y, back = follow_steps(estimator.steps[:-1], X, context)
+    inner = energies(estimator.steps[-1][1], Y, context)
+    return Energies(inner.values, lambda w: back(inner.pull(w)), inner.atoms)
+
+
+@energies.register(GridSearchCV)
+@energies.register(RandomizedSearchCV)
+def _search(estimator, X, context):
+    return energies(estimator.best_estimator_, X, context)
+
+
+@energies.register(FrozenEstimator)
+def _frozen(estimator, X, context):
+    return energies(estimator.estimator, X, context)
+
+
+@energies.register(VotingRegressor)
+def _voting(estimator, X, context):
+    weights = np.ones(len(estimator.estimators_))
+    if estimator.weights is not None:
+        kept = zip(estimator.estimators, estimator.weights)
+        weights = np.array([w for (_, one), w in kept if one != "drop"], dtype=float)
+    members = [energies(one, X, context) for one in estimator.estimators_]
+    return _average(members, weights / weights.sum())
+
+
+@energies.register(BaggingRegressor)
+def _bagging(estimator, X, context):
+    if isinstance(X, (Structures, AtomFeatures)):
+        members = [energies(one, X, context) for one in estimator.estimators_]
+    else:
+        X = np.asarray(X)
+        members = [
+            _on_columns(one, X, columns, context)
+            for one, columns in zip(
+                estimator.estimators_, estimator.estimators_features_
+            )
+        ]
+    return _average(members, np.full(len(members), 1.0 / len(members)))
+
+
+def _on_columns(estimator, X, columns, context) -> Energies:
+    """Energies of an estimator that sees some of the columns."""
+    inner = energies(estimator, X[:, columns], context)
+
+    def pull(w):
+        out = np.zeros(X.shape)
+        np.add.at(out, (slice(None), columns), inner.pull(w))  # drawn with replacement
+        return out
+
+    return Energies(inner.values, pull, inner.atoms)
+
+
+def _average(members: list[Energies], shares: np.ndarray) -> Energies:
+    return Energies(
+        sum(share * one.values for share, one in zip(shares, members)),
+        lambda w: reduce(add, [one.pull(s * w) for s, one in zip(shares, members)]),
+        lambda: sum(share * one.atoms() for share, one in zip(shares, members)),
+    )
+
+
+@energies.register(StackingRegressor)
+def _stacking(estimator, X, context):
+    members = [energies(one, X, context) for one in estimator.estimators_]
+    rows = np.stack([one.values for one in members], axis=1)
+    if estimator.passthrough:
+        rows = np.concatenate([rows, np.asarray(X)], axis=1)
+    final = energies(estimator.final_estimator_, rows, context)
+
+    def pull(w):
+        g = final.pull(w)
+        shares = [one.pull(column) for one, column in zip(members, g.T)]
+        if estimator.passthrough:
+            shares.append(g[:, len(members) :])
+        return reduce(add, shares)
+
+    return Energies(final.values, pull, _no_atoms(estimator))
+
+
+@energies.register(TransformedTargetRegressor)
+def _transformed_target(estimator, X, context):
+    inner = energies(estimator.regressor_, X, context)
+    column = inner.values[:, None]
+    values = np.ravel(estimator.transformer_.inverse_transform(column))
+
+    def pull(w):
+        return inner.pull(w * inverse_slope(estimator.transformer_, column, values))
+
+    return Energies(values, pull, _no_atoms(estimator))
+
+
+def one_target(predicted, estimator) -> np.ndarray:
+    """Give predictions as a vector, or refuse several targets a structure."""
+    predicted = np.asarray(predicted, dtype=np.float64)
+    if predicted.ndim == 2 and predicted.shape[1] == 1:
+        predicted = predicted[:, 0]
+    if predicted.ndim != 1:
+        raise ValueError(
+            f"{type(estimator).__name__} predicts {predicted.shape[1]} numbers a "
+            "structure; energies are one. Fit it to a vector y."
+        )
+    return predicted
+
+
+def _no_atoms(estimator):
+    def atoms():
+        raise NoDerivativeError(
+            f"{type(estimator).__name__} predicts energies of whole structures, which it "
+            "does not share out among the atoms. Use a model of atoms, such as "
+            "AtomicRidge or AtomicKernelRidge, behind a featurizer without Pool."
+        )
+
+    return atoms

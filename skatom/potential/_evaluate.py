@@ -1,0 +1,270 @@
+"""Energies, forces, stress and energies of atoms, from any fitted estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from skatom._validation import check_is_fitted
+from skatom.neighbors import NeighborPairs
+from skatom.potential._context import Context
+from skatom.potential._energies import energies
+from skatom.structures import Structures, check_structures
+
+# Where estimators keep the fitted estimators inside them.
+INNER = ("best_estimator_", "regressor_", "estimators_", "estimator_", "base_")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says about a set of structures.
+
+    Attributes
+    ----------
+    energies : ndarray of shape (n_structures,)
+        Total energies in eV.
+    forces : list of ndarray of shape (n_atoms, 3), or None
+        In eV/Å; None where not asked for.
+    stress : ndarray of shape (n_structures, 6), or None
+        In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
+    atomic_energies : list of ndarray of shape (n_atoms,), or None
+        In eV; they sum to the energies.
+    """
+
+    energies: np.ndarray
+    forces: list[np.ndarray] | None = None
+    stress: np.ndarray | None = None
+    atomic_energies: list[np.ndarray] | None = None
+
+
+def evaluate(
+    estimator,
+    X: Sequence[Atoms],
+    *,
+    forces: bool = True,
+    stress: bool = False,
+    atomic: bool = False,
+    pairs: NeighborPairs | None = None,
+) -> Evaluation:
+    """Predict everything that is asked for in one forward and one backward pass.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A Pipeline that begins with a featurizer, a meta-estimator over such pipelines
+        (search, voting, stacking, bagging, transformed target, frozen), or any estimator
+        of structures with methods such as ``predict_forces``.
+    X : sequence of ase.Atoms
+        Structures. Their calculators are neither used nor changed.
+    forces, stress, atomic : bool
+        Which properties are wanted besides energies.
+    pairs : NeighborPairs, optional
+        Neighbour pairs of X that are known already, at least up to
+        ``r_cut_of(estimator)``; longer ones do no harm.
+
+    Returns
+    -------
+    evaluation : Evaluation
+
+    Raises
+    ------
+    NoDerivativeError
+        If a step or model has no derivative rule, or no energies of atoms.
+    ValueError
+        If stress is asked for and a structure is not periodic in three directions.
+
+    See Also
+    --------
+    predict_forces, predict_stress, predict_atomic_energies : One property at a time.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.potential import evaluate
+    >>> from skatom.preprocessing import Pool
+    >>> frames = [molecule("H2O"), molecule("CH4"), molecule("CH3OH")]
+    >>> model = make_pipeline(ACSF(r_cut=4.0), Pool(), Ridge())
+    >>> found = evaluate(model.fit(frames, [-14.2, -24.0, -30.1]), frames)
+    >>> found.energies.shape, found.forces[2].shape
+    ((3,), (6, 3))
+    """
+    structures = check_structures(X, allow_empty=True)
+    check_is_fitted(estimator)
+    if pairs is not None and pairs.n_atoms != structures.offsets[-1]:
+        raise ValueError(
+            f"pairs are those of {pairs.n_atoms} atoms, but X has "
+            f"{structures.offsets[-1]}: give the pairs of X."
+        )
+    if stress:
+        _refuse_open(structures)
+    if not len(structures):
+        return _nothing(forces, stress, atomic)
+    found = energies(estimator, structures, Context(forces, stress, atomic, pairs))
+    edges = structures.offsets[1:-1]
+    motion = None
+    if forces or stress:
+        motion = found.pull(np.ones(len(structures)))
+    return Evaluation(
+        energies=found.values,
+        forces=np.split(motion.forces, edges) if forces else None,
+        stress=_voigt(motion.virial, structures) if stress else None,
+        atomic_energies=np.split(found.atoms(), edges) if atomic else None,
+    )
+
+
+def predict_forces(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
+    """Predict the forces of any fitted estimator: minus the gradient of its energy.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As in :func:`evaluate`.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    forces : list of ndarray of shape (n_atoms, 3)
+        In eV/Å, one array a structure, in the atom order of the input.
+
+    Raises
+    ------
+    NoDerivativeError
+        If a step or model has no derivative rule.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skatom import predict_forces
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.preprocessing import Pool
+    >>> frames = [molecule("H2O"), molecule("CH4")]
+    >>> model = make_pipeline(ACSF(r_cut=4.0), Pool(), Ridge()).fit(frames, [-14.2, -24.0])
+    >>> [forces.shape for forces in predict_forces(model, frames)]
+    [(3, 3), (5, 3)]
+    """
+    return evaluate(estimator, X).forces
+
+
+def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
+    """Predict the stress of structures that are periodic in three directions.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As in :func:`evaluate`.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    stress : ndarray of shape (n_structures, 6)
+        In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension, as in ASE.
+
+    Raises
+    ------
+    ValueError
+        If a structure is not periodic in three directions.
+    NoDerivativeError
+        If a step or model has no derivative rule.
+    """
+    return evaluate(estimator, X, forces=False, stress=True).stress
+
+
+def predict_atomic_energies(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
+    """Predict the energy of every atom, for models that are sums over atoms.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Whose model shares the energy out among atoms, such as AtomicKernelRidge.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    energies : list of ndarray of shape (n_atoms,)
+        In eV; they sum to the predicted energies.
+
+    Raises
+    ------
+    NoDerivativeError
+        If the model predicts energies of whole structures only.
+    """
+    return evaluate(estimator, X, forces=False, atomic=True).atomic_energies
+
+
+def r_cut_of(estimator) -> float | None:
+    """Give the largest radius that any featurizer of an estimator looks at.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Searched through all its steps and inner estimators.
+
+    Returns
+    -------
+    r_cut : float or None
+        In Å; None where no step has an ``r_cut``.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.potential import r_cut_of
+    >>> from skatom.preprocessing import AtomFeatureUnion, Pool
+    >>> union = AtomFeatureUnion([("near", ACSF(r_cut=3.0)), ("far", ACSF(r_cut=6.0))])
+    >>> r_cut_of(make_pipeline(union, Pool()))
+    6.0
+    """
+    radii = [r_cut_of(one) for one in _inside(estimator)]
+    if hasattr(estimator, "r_cut"):
+        radii.append(float(estimator.r_cut))
+    radii = [r for r in radii if r is not None]
+    return max(radii) if radii else None
+
+
+def _inside(estimator) -> list:
+    """Estimators directly inside another, the fitted ones where there are any."""
+    for name in ("steps", "transformer_list"):
+        if hasattr(estimator, name):
+            return [step for _, step in getattr(estimator, name)]
+    found = []
+    for name in INNER:
+        inner = getattr(estimator, name, None)
+        if inner is not None:
+            found += inner if isinstance(inner, list) else [inner]
+    if not found:
+        found = [getattr(estimator, n, None) for n in ("estimator", "regressor")]
+        found += [one for _, one in getattr(estimator, "estimators", None) or []]
+    return [one for one in found if hasattr(one, "get_params")]
+
+
+def _refuse_open(structures: Structures) -> None:
+    for s, atoms in enumerate(structures):
+        if not atoms.pbc.all():
+            raise ValueError(
+                f"Structure {s} is not periodic in three directions (pbc is "
+                f"{atoms.pbc.tolist()}), so it has no volume and no stress: ask for "
+                "forces only, or set its cell and pbc."
+            )
+
+
+def _voigt(virial: np.ndarray, structures: Structures) -> np.ndarray:
+    volumes = np.array([atoms.cell.volume for atoms in structures])
+    return full_3x3_to_voigt_6_stress(virial / volumes[:, None, None])
+
+
+def _nothing(forces: bool, stress: bool, atomic: bool) -> Evaluation:
+    return Evaluation(
+        energies=np.zeros(0),
+        forces=[] if forces else None,
+        stress=np.zeros((0, 6)) if stress else None,
+        atomic_energies=[] if atomic else None,
+    )

@@ -1,0 +1,150 @@
+"""The chain rule through steps: outputs now, gradients on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce, singledispatch
+from operator import add
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skatom.base import AtomFeaturizer
+from skatom.features import AtomFeatures, NoDerivativeError, hstack
+from skatom.potential._context import Context, motion_of_features
+from skatom.preprocessing import transform_pullback
+from skatom.structures import Structures
+
+Pull = Callable[[np.ndarray], object]
+
+
+@singledispatch
+def follow(step, X, context: Context) -> tuple[object, Pull]:
+    """Transform X by a fitted step, and give the way back for gradients.
+
+    Parameters
+    ----------
+    step : fitted transformer
+    X : Structures, AtomFeatures or array-like of shape (n_samples, n_features)
+    context : Context
+
+    Returns
+    -------
+    Y : AtomFeatures or array
+        ``step.transform(X)``.
+    pull : callable
+        Carries the gradient by Y back to the gradient by X.
+    """
+    Y = step.transform(X)
+    if isinstance(X, Structures):
+        if isinstance(Y, AtomFeatures):
+            return Y, lambda g: motion_of_features(Y, g, context)
+        return Y, _no_way_back(step)
+    if not isinstance(X, AtomFeatures):
+        return Y, lambda g: transform_pullback(step, X, g)
+    if not hasattr(step, "pullback"):
+        return Y, _no_way_back(step)
+    if isinstance(Y, AtomFeatures):
+        return Y, lambda g: step.pullback(X.values, X.numbers, g)
+    return Y, lambda g: step.pullback(X, g)
+
+
+@follow.register(AtomFeaturizer)
+def _featurizer(step, X, context):
+    if context.pairs is None:
+        Y = step.transform(X)
+    else:
+        step._check_species(X)
+        Y = step.transform_pairs(X, context.pairs)
+    return Y, lambda g: motion_of_features(Y, g, context)
+
+
+@follow.register(FunctionTransformer)
+def _function(step, X, context):
+    if step.func is None:
+        return X, lambda g: g
+    return follow.dispatch(object)(step, X, context)
+
+
+@follow.register(GridSearchCV)
+@follow.register(RandomizedSearchCV)
+def _search(step, X, context):
+    return follow(step.best_estimator_, X, context)
+
+
+@follow.register(FrozenEstimator)
+def _frozen(step, X, context):
+    return follow(step.estimator, X, context)
+
+
+@follow.register(Pipeline)
+def _pipeline(step, X, context):
+    return follow_steps(step.steps, X, context)
+
+
+@follow.register(FeatureUnion)
+def _union(step, X, context):
+    parts = [s for _, s in step.transformer_list if s != "drop"]
+    names = [name for name, s in step.transformer_list if s != "drop"]
+    found = [follow(part, X, context) for part in parts]
+    weights = [(step.transformer_weights or {}).get(name) for name in names]
+    edges = np.cumsum([Y.shape[1] for Y, _ in found])[:-1]
+
+    def pull(g):
+        shares = [
+            back(part if w is None else w * part)
+            for (_, back), part, w in zip(found, np.split(g, edges, axis=1), weights)
+        ]
+        return reduce(add, shares)
+
+    blocks = [Y if w is None else Y * w for (Y, _), w in zip(found, weights)]
+    if any(hasattr(Y, "iloc") for Y in blocks):  # data frames are joined by names
+        return step.transform(X), pull
+    joined = isinstance(blocks[0], AtomFeatures)
+    return (hstack if joined else np.hstack)(blocks), pull
+
+
+def follow_steps(steps, X, context: Context) -> tuple[object, Pull]:
+    """Follow a list of named steps, one after the other.
+
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+    X : Structures, AtomFeatures or array-like
+    context : Context
+
+    Returns
+    -------
+    Y : AtomFeatures or array
+    pull : callable
+    """
+    backs = []
+    for name, step in steps:
+        if step is None or step == "passthrough":
+            continue
+        X, back = follow(step, X, context)
+        backs.append((name, back))
+
+    def pull(g):
+        for name, back in reversed(backs):
+            try:
+                g = back(g)
+            except NoDerivativeError as error:
+                raise NoDerivativeError(f"Step {name!r}: {error}") from error
+        return g
+
+    return X, pull
+
+
+def _no_way_back(step) -> Pull:
+    def pull(g):
+        raise NoDerivativeError(
+            f"{type(step).__name__} does not carry derivatives back to the atoms, so "
+            "there are no forces or stress through it (energies there are). Use a "
+            "featurizer that gives AtomFeatures, then PerAtom and Pool steps."
+        )
+
+    return pull

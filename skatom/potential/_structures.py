@@ -1,0 +1,68 @@
+"""Estimators that take structures and know their own forces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom.features import NoDerivativeError
+from skatom.potential._context import Context, Energies, Motion
+from skatom.structures import Structures
+
+
+def energies_of_structures(estimator, X: Structures, context: Context) -> Energies:
+    """Ask an estimator of structures for what the context wants.
+
+    An ``evaluate`` method is called once for everything; otherwise ``predict`` and,
+    where needed, ``predict_forces``, ``predict_stress`` and ``predict_atomic_energies``.
+    """
+    if hasattr(estimator, "evaluate"):
+        return _evaluated(estimator, X, context)
+    values = np.asarray(estimator.predict(X), dtype=np.float64)
+
+    def pull(weights):
+        forces = np.concatenate(_method(estimator, "predict_forces")(X))
+        virial = None
+        if context.stress:
+            virial = _virial(_method(estimator, "predict_stress")(X), X)
+        return Motion(forces, virial).scaled(weights, X.offsets)
+
+    def atoms():
+        return np.concatenate(_method(estimator, "predict_atomic_energies")(X))
+
+    return Energies(values, pull, atoms)
+
+
+def _evaluated(estimator, X: Structures, context: Context) -> Energies:
+    found = estimator.evaluate(
+        X,
+        forces=context.forces,
+        stress=context.stress,
+        atomic=context.atomic,
+        pairs=context.pairs,
+    )
+
+    def pull(weights):
+        if context.forces:
+            forces = np.concatenate(found.forces)
+        else:
+            forces = np.zeros((X.offsets[-1], 3))
+        virial = _virial(found.stress, X) if context.stress else None
+        return Motion(forces, virial).scaled(weights, X.offsets)
+
+    return Energies(found.energies, pull, lambda: np.concatenate(found.atomic_energies))
+
+
+def _method(estimator, name: str):
+    if not hasattr(estimator, name):
+        raise NoDerivativeError(
+            f"{type(estimator).__name__} takes structures but has no {name}: put a "
+            "featurizer and a model with derivatives in its place."
+        )
+    return getattr(estimator, name)
+
+
+def _virial(stress: np.ndarray, X: Structures) -> np.ndarray:
+    volumes = np.array([atoms.cell.volume for atoms in X])
+    xx, yy, zz, yz, xz, xy = np.asarray(stress).T
+    full = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    return full.transpose(2, 0, 1) * volumes[:, None, None]

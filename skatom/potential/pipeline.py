@@ -1,0 +1,185 @@
+"""Potential: a Pipeline that knows its forces, stress and energies of atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from sklearn import get_config
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from skatom.neighbors import NeighborPairs
+from skatom.potential._evaluate import (
+    Evaluation,
+    evaluate,
+    predict_atomic_energies,
+    predict_forces,
+    predict_stress,
+)
+
+
+class Potential(Pipeline):
+    """Pipeline from structures to energies, with forces, stress and energies of atoms.
+
+    Everything that scikit-learn's ``Pipeline`` does, it does: nested parameters, slicing,
+    caching, cloning, the HTML picture. The free functions of `skatom.potential` give the
+    same forces for a plain ``Pipeline``.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator)
+        A featurizer first, a regressor last.
+    transform_input : list of str or None, default=None
+        As in ``sklearn.pipeline.Pipeline``.
+    memory : str, joblib.Memory or None, default=None
+        Where fitted steps are cached. Features of a data set are then computed once for
+        all models of a search.
+    verbose : bool, default=False
+        Whether the time of each step of fit is printed.
+
+    See Also
+    --------
+    make_potential : The same without names.
+    predict_forces : Forces of a plain Pipeline.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.linear_model import Ridge
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.potential import make_potential
+    >>> from skatom.preprocessing import Pool
+    >>> frames = [molecule("H2O"), molecule("CH4")]
+    >>> model = make_potential(ACSF(r_cut=4.0), Pool(), Ridge())
+    >>> model.fit(frames, [-14.2, -24.0]).predict_forces(frames)[1].shape
+    (5, 3)
+    """
+
+    def fit(self, X, y=None, *, forces=None, stress=None, **params):
+        """Fit all steps; the last one to energies and, where it can, forces and stress.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            Structures. Forces and stress stored with them are read by models that train
+            on them.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        forces : sequence of ndarray of shape (n_atoms, 3) or None, optional
+            Forces in eV/Å that take precedence over stored ones. Handed to the last step.
+        stress : sequence of ndarray of shape (6,) or None, optional
+            The same for stress, in eV/Å³.
+        **params : dict
+            As in ``sklearn.pipeline.Pipeline.fit``.
+
+        Returns
+        -------
+        self : object
+        """
+        routed = get_config()["enable_metadata_routing"]
+        prefix = "" if routed else f"{self.steps[-1][0]}__"
+        for name, given in (("forces", forces), ("stress", stress)):
+            if given is not None:
+                params[prefix + name] = given
+        return super().fit(X, y, **params)
+
+    def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Predict forces: minus the gradient of the predicted energy.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        forces : list of ndarray of shape (n_atoms, 3)
+            In eV/Å.
+        """
+        return predict_forces(self, X)
+
+    def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
+        """Predict the stress of structures that are periodic in three directions.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        stress : ndarray of shape (n_structures, 6)
+            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
+        """
+        return predict_stress(self, X)
+
+    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Predict the energy of every atom, for models that are sums over atoms.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        energies : list of ndarray of shape (n_atoms,)
+            In eV.
+        """
+        return predict_atomic_energies(self, X)
+
+    def evaluate(
+        self,
+        X: Sequence[Atoms],
+        *,
+        forces: bool = True,
+        stress: bool = False,
+        atomic: bool = False,
+        pairs: NeighborPairs | None = None,
+    ) -> Evaluation:
+        """Predict everything that is asked for in one pass.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        forces, stress, atomic : bool
+            Which properties are wanted besides energies.
+        pairs : NeighborPairs, optional
+            Neighbour pairs of X that are known already.
+
+        Returns
+        -------
+        evaluation : Evaluation
+
+        See Also
+        --------
+        skatom.potential.evaluate : The same for any estimator.
+        """
+        return evaluate(
+            self, X, forces=forces, stress=stress, atomic=atomic, pairs=pairs
+        )
+
+
+def make_potential(*steps, memory=None, verbose: bool = False) -> Potential:
+    """Make a Potential, its steps named after their classes.
+
+    Parameters
+    ----------
+    *steps : estimators
+        A featurizer first, a regressor last.
+    memory : str, joblib.Memory or None, default=None
+        Where fitted steps are cached.
+    verbose : bool, default=False
+
+    Returns
+    -------
+    potential : Potential
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.potential import make_potential
+    >>> from skatom.preprocessing import Pool
+    >>> list(make_potential(ACSF(), Pool(), Ridge()).named_steps)
+    ['acsf', 'pool', 'ridge']
+    """
+    return Potential(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
