@@ -8,9 +8,11 @@ from skatom.potential._evaluate import (
     predict_stress,
     r_cut_of,
 )
+from skatom.potential.delta import DeltaRegressor
 from skatom.potential.pipeline import Potential, make_potential
 
 __all__ = [
+    "DeltaRegressor",
     "Evaluation",
     "Potential",
     "evaluate",

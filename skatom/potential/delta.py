@@ -1,0 +1,288 @@
+"""DeltaRegressor: learn what a baseline leaves, predict the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+
+from skatom._validation import (
+    HasMethods,
+    StrOptions,
+    _fit_context,
+    check_is_fitted,
+    check_targets,
+)
+from skatom.models import CompositionBaseline
+from skatom.models._scale import refuse_rescaled_targets
+from skatom.neighbors import NeighborPairs
+from skatom.potential._base_calculator import CalculatorModel
+from skatom.potential._evaluate import Evaluation, evaluate
+from skatom.structures import Structures, check_structures, read_labels, relabel
+
+
+class DeltaRegressor(RegressorMixin, BaseEstimator):
+    """Fit an estimator to what a baseline leaves of energies, forces and stress.
+
+    A baseline that carries the bulk of the physics (energies of free atoms, a pair
+    potential, a cheap electronic structure method) leaves a small, smooth remainder that
+    needs fewer data; see Ramakrishnan et al., J. Chem. Theory Comput. 11, 2087 (2015),
+    doi:10.1021/acs.jctc.5b00099. Predictions are sums of both, for every property.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Takes structures, such as a Pipeline that begins with a featurizer. Cloned.
+    base : {"composition"}, estimator or ASE calculator, default="composition"
+        ``"composition"`` is :class:`~skatom.models.CompositionBaseline`. Any other
+        estimator is cloned and fitted to the same X and y; wrap one that is fitted
+        already in ``sklearn.frozen.FrozenEstimator`` to use it as it is. An ASE
+        calculator is copied and run on copies of the structures.
+    forces, stress : str or None, default="auto"
+        Where the labels are, as in :func:`~skatom.structures.read_labels`. They matter
+        only to estimators that train on them, which find the remainders under "auto".
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted to the remainders.
+    base_ : estimator
+        Fitted baseline, or a wrapped copy of the calculator.
+
+    See Also
+    --------
+    skatom.models.CompositionBaseline : Energies of elements by least squares.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.potential import DeltaRegressor
+    >>> from skatom.preprocessing import Pool
+    >>> frames = [molecule("H2O"), molecule("CH4"), molecule("CH3OH")]
+    >>> model = DeltaRegressor(make_pipeline(ACSF(r_cut=4.0), Pool(), Ridge()))
+    >>> model.fit(frames, [-14.2, -24.0, -30.1]).predict(frames).round(1)
+    array([-14.2, -24. , -30.1])
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "base": [
+            StrOptions({"composition"}),
+            HasMethods(["fit", "predict"]),
+            BaseCalculator,
+        ],
+        "forces": [str, None],
+        "stress": [str, None],
+    }
+
+    def __init__(self, estimator, base="composition", *, forces="auto", stress="auto"):
+        self.estimator = estimator
+        self.base = base
+        self.forces = forces
+        self.stress = stress
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, forces=None, stress=None):
+        """Fit the baseline, then the estimator to what it leaves.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            Structures, never changed: the estimator sees relabelled copies.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        forces : sequence of ndarray of shape (n_atoms, 3) or None, optional
+            Forces in eV/Å that take precedence over stored ones.
+        stress : sequence of ndarray of shape (6,) or None, optional
+            The same for stress, in eV/Å³.
+
+        Returns
+        -------
+        self : object
+        """
+        structures = check_structures(X)
+        y = check_targets(y, len(structures))
+        self.base_ = self._fitted_base(structures, y)
+        labels = read_labels(
+            structures,
+            forces=self._source("forces", forces),
+            stress=self._source("stress", stress),
+        )
+        if labels.has_forces.any() or labels.has_stress.any():
+            refuse_rescaled_targets(y, structures)
+        relabelled, left = self._remainders(structures, y, labels)
+        self.estimator_ = clone(self.estimator).fit(relabelled, left)
+        return self
+
+    def predict(self, X: Sequence[Atoms], return_std: bool = False):
+        """Predict energies: those of the baseline and of the estimator together.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether the estimator is asked for its standard deviations too.
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            In eV.
+        std : ndarray of shape (n_structures,)
+            In eV, only with ``return_std``; the baseline has none.
+        """
+        check_is_fitted(self)
+        X = check_structures(X, allow_empty=True)
+        base = self.base_.predict(X)
+        if not return_std:
+            return base + self.estimator_.predict(X)
+        rest, std = self.estimator_.predict(X, return_std=True)
+        return base + rest, std
+
+    def evaluate(
+        self,
+        X: Sequence[Atoms],
+        *,
+        forces: bool = True,
+        stress: bool = False,
+        atomic: bool = False,
+        pairs: NeighborPairs | None = None,
+    ) -> Evaluation:
+        """Predict everything that is asked for: sums of the baseline and the estimator.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        forces, stress, atomic : bool
+            Which properties are wanted besides energies.
+        pairs : NeighborPairs, optional
+            Neighbour pairs of X that are known already.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        """
+        check_is_fitted(self)
+        X = check_structures(X, allow_empty=True)
+        asked = {"forces": forces, "stress": stress, "atomic": atomic, "pairs": pairs}
+        one = _ask(self.base_, X, **asked)
+        two = evaluate(self.estimator_, X, **asked)
+        return Evaluation(
+            one.energies + two.energies,
+            [a + b for a, b in zip(one.forces, two.forces)] if forces else None,
+            one.stress + two.stress if stress else None,
+            [a + b for a, b in zip(one.atomic_energies, two.atomic_energies)]
+            if atomic
+            else None,
+        )
+
+    def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Predict forces.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        forces : list of ndarray of shape (n_atoms, 3)
+            In eV/Å.
+        """
+        return evaluate(self, X).forces
+
+    def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
+        """Predict the stress of structures that are periodic in three directions.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        stress : ndarray of shape (n_structures, 6)
+            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
+        """
+        return evaluate(self, X, forces=False, stress=True).stress
+
+    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+        """Predict the energy of every atom, where both parts can.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        energies : list of ndarray of shape (n_atoms,)
+            In eV.
+        """
+        return evaluate(self, X, forces=False, atomic=True).atomic_energies
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+    def _fitted_base(self, structures: Structures, y: np.ndarray):
+        if isinstance(self.base, BaseCalculator):
+            return CalculatorModel(self.base)
+        base = CompositionBaseline() if isinstance(self.base, str) else clone(self.base)
+        return base.fit(structures, y)
+
+    def _source(self, name: str, given):
+        """Where labels are read from: nowhere when the estimator will not train on them."""
+        wanted = _settings(self.estimator, name)
+        elsewhere = [
+            w for w in wanted if isinstance(w, str) and w not in ("auto", "calc")
+        ]
+        if elsewhere:
+            raise ValueError(
+                f"The estimator reads {name} from {elsewhere[0]!r}, where the baseline is "
+                f"not subtracted: give DeltaRegressor({name}={elsewhere[0]!r}) and leave "
+                f"{name}='auto' inside."
+            )
+        if given is not None:
+            return given
+        return getattr(self, name) if any(w is not None for w in wanted) else None
+
+    def _remainders(self, structures: Structures, y: np.ndarray, labels):
+        """Relabel copies with what the baseline leaves, and give the energies left."""
+        found = _ask(
+            self.base_,
+            structures,
+            forces=bool(labels.has_forces.any()),
+            stress=False,
+        )
+        y = y - found.energies
+        n = len(structures)
+        forces, stress = [None] * n, [None] * n
+        rows = np.split(labels.forces, structures.offsets[1:-1])
+        for s in np.flatnonzero(labels.has_forces):
+            forces[s] = rows[s] - found.forces[s]
+        strained = np.flatnonzero(labels.has_stress)
+        if len(strained):
+            base = _ask(self.base_, structures[strained], forces=False, stress=True)
+            for s, of_base in zip(strained, base.stress):
+                stress[s] = labels.stress[s] - of_base
+        return relabel(structures, y, forces, stress), y
+
+
+def _ask(base, X: Structures, **asked) -> Evaluation:
+    if isinstance(base, CalculatorModel):
+        return base.evaluate(X, **asked)
+    return evaluate(base, X, **asked)
+
+
+def _settings(estimator, name: str) -> list:
+    """Values of a parameter of this name anywhere inside an estimator."""
+    return [
+        value
+        for key, value in estimator.get_params(deep=True).items()
+        if key.rsplit("__", 1)[-1] == name
+    ]
