@@ -1,0 +1,105 @@
+"""How the checks compare: one number for a difference, one sentence for a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from unittest import SkipTest
+
+import numpy as np
+from ase import Atoms
+
+from skatom.features import AtomFeatures
+
+# Rounding in sums of some hundred terms of float64.
+EXACT = 1e-10
+# An extrapolated central difference with steps of 2e-4 and 1e-4 Å.
+DIFFERENCE = 1e-6
+STEP_IN_ANGSTROM = 2e-4
+
+
+def deviation(one: np.ndarray, two: np.ndarray, floor: float = 1e-12) -> float:
+    """Largest difference of two arrays, relative to the largest entry of the second."""
+    one, two = np.asarray(one), np.asarray(two)
+    if one.shape != two.shape:
+        raise AssertionError(f"shapes differ: {one.shape} and {two.shape}")
+    if not one.size:
+        return 0.0
+    return float(np.abs(one - two).max() / max(np.abs(two).max(), floor))
+
+
+def require_close(one, two, what: str, tolerance: float = EXACT, floor: float = 1e-12):
+    """Fail with a sentence when two arrays differ by more than a tolerance."""
+    found = deviation(one, two, floor)
+    if not found <= tolerance:
+        raise AssertionError(
+            f"{what} by {found:.2g} relative to the largest entry; at most "
+            f"{tolerance:.0e} is rounding."
+        )
+
+
+def require_equal(one, two, what: str):
+    """Fail with a sentence when two arrays are not equal to the last bit."""
+    if not np.array_equal(np.asarray(one), np.asarray(two)):
+        raise AssertionError(f"{what} by {deviation(one, two):.2g} relative.")
+
+
+def require_error(
+    action: Callable[[], object], kinds: tuple, words: tuple[str, ...], when: str
+):
+    """Fail unless an action raises one of the kinds with all words in its message."""
+    try:
+        action()
+    except kinds as error:
+        missing = [word for word in words if word not in str(error)]
+        if missing:
+            raise AssertionError(
+                f"The error {when} does not mention {missing}: {error}"
+            ) from error
+        return
+    except Exception as error:
+        raise AssertionError(
+            f"{when}: {type(error).__name__} was raised instead of "
+            f"{' or '.join(kind.__name__ for kind in kinds)}: {error}"
+        ) from error
+    raise AssertionError(f"No error {when}.")
+
+
+def values_of(features) -> np.ndarray:
+    """Flat values of per-atom features, or the rows of features of structures."""
+    return (
+        features.values if isinstance(features, AtomFeatures) else np.asarray(features)
+    )
+
+
+def slope(function: Callable[[float], np.ndarray]) -> np.ndarray:
+    """Differentiate at 0 by central differences at two steps, extrapolated.
+
+    The error is of fourth order in the step, so that rounding dominates.
+    """
+    central = []
+    for step in (STEP_IN_ANGSTROM, STEP_IN_ANGSTROM / 2):
+        difference = np.asarray(function(step)) - np.asarray(function(-step))
+        central.append(difference / (2 * step))
+    return (4 * central[1] - central[0]) / 3
+
+
+def moved(atoms: Atoms, direction: np.ndarray, step: float) -> Atoms:
+    """Copy of a structure with all atoms moved along a direction."""
+    atoms = atoms.copy()
+    atoms.positions += step * direction
+    return atoms
+
+
+def strained(atoms: Atoms, strain: np.ndarray, step: float) -> Atoms:
+    """Copy of a structure with cell and positions strained."""
+    atoms = atoms.copy()
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + step * strain), scale_atoms=True)
+    return atoms
+
+
+def periodic(frames: list[Atoms], directions: int = 1) -> list[Atoms]:
+    """Frames that repeat in at least so many directions; skips the check without any."""
+    found = [atoms for atoms in frames if atoms.pbc.sum() >= directions]
+    if not found:
+        raise SkipTest(f"no frame is periodic in {directions} directions")
+    return found
