@@ -1,0 +1,6 @@
+"""Error bars with guarantees, and flags for structures unlike the training ones."""
+
+from skatom.uncertainty.conformal import ConformalRegressor
+from skatom.uncertainty.distance import FeatureDistance
+
+__all__ = ["ConformalRegressor", "FeatureDistance"]

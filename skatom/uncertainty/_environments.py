@@ -1,0 +1,159 @@
+"""Features that enter the last step of a fitted pipeline, and distances between them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from skatom.base import AtomFeaturizer
+from skatom.features import AtomFeatures
+from skatom.neighbors import NeighborPairs
+from skatom.structures import Structures
+
+# Structures whose features are computed together, which bounds the memory of pairs.
+CHUNK = 256
+# Entries of the matrix of distances that are held at once (32 MB).
+BLOCK = 1 << 22
+
+
+def fitted_part(estimator):
+    """Look inside wrappers for the one fitted pipeline or model that they hold.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A pipeline or model, or a wrapper of one: a search, a FrozenEstimator, a
+        ConformalRegressor, a DeltaRegressor, a TransformedTargetRegressor.
+
+    Returns
+    -------
+    inner : estimator
+    """
+    from sklearn.frozen import FrozenEstimator
+
+    while not isinstance(estimator, Pipeline):
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+            continue
+        for name in ("best_estimator_", "estimator_", "regressor_"):
+            if hasattr(estimator, name):
+                estimator = getattr(estimator, name)
+                break
+        else:
+            return estimator
+    return estimator
+
+
+def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatures:
+    """Compute what the last step of a pipeline sees, before any pooling of atoms.
+
+    Parameters
+    ----------
+    estimator : Pipeline or model
+        Fitted.
+    X : Structures, or array-like of shape (n_structures, n_features)
+    pairs : NeighborPairs, optional
+        Pairs of the structures, at least up to the cutoff of the first step.
+
+    Returns
+    -------
+    features : AtomFeatures
+        Per atom if any step gives per-atom features, else one row a structure.
+    """
+    steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
+    features = X
+    for _, step in steps:
+        if step is None or step == "passthrough":
+            continue
+        if pairs is not None and features is X and isinstance(step, AtomFeaturizer):
+            step._check_species(X)
+            after = step.transform_pairs(X, pairs)
+        else:
+            after = step.transform(features)
+        if isinstance(features, AtomFeatures) and not isinstance(after, AtomFeatures):
+            break  # pooled: distances are between atoms
+        features = after
+    if isinstance(features, AtomFeatures):
+        return features
+    if isinstance(features, Structures):
+        raise TypeError(
+            f"{type(estimator).__name__} takes structures without a featurizer in front, "
+            "so there are no features to measure distances in. Give a pipeline that "
+            "starts with a featurizer."
+        )
+    return AtomFeatures.from_rows(np.asarray(features, dtype=np.float64))
+
+
+def flat_features(estimator, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the features of many structures, a chunk at a time.
+
+    Returns
+    -------
+    values : ndarray of shape (n_atoms_total, n_features)
+    numbers : ndarray of int64, shape (n_atoms_total,)
+    structure : ndarray of int64, shape (n_atoms_total,)
+        Structure of each row.
+    """
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    parts = []
+    for start in range(0, n, CHUNK):
+        features = last_features(estimator, X[start : start + CHUNK])
+        parts.append(
+            (features.values, features.numbers, features.structure_index + start)
+        )
+    values, numbers, structure = (np.concatenate(part) for part in zip(*parts))
+    return values, numbers, structure
+
+
+class References:
+    """Reference environments of one species, and mean distances to the nearest of them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_references, n_features)
+    n_neighbors : int
+        How many of the nearest to average over; all if there are fewer.
+
+    Notes
+    -----
+    Twice as many candidates as needed are ranked by |r|² - 2 x·r, one matrix product in
+    single precision. Their distances are taken from differences in double precision, so
+    that they are exact, and those of the nearest are averaged. With 1000 references of
+    228 features this takes a tenth of the time of a tree.
+    """
+
+    def __init__(self, values: np.ndarray, n_neighbors: int):
+        self.values = values
+        self.centre = values.mean(axis=0)
+        centred = values - self.centre
+        self.columns = np.ascontiguousarray(centred.T, dtype=np.float32)
+        self.squares = np.einsum("nf,nf->n", centred, centred).astype(np.float32)
+        self.n_neighbors = min(n_neighbors, len(values))
+
+    def mean_distances(self, x: np.ndarray) -> np.ndarray:
+        """Average the Euclidean distances to the nearest references.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        distances : ndarray of shape (n,)
+        """
+        out = np.empty(len(x))
+        k = self.n_neighbors
+        candidates = min(2 * k, len(self.values))
+        rows = max(1, BLOCK // max(len(self.values), candidates * x.shape[1]))
+        for start in range(0, len(x), rows):
+            block = x[start : start + rows]
+            shifted = (block - self.centre).astype(np.float32)
+            ranking = self.squares - 2 * (shifted @ self.columns)
+            near = np.argpartition(ranking, candidates - 1, axis=1)[:, :candidates]
+            apart = (
+                self.values[near] - block[:, None, :]
+            )  # (rows, candidates, n_features)
+            squares = np.einsum("ikf,ikf->ik", apart, apart)
+            squares.partition(k - 1, axis=1)
+            out[start : start + rows] = np.sqrt(squares[:, :k]).mean(axis=1)
+        return out

@@ -1,0 +1,123 @@
+"""What intervals are asked of: structures or rows of numbers, and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+
+import numpy as np
+from ase import Atoms
+
+from skatom.features import AtomFeatures
+from skatom.structures import Structures, check_structures, content_hash
+
+
+def rows_and_structures(X) -> tuple[object, Structures | None]:
+    """Tell structures from rows of numbers.
+
+    Parameters
+    ----------
+    X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
+
+    Returns
+    -------
+    rows : object
+        What the estimator gets: checked `Structures` for any sequence of structures, else
+        X as it is.
+    structures : Structures or None
+        The structures that the rows describe.
+    """
+    if isinstance(X, AtomFeatures):
+        return X, X.structures
+    if isinstance(X, (Structures, Atoms)) or _holds_atoms(X):
+        structures = check_structures(X, allow_empty=True)
+        return structures, structures
+    return X, None
+
+
+def _holds_atoms(X) -> bool:
+    if hasattr(X, "iloc"):  # pandas: a Series, or a DataFrame of one column
+        if len(X) == 0 or (X.ndim == 2 and X.shape[1] != 1):
+            return False
+        return isinstance(X.iloc[0] if X.ndim == 1 else X.iloc[0, 0], Atoms)
+    if hasattr(X, "dtype"):
+        return X.dtype == object and X.size > 0 and isinstance(X.flat[0], Atoms)
+    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
+        return False
+    return len(X) > 0 and isinstance(X[0], Atoms)
+
+
+def split_rows(
+    structures: Structures | None, n_rows: int, n_calibration: int, rng
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw rows to calibrate on; a structure that occurs twice stays on one side.
+
+    Parameters
+    ----------
+    structures : Structures or None
+    n_rows, n_calibration : int
+        How many rows there are, and at least how many to calibrate on.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    train, calibration : ndarray of int
+        Ascending indices.
+    """
+    if structures is None:
+        group_of = np.arange(n_rows)
+    else:
+        hashes = [content_hash(atoms) for atoms in structures]
+        group_of = np.unique(hashes, return_inverse=True)[1]
+        # number groups by first appearance: the draw must not depend on hash values
+        first = np.unique(group_of, return_index=True)[1]
+        group_of = np.argsort(np.argsort(first))[group_of]
+    sizes = np.bincount(group_of)
+    drawn = rng.permutation(len(sizes))
+    n_groups = int(np.searchsorted(np.cumsum(sizes[drawn]), n_calibration)) + 1
+    if n_groups >= len(sizes):
+        raise ValueError(
+            f"Of {n_rows} structures, {n_calibration} were to be held out for calibration, "
+            f"but then none is left to train on ({len(sizes)} different ones). Lower "
+            "calibration_size or give more structures."
+        )
+    held_out = np.isin(group_of, drawn[:n_groups])
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def check_levels(confidence_level) -> tuple[np.ndarray, bool]:
+    """Check one or several confidence levels.
+
+    Parameters
+    ----------
+    confidence_level : float or sequence of float
+
+    Returns
+    -------
+    levels : ndarray of shape (k,)
+    single : bool
+        Whether one number was given.
+
+    Raises
+    ------
+    ValueError
+        If a level is not between 0 and 1, exclusive.
+    TypeError
+        If it is no number.
+    """
+    single = isinstance(confidence_level, Real)
+    several = isinstance(confidence_level, (Sequence, np.ndarray))
+    if not (single or several) or isinstance(confidence_level, (str, bool)):
+        raise TypeError(
+            "confidence_level must be a number between 0 and 1, or a sequence of them; "
+            f"got {type(confidence_level).__name__}."
+        )
+    levels = np.atleast_1d(np.asarray(confidence_level, dtype=np.float64))
+    outside = [float(v) for v in levels.ravel() if not 0 < v < 1]
+    if outside or levels.ndim != 1 or not len(levels):
+        raise ValueError(
+            "confidence_level must lie between 0 and 1, exclusive; got "
+            f"{outside[0] if outside else confidence_level!r}. "
+            "0.9 asks for intervals that cover 90 % of new structures."
+        )
+    return levels, single
