@@ -1,0 +1,77 @@
+"""A shift and one gain an element, so that networks meet numbers of order one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# An element whose environments hardly differ is not blown up further than this.
+SMALLEST_SHARE = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class ElementScaling:
+    """Affine map x -> (x - mean of the element) * gain of the element.
+
+    One gain for all features of an element: their relative scale, which a scaler or PCA
+    in front of the model has chosen, stays. As a step of `AtomFeatures` it takes part in
+    the chain rule.
+
+    Attributes
+    ----------
+    numbers : ndarray of int64, shape (n_elements,)
+        Atomic numbers, ascending.
+    means : ndarray of shape (n_elements, n_features)
+    gains : ndarray of shape (n_elements,)
+    """
+
+    numbers: np.ndarray
+    means: np.ndarray
+    gains: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        values: np.ndarray,
+        numbers: np.ndarray,
+        present: np.ndarray,
+        weights: np.ndarray,
+    ) -> ElementScaling:
+        """Measure mean and spread of the features of every element.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_atoms, n_features)
+        numbers : ndarray of int64, shape (n_atoms,)
+        present : ndarray of int64, shape (n_elements,)
+            Atomic numbers that occur, ascending.
+        weights : ndarray of shape (n_atoms,)
+        """
+        means = np.empty((len(present), values.shape[1]))
+        spreads = np.empty(len(present))
+        for k, z in enumerate(present):
+            x, w = values[numbers == z], weights[numbers == z]
+            w = w if w.any() else None  # an element that training never meets
+            means[k] = np.average(x, axis=0, weights=w)
+            square = np.square(x - means[k]).mean(axis=1)
+            spreads[k] = np.sqrt(np.average(square, weights=w))
+        spreads = np.maximum(spreads, SMALLEST_SHARE * spreads.max())
+        return cls(present, means, 1.0 / np.where(spreads > 0.0, spreads, 1.0))
+
+    def elements(self, numbers: np.ndarray) -> np.ndarray:
+        """Give the index of every atom's element."""
+        return np.searchsorted(self.numbers, numbers)
+
+    def apply(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Scale features."""
+        element = self.elements(numbers)
+        return (values - self.means[element]) * self.gains[element, None]
+
+    def pullback(self, values, numbers: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Carry a gradient by scaled features to one by the features."""
+        return g * self.gains[self.elements(numbers), None]
+
+    def pushforward(self, values, numbers: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Carry a change of the features to one of the scaled features."""
+        return v * self.gains[self.elements(numbers), None]
