@@ -264,7 +264,9 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _count_columns(self, X: AtomFeatures) -> int:
         widths = {
-            key: np.shape(self.transformers_[key].transform(X.values[rows][:1]))[1]
+            key: self.transformers_[key]
+            .transform(_guarded(X.values[rows][:1]))
+            .shape[1]
             for key, rows in self._groups(X.numbers).items()
         }
         if len(set(widths.values())) > 1:
