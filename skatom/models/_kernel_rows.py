@@ -1,0 +1,103 @@
+"""Design matrix of a kernel model: energies, forces and virials against references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
+from skatom.models._kernels import Kernel
+
+
+@dataclass(frozen=True)
+class References:
+    """Atoms whose environments span a model, sorted by species.
+
+    Attributes
+    ----------
+    atoms : ndarray of int64, shape (n_references,)
+        Their indices in the training set.
+    values : ndarray of shape (n_references, n_features)
+    numbers : ndarray of int64, shape (n_references,)
+        Atomic numbers, ascending.
+    kernels : dict of int to Kernel
+        The kernel among atoms of each species; between species it is zero.
+    """
+
+    atoms: np.ndarray
+    values: np.ndarray
+    numbers: np.ndarray
+    kernels: dict[int, Kernel]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def columns(self, number: int) -> slice:
+        """Which references are of a species."""
+        first, last = np.searchsorted(self.numbers, [number, number + 1])
+        return slice(int(first), int(last))
+
+
+def structures_at_a_time(X: AtomFeatures, n_columns: int) -> list[tuple[int, int]]:
+    """Split structures so that a row of n_columns for each of their atoms fits a chunk."""
+    atoms_at_a_time = max(1, CHUNK_BYTES // (8 * max(1, n_columns)))
+    chunk = X.offsets[:-1] // atoms_at_a_time
+    edges = np.flatnonzero(np.diff(chunk, prepend=-1)).tolist()
+    return list(zip(edges, [*edges[1:], len(X)]))
+
+
+def energy_rows(
+    X: AtomFeatures, references: References, start: int, stop: int
+) -> np.ndarray:
+    """Sum the kernels of the atoms of structures ``start`` to ``stop``.
+
+    Returns
+    -------
+    rows : ndarray of shape (stop - start, n_references)
+    """
+    rows = np.zeros((stop - start, len(references)))
+    atoms = slice(X.offsets[start], X.offsets[stop])
+    values, numbers = X.values[atoms], X.numbers[atoms]
+    for number, kernel in references.kernels.items():
+        columns = references.columns(number)
+        mask = numbers == number
+        k = kernel.values(values[mask], references.values[columns])
+        structures = X.structure_index[atoms][mask] - start
+        present, first = np.unique(structures, return_index=True)
+        if len(present):
+            rows[present, columns] = np.add.reduceat(k, first, axis=0)
+    return rows
+
+
+def derivative_design(block: DerivativeRows, references: References) -> np.ndarray:
+    """Differentiate kernel sums, shape (n_targets, n_references)."""
+    from skatom.models._row_loops import add_outer, add_scaled
+
+    design = np.zeros((block.n_targets, len(references)))
+    for number, kernel in references.kernels.items():
+        atoms, centers, targets, rows = block.of_kind(number)
+        if not len(atoms):
+            continue
+        columns = references.columns(number)
+        points, basis = block.features.values[atoms], references.values[columns]
+        a, b = kernel.slopes(points, basis)
+        out = design[:, columns]
+        step = max(1, CHUNK_BYTES // (16 * len(basis)))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            products = rows[part] @ basis.T
+            add_scaled(centers[part], targets[part], a, products, out)
+        if b is not None:
+            along = np.einsum("rf,rf->r", rows, points[centers])
+            add_outer(centers, targets, b, along, out)
+    return design
+
+
+def take_references(
+    X: AtomFeatures, atoms: np.ndarray, kernels: dict[int, Kernel]
+) -> References:
+    """Make references of some atoms, sorted by species and then by index."""
+    order = atoms[np.argsort(X.numbers[atoms], kind="stable")]
+    return References(order, X.values[order], X.numbers[order], kernels)

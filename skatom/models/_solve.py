@@ -1,0 +1,125 @@
+"""Least squares and positive definite systems, solved without squaring the condition."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg.lapack import dtpqrt
+from sklearn.exceptions import ConvergenceWarning
+
+# Block of columns that LAPACK's tpqrt works on; the fastest of 32, 64 and 128.
+PANEL = 32
+# Tile of a matrix that is transposed in the cache.
+TILE = 512
+# Relative to the mean of the diagonal: where to begin, when to say so, when to give up.
+FIRST_JITTER, NOTABLE_JITTER, LARGEST_JITTER = 1e-14, 1e-8, 1e-2
+
+
+class TriangularLeastSquares:
+    """Least squares min |A c - t|^2 whose rows arrive in blocks and are not kept.
+
+    Only the triangle of the QR factorisation of all rows so far is stored; each block is
+    annihilated against it by Householder reflections, so that memory is that of the
+    triangle and one block, and the condition number is never squared.
+
+    Parameters
+    ----------
+    triangle : ndarray of shape (n_columns, n_columns)
+        Upper triangular rows to begin with, such as the square root of a penalty.
+
+    References
+    ----------
+    Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput. 34, A206 (2012),
+    doi:10.1137/080731992.
+    """
+
+    def __init__(self, triangle: np.ndarray):
+        n = len(triangle)
+        self._triangle = np.zeros((n + 1, n + 1), order="F")
+        self._triangle[:n, :n] = triangle
+
+    def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
+        """Take in rows (n_rows, n_columns) and their targets (n_rows,)."""
+        if not len(rows):
+            return
+        block = np.empty((len(rows), len(self._triangle)), order="F")
+        block[:, :-1] = rows
+        block[:, -1] = targets
+        self._triangle = dtpqrt(
+            0, min(PANEL, len(self._triangle)), self._triangle, block,
+            overwrite_a=True, overwrite_b=True,
+        )[0]  # fmt: skip
+
+    def solve(self) -> np.ndarray:
+        """Coefficients; of smallest norm where the rows leave them undetermined."""
+        triangle, targets = self._triangle[:-1, :-1], self._triangle[:-1, -1]
+        triangle = np.triu(triangle)
+        diagonal = np.abs(np.diagonal(triangle))
+        if diagonal.min() > len(triangle) * np.finfo(float).eps * diagonal.max():
+            return linalg.solve_triangular(triangle, targets)
+        return linalg.lstsq(triangle, targets)[0]
+
+
+def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
+    """Factor a positive definite matrix, with a little added to its diagonal if needed.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, n)
+        C-ordered; its lower triangle is read and overwritten.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    factor : ndarray of shape (n, n)
+        Lower triangular, in the memory of the matrix; what is above the diagonal is not
+        defined.
+
+    Raises
+    ------
+    ValueError
+        If one hundredth of the mean diagonal is not enough.
+    """
+    diagonal = np.diagonal(matrix).copy()
+    mean = float(np.mean(diagonal))
+    _mirror(matrix)  # what the factorisation overwrites can be restored from above
+    jitter = 0.0
+    while True:
+        try:
+            linalg.cho_factor(
+                matrix.T, lower=False, overwrite_a=True, check_finite=False
+            )
+        except linalg.LinAlgError:
+            jitter = 10.0 * jitter if jitter else FIRST_JITTER
+        else:
+            break
+        if not (np.isfinite(mean) and mean > 0 and jitter <= LARGEST_JITTER):
+            raise ValueError(
+                f"The {name} is not positive definite, even with {LARGEST_JITTER:g} of "
+                "its mean diagonal added: increase alpha, or choose a kernel and gamma "
+                "whose values are of the order of one."
+            )
+        _mirror(matrix.T)
+        np.fill_diagonal(matrix, diagonal + jitter * mean)
+    if jitter > NOTABLE_JITTER:
+        warnings.warn(
+            f"The {name} is nearly singular; {jitter:.0e} of its mean diagonal was added. "
+            "Increase alpha or gamma, or choose fewer references.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return matrix
+
+
+def _mirror(matrix: np.ndarray) -> None:
+    """Copy the lower triangle to the upper one, tile by tile."""
+    for start in range(0, len(matrix), TILE):
+        rows = slice(start, start + TILE)
+        for first in range(0, start, TILE):
+            columns = slice(first, first + TILE)
+            matrix[columns, rows] = matrix[rows, columns].T
+        tile = matrix[rows, rows]
+        tile[:] = np.tril(tile) + np.tril(tile, -1).T
