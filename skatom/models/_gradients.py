@@ -133,7 +133,7 @@ def _gradient(regressor, X):
 
 
 def _single(coefficients, regressor) -> np.ndarray:
-    """Coefficients of the only target, as a vector or a column per the last axis."""
+    """Coefficients of the only target, as a vector."""
     coefficients = np.asarray(coefficients)
     if coefficients.ndim == 2 and 1 in coefficients.shape:
         coefficients = coefficients.ravel()
@@ -177,7 +177,6 @@ def _kernel_ridge(regressor, X):
         "gamma": regressor.gamma,
         "degree": regressor.degree,
         "coef0": regressor.coef0,
-        **(regressor.kernel_params or {}),
     }
     weights = _single(regressor.dual_coef_, regressor)
     centres = np.asarray(regressor.X_fit_)
@@ -202,7 +201,7 @@ def _support_vectors(regressor, X):
 def _of_kernel(regressor, X, centres, weights, parameters):
     try:
         return kernel_gradient(regressor.kernel, X, centres, weights, **parameters)
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise NoDerivativeError(
             f"{type(regressor).__name__} has no gradient rule for "
             f"kernel={regressor.kernel!r}, so it gives energies but no forces: use "
