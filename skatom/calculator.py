@@ -1,0 +1,417 @@
+"""An ASE calculator for any fitted estimator on structures."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from os import PathLike
+from threading import RLock
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import (
+    Calculator,
+    CalculatorSetupError,
+    PropertyNotImplementedError,
+    all_changes,
+)
+from sklearn.pipeline import Pipeline
+
+from skatom._skin import SkinPairs
+from skatom._validation import check_is_fitted, closest
+from skatom.features import NoDerivativeError
+from skatom.neighbors import NeighborPairs
+from skatom.potential import evaluate, r_cut_of
+from skatom.structures import Structures, check_structures
+from skatom.uncertainty import ConformalRegressor
+from skatom.uncertainty._environments import fitted_part
+
+# What a simulation does when an atom leaves the training environments.
+POLICIES = ("ignore", "warn", "stop")
+
+
+class ExtrapolationWarning(UserWarning):
+    """A structure has left the range of the training structures."""
+
+
+class ExtrapolationError(RuntimeError):
+    """A structure has left the range of the training structures, and was to stop.
+
+    Attributes
+    ----------
+    atoms : ase.Atoms
+        A copy of the structure.
+    atom : int
+        Index of the worst atom.
+    grade : float
+        Its grade; 1.0 is the worst held-out environment of its species.
+    """
+
+    def __init__(self, message, *, atoms=None, atom=None, grade=None):
+        super().__init__(message)
+        self.atoms = atoms
+        self.atom = atom
+        self.grade = grade
+
+
+class SkatomCalculator(Calculator):
+    """Use a fitted estimator to move atoms: energies, forces and stress for ASE.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A pipeline on structures, or a wrapper that holds one (Potential, a search, a
+        DeltaRegressor, a ConformalRegressor, ...).
+    novelty : FeatureDistance or object with grade_atoms(X, pairs), optional
+        Grades atoms by how unlike the training environments they are, fitted.
+    skin : float, default=0.5
+        How much farther than the cutoff neighbours are searched, in Å. The list is kept
+        until an atom has moved by half of it. 0 searches at every step.
+    on_extrapolation : {"ignore", "warn", "stop"}, default="ignore"
+        What to do when an atom has a grade above the threshold: nothing (grades are
+        there when asked for), warn once per crossing, or raise ExtrapolationError.
+    threshold : float, default=1.0
+        Largest grade that counts as inside.
+
+    Attributes
+    ----------
+    results : dict
+        Energy, free energy, energies of atoms (eV), forces (eV/Å) and stress (eV/Å³,
+        Voigt, positive = tension) of the last structure, as far as asked for.
+    extras : dict
+        What ASE has no names for, as far as asked for; see the notes.
+
+    See Also
+    --------
+    skatom.uncertainty.FeatureDistance : Grades for `novelty`.
+    skatom.uncertainty.ConformalRegressor : Intervals for energies and forces.
+
+    Notes
+    -----
+    Besides ASE's properties, ``calc.get_property(name, atoms)`` knows
+
+    - ``"energy_interval"``, shape (2,): lower and upper end in eV, and
+    - ``"forces_interval"``, shape (n_atoms, 3, 2), in eV/Å, of a ConformalRegressor;
+    - ``"energy_std"``: of an estimator whose predict takes ``return_std=True``, in eV;
+    - ``"extrapolation"`` and ``"extrapolation_per_atom"``: grades of `novelty`.
+
+    They are kept apart from ``results``, which ASE writes to files and checks against the
+    names it knows.
+
+    A structure with NaN positions or with elements that the estimator has not seen, and
+    an estimator that gives NaN, are errors. Charges, magnetic moments and ``info`` do not
+    enter. Stress exists only for cells that are periodic in three directions. Several
+    threads may share a calculator; they take turns.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from skatom import SkatomCalculator
+    >>> from skatom.models import CompositionBaseline
+    >>> copper = bulk("Cu").repeat(2)
+    >>> model = CompositionBaseline().fit([copper], [-8.0])
+    >>> copper.calc = SkatomCalculator(model)
+    >>> round(float(copper.get_potential_energy()), 6)
+    -8.0
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]
+    extra_properties = (
+        "energy_interval",
+        "forces_interval",
+        "energy_std",
+        "extrapolation",
+        "extrapolation_per_atom",
+    )
+    ignored_changes = frozenset({"initial_charges", "initial_magmoms"})
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        novelty=None,
+        skin: float = 0.5,
+        on_extrapolation: str = "ignore",
+        threshold: float = 1.0,
+    ):
+        check_is_fitted(estimator)
+        _check_options(novelty, skin, on_extrapolation, threshold)
+        self._lock = RLock()
+        self.extras: dict = {}
+        super().__init__()
+        self.estimator = estimator
+        self.novelty = novelty
+        self.skin = skin
+        self.on_extrapolation = on_extrapolation
+        self.threshold = threshold
+        self._conformal = _conformal_of(estimator)
+        self._outside = False
+        self._neighbors = self._new_neighbors()
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike, *, trusted: bool = False, **options
+    ) -> SkatomCalculator:
+        """Load a saved estimator and make a calculator of it.
+
+        Parameters
+        ----------
+        path : path-like
+            File written by :func:`skatom.persistence.save`.
+        trusted : bool, default=False
+            Passed to :func:`skatom.persistence.load`.
+        **options
+            Parameters of the calculator.
+
+        Returns
+        -------
+        calculator : SkatomCalculator
+        """
+        from skatom.persistence import load
+
+        return cls(load(path, trusted=trusted), **options)
+
+    def get_property(self, name, atoms=None, allow_calculation=True):
+        """Give a property of ASE, or one of those in the notes, as a copy.
+
+        Parameters
+        ----------
+        name : str
+        atoms : ase.Atoms, optional
+            By default the last structure.
+        allow_calculation : bool, default=True
+            If False, None is returned for what is not known yet.
+
+        Returns
+        -------
+        value : float or ndarray
+        """
+        with self._lock:
+            if name in self.extra_properties:
+                return self._extra(name, atoms, allow_calculation)
+            if name not in self.implemented_properties:
+                known = (*self.implemented_properties, *self.extra_properties)
+                raise PropertyNotImplementedError(
+                    f"SkatomCalculator has no property {name!r}.{closest(name, known)} "
+                    f"It has {', '.join(known)}."
+                )
+            return super().get_property(name, atoms, allow_calculation)
+
+    def calculate(
+        self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)
+    ):
+        """Compute what is asked for, and what comes with it at next to no cost.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms, optional
+            By default the last structure.
+        properties : sequence of str
+        system_changes : sequence of str
+            What has changed since the last structure; nothing means that results are
+            added to those that are there.
+        """
+        with self._lock:
+            atoms = self._current(atoms)
+            if system_changes:
+                self.reset()
+            structures = check_structures([atoms], name="atoms")
+            if "stress" in properties and not atoms.pbc.all():
+                raise PropertyNotImplementedError(
+                    "Stress is defined for cells that are periodic in three directions; "
+                    f"pbc is {atoms.pbc.tolist()} here."
+                )
+            pairs = self._pairs(atoms)
+            results = self._evaluate(structures, properties, pairs)
+            if system_changes and self.novelty is not None:
+                self._watch(structures, pairs)
+            self.results.update(results)
+            self.atoms = atoms.copy()
+
+    def reset(self) -> None:
+        """Forget the last structure and its results."""
+        super().reset()
+        self.extras = {}
+
+    def _new_neighbors(self) -> SkinPairs | None:
+        """Make a neighbour list for featurizers; other estimators have their own."""
+        r_cut = r_cut_of(self.estimator)
+        if r_cut is None:
+            return None
+        of_novelty = getattr(self.novelty, "estimator", None)
+        if of_novelty is not None:
+            r_cut = max(r_cut, r_cut_of(of_novelty) or 0.0)
+        return SkinPairs(r_cut, self.skin)
+
+    def _pairs(self, atoms: Atoms) -> NeighborPairs | None:
+        return None if self._neighbors is None else self._neighbors.pairs_of(atoms)
+
+    def _current(self, atoms: Atoms | None) -> Atoms:
+        atoms = self.atoms if atoms is None else atoms
+        if atoms is None:
+            raise CalculatorSetupError(
+                "There is no structure to calculate: pass atoms, or set atoms.calc and "
+                "ask the atoms."
+            )
+        return atoms
+
+    def _evaluate(self, structures: Structures, properties, pairs) -> dict:
+        """Run the estimator once for all that is asked for."""
+        derivatives = "forces" in properties or "stress" in properties
+        periodic = bool(structures[0].pbc.all())
+        try:
+            found = evaluate(
+                self.estimator,
+                structures,
+                forces=derivatives,
+                stress=derivatives and periodic,
+                atomic="energies" in properties,
+                pairs=pairs,
+            )
+        except NoDerivativeError as error:
+            raise PropertyNotImplementedError(str(error)) from error
+        energy = float(found.energies[0])
+        results = {"energy": energy, "free_energy": energy}
+        if derivatives:
+            results["forces"] = np.array(found.forces[0])
+            if periodic:
+                results["stress"] = np.array(found.stress[0])
+        if "energies" in properties:
+            results["energies"] = np.array(found.atomic_energies[0])
+        for name, value in results.items():
+            if not np.isfinite(value).all():
+                raise ValueError(
+                    f"The estimator gives {name} that are NaN or infinite for this "
+                    "structure. Check that its atoms do not overlap and that the fit "
+                    "has converged."
+                )
+        return results
+
+    def _watch(self, structures: Structures, pairs) -> None:
+        """Act on atoms that have left the training environments."""
+        if self.on_extrapolation == "ignore":
+            return
+        grades = self._grades(structures, pairs)
+        was_outside = self._outside
+        self._outside = bool(grades.max() > self.threshold)
+        if not self._outside or (was_outside and self.on_extrapolation == "warn"):
+            return
+        worst = int(np.argmax(grades))
+        symbol = structures[0].symbols[min(worst, len(structures[0]) - 1)]
+        text = (
+            f"Atom {worst} ({symbol}) has an extrapolation grade of {grades[worst]:.3g}, "
+            f"above the threshold of {self.threshold:g}; 1.0 is the farthest held-out "
+            f"environment. {int((grades > self.threshold).sum())} of {len(grades)} atoms "
+            "are above. The predictions for this structure are not to be trusted."
+        )
+        if self.on_extrapolation == "stop":
+            self.reset()
+            raise ExtrapolationError(
+                text, atoms=structures[0].copy(), atom=worst, grade=float(grades[worst])
+            )
+        warnings.warn(text, ExtrapolationWarning, stacklevel=2)
+
+    def _grades(self, structures: Structures, pairs) -> np.ndarray:
+        grades = np.asarray(self.novelty.grade_atoms(structures, pairs)[0])
+        self.extras["extrapolation"] = float(grades.max())
+        self.extras["extrapolation_per_atom"] = grades
+        return grades
+
+    def _extra(self, name: str, atoms: Atoms | None, allow_calculation: bool):
+        """Give a property that ASE does not know, for the state of the atoms."""
+        atoms = self._current(atoms)
+        if self.check_state(atoms):
+            self.reset()
+        if name not in self.extras:
+            if not allow_calculation:
+                return None
+            self._compute_extra(name, atoms)
+        value = self.extras[name]
+        return value.copy() if isinstance(value, np.ndarray) else value
+
+    def _compute_extra(self, name: str, atoms: Atoms) -> None:
+        if name == "energy_interval":
+            conformal = self._need_conformal(name)
+            energy = self.get_property("energy", atoms)
+            self.extras[name] = conformal.interval_around([energy])[0]
+        elif name == "forces_interval":
+            conformal = self._need_conformal(name)
+            forces = self.get_property("forces", atoms)
+            self.extras[name] = conformal.forces_interval_around(forces)
+        elif name == "energy_std":
+            self.get_property("energy", atoms)
+            model = _predicting_std(self.estimator)
+            _, std = model.predict(Structures([atoms]), return_std=True)
+            self.extras[name] = float(np.ravel(std)[0])
+        else:
+            if self.novelty is None:
+                raise PropertyNotImplementedError(
+                    f"{name!r} needs something that grades structures: pass "
+                    "novelty=FeatureDistance(estimator).fit(X) to the calculator."
+                )
+            self.get_property("energy", atoms)
+            if name not in self.extras:  # on_extrapolation="ignore" has not graded yet
+                self._grades(Structures([atoms]), self._pairs(atoms))
+
+    def _need_conformal(self, name: str) -> ConformalRegressor:
+        if self._conformal is None:
+            raise PropertyNotImplementedError(
+                f"{name!r} needs a fitted ConformalRegressor as the estimator; this one "
+                f"is a {type(self.estimator).__name__}."
+            )
+        return self._conformal
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        del state["_lock"]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._lock = RLock()
+
+
+def _check_options(novelty, skin, on_extrapolation, threshold) -> None:
+    if not np.isfinite(skin) or skin < 0:
+        raise ValueError(f"skin must be zero or a positive length in Å; got {skin!r}.")
+    if on_extrapolation not in POLICIES:
+        raise ValueError(
+            f"on_extrapolation must be one of {', '.join(map(repr, POLICIES))}; got "
+            f"{on_extrapolation!r}.{closest(str(on_extrapolation), POLICIES)}"
+        )
+    if not threshold > 0:
+        raise ValueError(f"threshold must be positive; got {threshold!r}.")
+    if novelty is None and on_extrapolation != "ignore":
+        raise ValueError(
+            f"on_extrapolation={on_extrapolation!r} needs something that grades "
+            "structures: pass novelty=FeatureDistance(estimator).fit(X)."
+        )
+    if novelty is not None and not hasattr(novelty, "grade_atoms"):
+        raise TypeError(
+            f"novelty must have grade_atoms(X, pairs), as FeatureDistance has; "
+            f"{type(novelty).__name__} has not."
+        )
+
+
+def _conformal_of(estimator) -> ConformalRegressor | None:
+    """Find the ConformalRegressor in an estimator, if there is one."""
+    while not isinstance(estimator, ConformalRegressor):
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return None
+    return estimator
+
+
+def _predicting_std(estimator):
+    """Find what gives standard deviations in an estimator, or say that nothing does."""
+    model = fitted_part(estimator)
+    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    if "return_std" not in inspect.signature(last.predict).parameters:
+        raise PropertyNotImplementedError(
+            f"'energy_std' needs a model whose predict takes return_std=True; "
+            f"{type(last).__name__} has none."
+        )
+    return model
