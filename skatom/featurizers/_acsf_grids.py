@@ -102,13 +102,25 @@ def radial_arrays(rows: np.ndarray) -> tuple[np.ndarray, int]:
     return padded, n
 
 
-def angular_arrays(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct etas and (zeta, lambda) of functions, and who uses which."""
+def angular_arrays(rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the distinct etas and (zeta, lambda) of functions, and who uses which.
+
+    Powers are sorted by lambda, then zeta, and come with the step up from the last
+    whole zeta (-1 where zeta is not whole) and a mark where lambda changes.
+    """
     etas, eta_of = np.unique(rows[:, 0], return_inverse=True)
-    powers, power_of = np.unique(rows[:, 1:], axis=0, return_inverse=True)
+    turned, power_of = np.unique(rows[:, [2, 1]], axis=0, return_inverse=True)
+    powers, last, height = np.zeros((len(turned), 4)), None, 1.0
+    for q, (sign, zeta) in enumerate(turned):
+        new = sign != last
+        height = 1.0 if new else height
+        whole = zeta == int(zeta)
+        powers[q] = zeta, sign, zeta - height if whole else -1.0, new
+        last, height = sign, zeta if whole else height
     terms = np.stack([eta_of.ravel(), power_of.ravel(), np.arange(len(rows))], axis=1)
-    order = np.lexsort((terms[:, 1], terms[:, 0]))
-    return etas[None, :].copy(), powers.copy(), terms[order].astype(np.int64)
+    terms = terms[np.lexsort((terms[:, 1], terms[:, 0]))].astype(np.int64)
+    starts = np.searchsorted(terms[:, 0], np.arange(len(etas) + 1))
+    return etas[None, :].copy(), powers, terms, starts
 
 
 def function_names(

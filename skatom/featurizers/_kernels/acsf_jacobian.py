@@ -24,9 +24,10 @@ from skatom.featurizers._kernels.triples import (
     COS,
     LOG2E,
     SLOPE_JK,
+    J,
+    K,
     begin,
     evaluate,
-    evaluate_slopes,
     fill,
     pair_index,
     workspace,
@@ -69,7 +70,7 @@ def _radial_slopes(j, n, parameters, near, by_s):
 def angular_jacobian(block, n_species, cut, grid, side, first, out):
     """Add the derivatives of G4 or G5 to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
-    triples, ends, waves, p, cursor = workspace(grid[0], grid[1])
+    triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp = np.empty_like(p)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
@@ -80,31 +81,29 @@ def angular_jacobian(block, n_species, cut, grid, side, first, out):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
                 base = first + pair * n_terms
                 stops = begin(a, b, runs, cursor)
-                n = fill(cursor, stops, near, reach, triples, ends)
+                n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
-                    evaluate(n, side, cut, grid, triples, waves, p)
-                    evaluate_slopes(n, side, cut, grid, triples, dp)
+                    evaluate(n, side, True, cut, grid, triples, waves, p, dp)
                     for t in range(n):
-                        j, k = ends[0, t], ends[1, t]
+                        j, k = int(get(triples, J, t)), int(get(triples, K, t))
                         tables = (near, triples, waves, p, dp)
                         at_j, at_k = out[index[j]], out[index[k]]
                         _add_end(t, j, k, side, grid, tables, base, at_j)
                         _add_end(t, k, j, side, grid, tables, base, at_k)
-                    n = fill(cursor, stops, near, reach, triples, ends)
+                    n = fill(cursor, stops, near, reach, triples)
 
 
 @njit
 def _add_end(t, j, k, side, grid, tables, base, rows):
     """Add the derivatives of the functions of one triple by the vector of `j`."""
     near, triples, waves, p, dp = tables
-    etas, terms = grid[0], grid[2]
+    etas, terms, starts = grid[0], grid[2], grid[3]
     x, y, z = 2.0 * get(near, X, j), 2.0 * get(near, Y, j), 2.0 * get(near, Z, j)
     x_k, y_k, z_k = get(near, X, k), get(near, Y, k), get(near, Z, k)
     inverse = get(near, INVERSE, j)
     # derivatives of c by s_j and by d
     c_s, c_d = -0.5 * get(triples, COS, t) * inverse**2, inverse * get(near, INVERSE, k)
     c_x, c_y, c_z = c_s * x + c_d * x_k, c_s * y + c_d * y_k, c_s * z + c_d * z_k
-    done = 0
     for e in range(etas.shape[1]):
         eta, wave = get(etas, 0, e), get(waves, e, t)
         # derivatives of the wave by s_j and by d, divided by it
@@ -113,13 +112,10 @@ def _add_end(t, j, k, side, grid, tables, base, rows):
             by_side = get(triples, SLOPE_JK, t) - eta
             w_s, w_d = w_s + by_side, -2.0 * by_side
         w_x, w_y, w_z = w_s * x + w_d * x_k, w_s * y + w_d * y_k, w_s * z + w_d * z_k
-        while done < len(terms) and terms[done, 0] == e:
-            value, slope = (
-                wave * get(p, terms[done, 1], t),
-                wave * get(dp, terms[done, 1], t),
-            )
-            column = base + terms[done, 2]
+        for term in range(starts[e], starts[e + 1]):
+            value = wave * get(p, terms[term, 1], t)
+            slope = wave * get(dp, terms[term, 1], t)
+            column = base + terms[term, 2]
             rows[0, column] += value * w_x + slope * c_x
             rows[1, column] += value * w_y + slope * c_y
             rows[2, column] += value * w_z + slope * c_z
-            done += 1

@@ -31,9 +31,10 @@ from skatom.featurizers._kernels.triples import (
     RESULT_2,
     RESULT_3,
     SLOPE_JK,
+    J,
+    K,
     begin,
     evaluate,
-    evaluate_slopes,
     fill,
     pair_index,
     workspace,
@@ -77,7 +78,7 @@ def _radial_slope(j, n, parameters, weights, near):
 def angular_pullback(block, n_species, cut, grid, side, first, g, out):
     """Add the pullback of G4 or G5 to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
-    triples, ends, waves, p, cursor = workspace(grid[0], grid[1])
+    triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp = np.empty_like(p)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
@@ -92,13 +93,12 @@ def angular_pullback(block, n_species, cut, grid, side, first, g, out):
                     column = first + pair * n_terms + grid[2][term, 2]
                     weights[0, term] = g[i, column]
                 stops = begin(a, b, runs, cursor)
-                n = fill(cursor, stops, near, reach, triples, ends)
+                n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
-                    evaluate(n, side, cut, grid, triples, waves, p)
-                    evaluate_slopes(n, side, cut, grid, triples, dp)
+                    evaluate(n, side, True, cut, grid, triples, waves, p, dp)
                     _combine(n, side, grid, weights, waves, p, dp, triples)
-                    _spread(n, ends, triples, near)
-                    n = fill(cursor, stops, near, reach, triples, ends)
+                    _spread(n, triples, near)
+                    n = fill(cursor, stops, near, reach, triples)
         _collect(runs[1, n_runs], index, near, out)
 
 
@@ -106,59 +106,70 @@ def angular_pullback(block, n_species, cut, grid, side, first, g, out):
 def _combine(n, side, grid, weights, waves, p, dp, triples):
     """Turn weights of functions into derivatives of their sum, for every triple.
 
-    With V = sum g w exp(-eta t) P, U = sum g eta w exp(-eta t) P and T the same as V with
-    dP/dc, the results are V, V_s = dV/ds_jk (explicit) + dV/dt, as it enters the
-    derivatives by s_j and s_k, and T.
+    With V = sum g w exp(-eta t) P, U = sum g eta w exp(-eta t) P and V' = V with dP/dc
+    for P, the results are V, the part that the derivatives by s_j and s_k have in
+    common, and V'; SLOPE_JK becomes the part of the derivative by d that has no V'.
     """
-    etas, terms = grid[0], grid[2]
+    etas, powers_of, starts = grid[0], grid[2], grid[3]
     for t in range(0, n, 8):
         value = damped = turned = splat(0.0)
-        done = 0
-        for e in range(etas.shape[1]):
+        for e in range(len(starts) - 1):
             by_p = by_dp = splat(0.0)
-            while done < len(terms) and terms[done, 0] == e:
-                weight = get(weights, 0, done)
-                q = terms[done, 1]
+            for k in range(starts[e], starts[e + 1]):
+                q, weight = powers_of[k, 1], get(weights, 0, k)
                 by_p = by_p + load(p, q, t) * weight
                 by_dp = by_dp + load(dp, q, t) * weight
-                done += 1
             wave = load(waves, e, t)
             by_p = by_p * wave
             value = value + by_p
             damped = damped + by_p * get(etas, 0, e)
             turned = turned + by_dp * wave
-        store(triples, RESULT_1, t, value)
-        store(triples, RESULT_3, t, turned)
+        common, by_d = damped * -1.0, splat(0.0)
         if side:
-            # t holds s_jk too: damping counts twice
+            # t = s_j + s_k + s_jk and s_jk = s_j + s_k - 2 d: damping counts twice
             by_side = value * load(triples, SLOPE_JK, t) - damped
-            store(triples, RESULT_2, t, by_side - damped)
-            store(triples, SLOPE_JK, t, by_side * -2.0)
-        else:
-            store(triples, RESULT_2, t, damped * -1.0)
-            store(triples, SLOPE_JK, t, splat(0.0))
+            common = by_side - damped
+            by_d = by_side * -2.0
+        store(triples, RESULT_1, t, value)
+        store(triples, RESULT_2, t, common)
+        store(triples, RESULT_3, t, turned)
+        store(triples, SLOPE_JK, t, by_d)
 
 
 @njit
-def _spread(n, ends, triples, near):
-    """Add the derivatives of every triple to its two neighbours."""
-    for t in range(n):
-        j, k = ends[0, t], ends[1, t]
-        value, common = get(triples, RESULT_1, t), get(triples, RESULT_2, t)
-        turned = get(triples, RESULT_3, t)
-        inverse_j, inverse_k = get(near, INVERSE, j), get(near, INVERSE, k)
-        by_d = get(triples, SLOPE_JK, t) + turned * inverse_j * inverse_k
-        turned *= 0.5 * get(triples, COS, t)
-        by_j = common + value * get(near, SLOPE, j) - turned * inverse_j * inverse_j
-        by_k = common + value * get(near, SLOPE, k) - turned * inverse_k * inverse_k
-        put(near, BY_S, j, get(near, BY_S, j) + by_j)
-        put(near, BY_S, k, get(near, BY_S, k) + by_k)
-        put(near, GRAD_X, j, get(near, GRAD_X, j) + by_d * get(near, X, k))
-        put(near, GRAD_Y, j, get(near, GRAD_Y, j) + by_d * get(near, Y, k))
-        put(near, GRAD_Z, j, get(near, GRAD_Z, j) + by_d * get(near, Z, k))
-        put(near, GRAD_X, k, get(near, GRAD_X, k) + by_d * get(near, X, j))
-        put(near, GRAD_Y, k, get(near, GRAD_Y, k) + by_d * get(near, Y, j))
-        put(near, GRAD_Z, k, get(near, GRAD_Z, k) + by_d * get(near, Z, j))
+def _spread(n, triples, near):
+    """Add the derivatives of every triple to its two neighbours.
+
+    Triples of one j follow each other, so what j receives stays in registers.
+    """
+    t = 0
+    while t < n:
+        place = get(triples, J, t)
+        j = int(place)
+        x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
+        inverse, slope = get(near, INVERSE, j), get(near, SLOPE, j)
+        sum_s = sum_x = sum_y = sum_z = 0.0
+        while t < n and get(triples, J, t) == place:
+            k = int(get(triples, K, t))
+            value, common = get(triples, RESULT_1, t), get(triples, RESULT_2, t)
+            turned = get(triples, RESULT_3, t)
+            inverse_k = get(near, INVERSE, k)
+            by_d = get(triples, SLOPE_JK, t) + turned * inverse * inverse_k
+            turned *= 0.5 * get(triples, COS, t)
+            by_k = common + value * get(near, SLOPE, k) - turned * inverse_k * inverse_k
+            sum_s += common + value * slope - turned * inverse * inverse
+            sum_x += by_d * get(near, X, k)
+            sum_y += by_d * get(near, Y, k)
+            sum_z += by_d * get(near, Z, k)
+            put(near, BY_S, k, get(near, BY_S, k) + by_k)
+            put(near, GRAD_X, k, get(near, GRAD_X, k) + by_d * x)
+            put(near, GRAD_Y, k, get(near, GRAD_Y, k) + by_d * y)
+            put(near, GRAD_Z, k, get(near, GRAD_Z, k) + by_d * z)
+            t += 1
+        put(near, BY_S, j, get(near, BY_S, j) + sum_s)
+        put(near, GRAD_X, j, get(near, GRAD_X, j) + sum_x)
+        put(near, GRAD_Y, j, get(near, GRAD_Y, j) + sum_y)
+        put(near, GRAD_Z, j, get(near, GRAD_Z, j) + sum_z)
 
 
 @njit

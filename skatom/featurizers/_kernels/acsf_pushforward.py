@@ -32,9 +32,10 @@ from skatom.featurizers._kernels.triples import (
     RESULT_2,
     RESULT_3,
     SLOPE_JK,
+    J,
+    K,
     begin,
     evaluate,
-    evaluate_slopes,
     fill,
     pair_index,
     workspace,
@@ -75,7 +76,7 @@ def _radial_change(j_start, j_stop, q, parameters, near):
 def angular_pushforward(block, n_species, cut, grid, side, first, v, out):
     """Add the change of G4 or G5 to rows of `out`."""
     near, index, runs = table(block, n_species)
-    triples, ends, waves, p, cursor = workspace(grid[0], grid[1])
+    triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp, turned = np.empty_like(p), np.empty_like(waves)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
@@ -87,15 +88,14 @@ def angular_pushforward(block, n_species, cut, grid, side, first, v, out):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
                 row = out[i, first + pair * n_terms : first + (pair + 1) * n_terms]
                 stops = begin(a, b, runs, cursor)
-                n = fill(cursor, stops, near, reach, triples, ends)
+                n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
-                    evaluate(n, side, cut, grid, triples, waves, p)
-                    evaluate_slopes(n, side, cut, grid, triples, dp)
-                    _change(n, side, ends, near, triples)
+                    evaluate(n, side, True, cut, grid, triples, waves, p, dp)
+                    _change(n, side, near, triples)
                     _weigh(n, grid[0], triples, waves, turned)
-                    add_products(n, grid[2], waves, p, row)
-                    add_products(n, grid[2], turned, dp, row)
-                    n = fill(cursor, stops, near, reach, triples, ends)
+                    add_products(n, grid, waves, p, row)
+                    add_products(n, grid, turned, dp, row)
+                    n = fill(cursor, stops, near, reach, triples)
 
 
 @njit
@@ -111,10 +111,10 @@ def _gather_tangents(m, index, v, near):
 
 
 @njit
-def _change(n, side, ends, near, triples):
+def _change(n, side, near, triples):
     """Fill the changes of log w, t and c of every triple."""
     for t in range(n):
-        j, k = ends[0, t], ends[1, t]
+        j, k = int(get(triples, J, t)), int(get(triples, K, t))
         ds_j, ds_k = get(near, DS, j), get(near, DS, k)
         inverse_j, inverse_k = get(near, INVERSE, j), get(near, INVERSE, k)
         dd = get(near, X, j) * get(near, DX, k) + get(near, X, k) * get(near, DX, j)

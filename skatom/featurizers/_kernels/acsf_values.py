@@ -9,9 +9,10 @@ n_species : number of channels
 cut : (r_cut, kind, gamma)
 radial : (parameters, n)
     Rows eta and r_s of n functions, padded with zeros to whole groups of lanes.
-grid : (etas, powers, terms)
-    Arrays (1, n) of eta; (n, 2) of zeta and lambda; (n, 3) of the row of ``etas``, the
-    row of ``powers`` and the column of each angular function, sorted by eta.
+grid : (etas, powers, terms, starts)
+    Arrays (1, n) of eta; (n, 4) of zeta, lambda and how to step up to this power (see
+    `triples`); (n, 3) of the row of ``etas``, the row of ``powers`` and the column of
+    each angular function, sorted by eta; first term of every eta, and the end.
 side : True for G4, False for G5
 first : first angular column
 """
@@ -57,7 +58,7 @@ def radial_values(block, n_species, cut, radial, out):
 def angular_values(block, n_species, cut, grid, side, first, out):
     """Add G4 or G5 to rows of `out`."""
     near, index, runs = table(block, n_species)
-    triples, ends, waves, p, cursor = workspace(grid[0], grid[1])
+    triples, waves, p, cursor = workspace(grid[0], grid[1])
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
     for i in range(block[0], block[1]):
@@ -67,37 +68,34 @@ def angular_values(block, n_species, cut, grid, side, first, out):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
                 row = out[i, first + pair * n_terms : first + (pair + 1) * n_terms]
                 stops = begin(a, b, runs, cursor)
-                n = fill(cursor, stops, near, reach, triples, ends)
+                n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
-                    evaluate(n, side, cut, grid, triples, waves, p)
-                    add_products(n, grid[2], waves, p, row)
-                    n = fill(cursor, stops, near, reach, triples, ends)
+                    evaluate(n, side, False, cut, grid, triples, waves, p, p)
+                    add_products(n, grid, waves, p, row)
+                    n = fill(cursor, stops, near, reach, triples)
 
 
 @njit
-def add_products(n, terms, waves, p, row):
+def add_products(n, grid, waves, p, row):
     """Add sum_t waves[e, t] p[q, t] to the column of every term, four at a time."""
-    done = 0
-    while done < len(terms):
-        e = terms[done, 0]
-        count = 1
-        while count < 4 and done + count < len(terms) and terms[done + count, 0] == e:
-            count += 1
-        t0, t3 = terms[done], terms[done + count - 1]
-        t1, t2 = terms[done + min(1, count - 1)], terms[done + min(2, count - 1)]
-        a0 = a1 = a2 = a3 = splat(0.0)
-        for t in range(0, n, 8):
-            wave = load(waves, e, t)
-            a0 = a0 + wave * load(p, t0[1], t)
-            a1 = a1 + wave * load(p, t1[1], t)
-            a2 = a2 + wave * load(p, t2[1], t)
-            a3 = a3 + wave * load(p, t3[1], t)
-        # fewer than four: the last one was repeated and is added once
-        row[t3[2]] += total(a3)
-        if count > 1:
-            row[t0[2]] += total(a0)
-        if count > 2:
-            row[t1[2]] += total(a1)
-        if count > 3:
-            row[t2[2]] += total(a2)
-        done += count
+    terms, starts = grid[2], grid[3]
+    for e in range(len(starts) - 1):
+        last = starts[e + 1] - 1
+        for k in range(starts[e], last + 1, 4):
+            k1, k2, k3 = min(k + 1, last), min(k + 2, last), min(k + 3, last)
+            q0, q1, q2, q3 = terms[k, 1], terms[k1, 1], terms[k2, 1], terms[k3, 1]
+            a0 = a1 = a2 = a3 = splat(0.0)
+            for t in range(0, n, 8):
+                wave = load(waves, e, t)
+                a0 = a0 + wave * load(p, q0, t)
+                a1 = a1 + wave * load(p, q1, t)
+                a2 = a2 + wave * load(p, q2, t)
+                a3 = a3 + wave * load(p, q3, t)
+            # where fewer than four are left, the last one was taken again
+            row[terms[k, 2]] += total(a0)
+            if k < last:
+                row[terms[k1, 2]] += total(a1)
+            if k + 1 < last:
+                row[terms[k2, 2]] += total(a2)
+            if k + 2 < last:
+                row[terms[k3, 2]] += total(a3)

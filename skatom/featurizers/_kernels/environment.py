@@ -18,7 +18,9 @@ X, Y, Z, S, INVERSE, F, SLOPE = 0, 1, 2, 3, 4, 5, 6
 BY_S, GRAD_X, GRAD_Y, GRAD_Z = 7, 8, 9, 10
 # ... in a pushforward: tangent of s_j, and tangent of the vector
 DS, DX, DY, DZ = 7, 8, 9, 10
-NEAR_ROWS = 11
+# the column itself, for triples to remember their ends
+PLACE = 11
+NEAR_ROWS = 12
 
 
 @njit
@@ -32,6 +34,7 @@ def table(block, n_species):
     for i in range(start, stop):
         room = max(room, offsets[i + 1] - offsets[i] + 8)
     near = np.zeros((NEAR_ROWS, room))
+    near[PLACE] = np.arange(room)
     return near, np.zeros(room, np.int64), np.zeros((2, n_species + 1), np.int64)
 
 

@@ -9,6 +9,7 @@ four SSE/NEON registers.
 
 import operator
 
+from llvmlite import binding as llvm
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -16,6 +17,11 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 WIDTH = 8
+
+# One instruction packs lanes on AVX-512, if LLVM is new enough to be asked for it.
+HAS_COMPRESS = llvm.llvm_version_info >= (20,) and bool(
+    llvm.get_host_cpu_features().get("avx512f")
+)
 
 _F64 = ir.DoubleType()
 _I64 = ir.IntType(64)
@@ -177,13 +183,50 @@ def below(typing, value, bound):
 
 
 @intrinsic
-def first_bit(typing, bits):
-    """Return the position of the lowest set bit of a non-zero integer."""
+def count_bits(typing, bits):
+    """Return the number of set bits."""
 
     def codegen(context, builder, sig, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.ctpop(args[0])
 
     return types.int64(types.int64), codegen
+
+
+@intrinsic
+def append(typing, array, row, column, value, bits):
+    """Write the lanes whose bit is set to ``array[row, column:]``, without gaps.
+
+    Up to eight columns may be written, whatever the number of set bits.
+    """
+
+    def codegen(context, builder, sig, args):
+        address = _address(context, builder, sig, args)
+        mask = builder.trunc(args[4], ir.IntType(WIDTH))
+        mask = builder.bitcast(mask, ir.VectorType(ir.IntType(1), WIDTH))
+        emit = _compress if HAS_COMPRESS else _append_by_lane
+        emit(builder, address, args[3], mask)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, LANES, types.int64), codegen
+
+
+def _compress(builder, address, value, mask):
+    """Push the chosen lanes together in a register."""
+    kind = ir.FunctionType(_VEC, [_VEC, mask.type, _VEC])
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, f"llvm.experimental.vector.compress.v{WIDTH}f64"
+    )
+    packed = builder.call(function, [value, mask, ir.Constant(_VEC, ir.Undefined)])
+    builder.store(packed, builder.inttoptr(address, _VEC.as_pointer()), align=8)
+
+
+def _append_by_lane(builder, address, value, mask):
+    """Write every lane, and move on only past those that were chosen."""
+    for lane in range(WIDTH):
+        pointer = builder.inttoptr(address, _F64.as_pointer())
+        builder.store(builder.extract_element(value, _index(lane)), pointer)
+        taken = builder.zext(builder.extract_element(mask, _index(lane)), _I64)
+        address = builder.add(address, builder.mul(taken, _I64(8)))
 
 
 @intrinsic

@@ -17,34 +17,39 @@ blocks that stay in the L1 cache, with empty places (w = 0) up to whole groups o
 import numpy as np
 from numba import njit
 
-from skatom.featurizers._kernels.cutoffs import cutoff, cutoff_slope, real_power
-from skatom.featurizers._kernels.environment import INVERSE, F, S, X, Y, Z
+from skatom.featurizers._kernels.cutoffs import (
+    cutoff,
+    cutoff_slope,
+    real_power,
+    whole_power,
+)
+from skatom.featurizers._kernels.environment import INVERSE, PLACE, F, S, X, Y, Z
 from skatom.featurizers._kernels.lanes import (
+    append,
     below,
+    count_bits,
     exp2,
-    first_bit,
     get,
     load,
-    put,
+    splat,
     store,
 )
 
 BLOCK = 128  # triples that are worked on together
 LOG2E = 1.4426950408889634
 
-# Rows of the table of triples: c, s_jk, t and w (at first s_j + s_k and f_j f_k) ...
-COS, SIDE, T, W = 0, 1, 2, 3
+# Rows of the table of triples: c, s_jk, s_j + s_k, w (at first f_j f_k), j and k ...
+COS, SIDE, T, W, J, K = 0, 1, 2, 3, 4, 5
 # ... and in derivatives: f'(s_jk)/f and results of the kernel
-SLOPE_JK, RESULT_1, RESULT_2, RESULT_3 = 4, 5, 6, 7
-TRIPLE_ROWS = 8
+SLOPE_JK, RESULT_1, RESULT_2, RESULT_3 = 6, 7, 8, 9
+TRIPLE_ROWS = 10
 
 
 @njit
 def workspace(etas, powers):
-    """Return empty tables: triples, their ends, waves and powers; and a cursor."""
+    """Return empty tables: triples, waves and powers; and a cursor."""
     return (
         np.zeros((TRIPLE_ROWS, BLOCK + 8)),
-        np.zeros((2, BLOCK + 8), np.int64),
         np.zeros((etas.shape[1], BLOCK)),
         np.zeros((len(powers), BLOCK)),
         np.zeros(2, np.int64),
@@ -67,24 +72,24 @@ def pair_index(a, b, n_species):
 
 
 @njit
-def fill(cursor, ends_of_runs, near, reach, triples, ends):
+def fill(cursor, stops, near, reach, triples):
     """Pack the next triples of one pair of species; return how many places are used.
 
     Parameters
     ----------
     cursor : array of shape (2,), modified
         The (j, k) to go on from.
-    ends_of_runs : tuple
+    stops : tuple
         (j_stop, k_start, k_stop, same species) of `begin`.
     near : array
         Table of neighbours.
     reach : float
         Triples with s_jk >= reach are left out.
-    triples, ends : array, modified
-        Table of triples, and their j and k.
+    triples : array, modified
+        Table of triples.
     """
     n = 0
-    j_stop, k_start, k_stop, same = ends_of_runs
+    j_stop, k_start, k_stop, same = stops
     j, k = cursor[0], cursor[1]
     while j < j_stop:
         x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
@@ -92,57 +97,42 @@ def fill(cursor, ends_of_runs, near, reach, triples, ends):
         while k < k_stop:
             if n > BLOCK - 8:
                 cursor[0], cursor[1] = j, k
-                return _pad(n, k_start, triples, ends)
+                return _pad(n, k_start, triples)
             d = load(near, X, k) * x + load(near, Y, k) * y + load(near, Z, k) * z
             both = load(near, S, k) + s
             side = both - d * 2.0
             bits = below(side, reach) & ((1 << min(k_stop - k, 8)) - 1)
-            if bits:
-                # the columns past BLOCK are a place to spread the lanes out
-                store(triples, COS, BLOCK, d * load(near, INVERSE, k) * inverse)
-                store(triples, SIDE, BLOCK, side)
-                store(triples, T, BLOCK, both)
-                store(triples, W, BLOCK, load(near, F, k) * f)
-                n = _append(bits, j, k, n, triples, ends)
+            cosine = d * load(near, INVERSE, k) * inverse
+            append(triples, COS, n, cosine, bits)
+            append(triples, SIDE, n, side, bits)
+            append(triples, T, n, both, bits)
+            append(triples, W, n, load(near, F, k) * f, bits)
+            append(triples, K, n, load(near, PLACE, k), bits)
+            store(triples, J, n, splat(float(j)))
+            n += count_bits(bits)
             k += 8
         j += 1
         k = j + 1 if same else k_start
     cursor[0] = j
-    return _pad(n, k_start, triples, ends)
+    return _pad(n, k_start, triples)
 
 
 @njit
-def _append(bits, j, k, n, triples, ends):
-    """Move the lanes whose bit is set to the end; return the new number of triples."""
-    while bits:
-        lane = first_bit(bits)
-        bits &= bits - 1
-        put(triples, COS, n, get(triples, COS, BLOCK + lane))
-        put(triples, SIDE, n, get(triples, SIDE, BLOCK + lane))
-        put(triples, T, n, get(triples, T, BLOCK + lane))
-        put(triples, W, n, get(triples, W, BLOCK + lane))
-        ends[0, n] = j
-        ends[1, n] = k + lane
-        n += 1
-    return n
-
-
-@njit
-def _pad(n, place, triples, ends):
+def _pad(n, place, triples):
     """Fill up the last group of lanes with triples of no weight."""
-    full = (n + 7) & ~7
-    for t in range(n, full):
-        put(triples, COS, t, 0.0)
-        put(triples, SIDE, t, 0.0)
-        put(triples, T, t, 0.0)
-        put(triples, W, t, 0.0)
-        ends[0, t] = ends[1, t] = place
-    return full
+    nothing = splat(0.0)
+    store(triples, COS, n, nothing)
+    store(triples, SIDE, n, nothing)
+    store(triples, T, n, nothing)
+    store(triples, W, n, nothing)
+    store(triples, J, n, splat(float(place)))
+    store(triples, K, n, splat(float(place)))
+    return (n + 7) & ~7
 
 
 @njit
-def evaluate(n, side, cut, grid, triples, waves, p):
-    """Fill w exp(-eta t) for every eta (``waves``) and P for every power (``p``).
+def evaluate(n, side, slopes, cut, grid, triples, waves, p, dp):
+    """Fill what the functions of a block are made of.
 
     Parameters
     ----------
@@ -150,13 +140,18 @@ def evaluate(n, side, cut, grid, triples, waves, p):
         Number of places in use.
     side : bool
         True for G4, False for G5.
+    slopes : bool
+        Whether derivatives are needed.
     cut : tuple
         (r_cut, kind of cutoff, gamma).
     grid : tuple
-        (etas, powers, terms).
-    triples : array
-        Table of triples; w and t are completed.
-    waves, p : array, modified
+        (etas, powers, terms, starts).
+    triples : array, modified
+        Table of triples, in which f'(s_jk)/f is filled on demand.
+    waves : array of shape (n_etas, BLOCK), modified
+        w exp(-eta t).
+    p, dp : array of shape (n_powers, BLOCK), modified
+        P and, on demand, dP/dc.
     """
     etas, powers = grid[0], grid[1]
     shrink = 1.0 / (cut[0] * cut[0])
@@ -167,28 +162,47 @@ def evaluate(n, side, cut, grid, triples, waves, p):
             s = load(triples, SIDE, t)
             reach = reach + s
             w = w * cutoff(cut[1], cut[2], s * shrink)
+            if slopes:
+                slope = cutoff_slope(cut[1], cut[2], s * shrink) * shrink
+                store(triples, SLOPE_JK, t, slope)
         reach = reach * -LOG2E
         for e in range(etas.shape[1]):
             store(waves, e, t, w * exp2(reach * get(etas, 0, e)))
-    for q in range(len(powers)):
-        zeta, sign = powers[q, 0], powers[q, 1]
-        for t in range(0, n, 8):
-            # 2**(1 - zeta) (1 + lambda c)**zeta = 2 ((1 + lambda c) / 2)**zeta
-            half = load(triples, COS, t) * (0.5 * sign) + 0.5
-            store(p, q, t, 2.0 * half * real_power(half, zeta - 1.0))
+        _fill_powers(t, slopes, powers, load(triples, COS, t), p, dp)
 
 
 @njit
-def evaluate_slopes(n, side, cut, grid, triples, dp):
-    """Fill dP/dc (``dp``) and, for G4, the f'(s_jk)/f of each triple."""
-    powers = grid[1]
+def _fill_powers(t, slopes, powers, cosine, p, dp):
+    """Fill P = 2 h**zeta, h = (1 + lambda c) / 2, and dP/dc = zeta lambda h**(zeta - 1).
+
+    Rows of ``powers`` are zeta, lambda, the step up from the row before (-1 for a zeta
+    that is not whole) and whether lambda is new.
+    """
+    h = h2 = h4 = h8 = grown = splat(1.0)
     for q in range(len(powers)):
-        zeta, sign = powers[q, 0], powers[q, 1]
-        for t in range(0, n, 8):
-            half = load(triples, COS, t) * (0.5 * sign) + 0.5
-            store(dp, q, t, real_power(half, zeta - 1.0) * (zeta * sign))
-    if side:
-        shrink = 1.0 / (cut[0] * cut[0])
-        for t in range(0, n, 8):
-            u = load(triples, SIDE, t) * shrink
-            store(triples, SLOPE_JK, t, cutoff_slope(cut[1], cut[2], u) * shrink)
+        zeta, sign = get(powers, q, 0), get(powers, q, 1)
+        step = int(get(powers, q, 2))
+        if get(powers, q, 3) > 0.0:
+            h = cosine * (0.5 * sign) + 0.5
+            h2 = h * h
+            h4 = h2 * h2
+            h8 = h4 * h4
+            grown = splat(1.0)
+        below_zeta = grown
+        if step < 0:
+            below_zeta = real_power(h, zeta - 1.0)
+        else:
+            if step & 1:
+                grown = grown * h
+            if step & 2:
+                grown = grown * h2
+            if step & 4:
+                grown = grown * h4
+            if step & 8:
+                grown = grown * h8
+            if step > 15:
+                grown = grown * whole_power(h8 * h8, step >> 4)
+            below_zeta = grown
+        store(p, q, t, below_zeta * h * 2.0)
+        if slopes:
+            store(dp, q, t, below_zeta * (zeta * sign))
