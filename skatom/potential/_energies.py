@@ -16,7 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
-from skatom.base import AtomicRegressor, sum_atoms
+from skatom.base import sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._context import Context, Energies
@@ -42,17 +42,11 @@ def energies(estimator, X, context: Context) -> Energies:
     """
     if isinstance(X, Structures):
         return energies_of_structures(estimator, X, context)
+    if isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms"):
+        atoms = estimator.predict_atoms(X)
+        return Energies(sum_atoms(atoms, X.offsets), _leaf(estimator, X), lambda: atoms)
     values = one_target(estimator.predict(X), estimator)
     return Energies(values, _leaf(estimator, X), _no_atoms(estimator))
-
-
-@energies.register(AtomicRegressor)
-def _atomic(estimator, X, context):
-    if not isinstance(X, AtomFeatures):
-        return energies.dispatch(object)(estimator, X, context)
-    atoms = estimator.predict_atoms(X)
-    values = sum_atoms(atoms, X.offsets)
-    return Energies(values, _leaf(estimator, X), lambda: atoms)
 
 
 def _leaf(estimator, X):
