@@ -71,13 +71,15 @@ def values_of(features) -> np.ndarray:
     )
 
 
-def slope(function: Callable[[float], np.ndarray]) -> np.ndarray:
+def slope(
+    function: Callable[[float], np.ndarray], first_step: float = STEP_IN_ANGSTROM
+) -> np.ndarray:
     """Differentiate at 0 by central differences at two steps, extrapolated.
 
     The error is of fourth order in the step, so that rounding dominates.
     """
     central = []
-    for step in (STEP_IN_ANGSTROM, STEP_IN_ANGSTROM / 2):
+    for step in (first_step, first_step / 2):
         difference = np.asarray(function(step)) - np.asarray(function(-step))
         central.append(difference / (2 * step))
     return (4 * central[1] - central[0]) / 3

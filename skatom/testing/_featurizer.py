@@ -9,6 +9,7 @@ from functools import partial
 from ase import Atoms
 
 from skatom.testing import (
+    _contract,
     _featurizer_contract,
     _featurizer_derivatives,
     _featurizer_invariances,
@@ -46,6 +47,7 @@ def featurizer_checks(
     """
     frames = list(check_frames() if frames is None else frames)
     for module in (
+        _contract,
         _featurizer_contract,
         _inputs,
         _featurizer_invariances,

@@ -1,38 +1,16 @@
-"""What scikit-learn and the models expect of a featurizer."""
+"""What models expect of a featurizer."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
-from ase.data import chemical_symbols
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from skatom.features import AtomFeatures
-from skatom.testing._comparisons import require_equal, require_error, values_of
-from skatom.testing._inputs import same_parameters, stranger
+from skatom.testing._comparisons import require_equal, values_of
 
 # Enough atoms that work is shared between two threads.
 ATOMS_FOR_THREADS = 2500
-
-
-def check_fit_returns_self(featurizer, frames):
-    """Chaining works: ``fit`` returns the featurizer."""
-    fresh = clone(featurizer)
-    if fresh.fit(frames) is not fresh:
-        raise AssertionError("fit does not return self.")
-
-
-def check_fit_keeps_parameters(featurizer, frames):
-    """``__init__`` and ``fit`` leave every parameter as it was given."""
-    fresh = clone(featurizer)
-    before = clone(featurizer).get_params()
-    fresh.fit(frames).transform(frames)
-    changed = same_parameters(before, fresh.get_params())
-    if changed:
-        raise AssertionError(f"fit or transform changed the parameters {changed}.")
 
 
 def check_features_belong_to_atoms(featurizer, frames):
@@ -79,25 +57,6 @@ def check_features_vary(featurizer, frames):
         raise AssertionError("All atoms of all frames get the same features.")
 
 
-def check_unfitted_is_refused(featurizer, frames):
-    """``transform`` before ``fit`` raises NotFittedError."""
-    fresh = clone(featurizer)
-    require_error(
-        lambda: fresh.transform(frames), (NotFittedError,), (), "before fit was called"
-    )
-
-
-def check_refit_equals_fresh_fit(featurizer, frames):
-    """Nothing of an earlier fit is left after another."""
-    refitted = clone(featurizer).fit(frames[:1])
-    refitted.fit(frames)
-    require_equal(
-        values_of(refitted.transform(frames)),
-        values_of(clone(featurizer).fit(frames).transform(frames)),
-        "Features after a second fit differ from those of a fresh featurizer",
-    )
-
-
 def check_order_of_training_frames(featurizer, frames):
     """Columns do not depend on the order of the frames in ``fit``."""
     forward, back = clone(featurizer).fit(frames), clone(featurizer).fit(frames[::-1])
@@ -105,16 +64,6 @@ def check_order_of_training_frames(featurizer, frames):
         values_of(forward.transform(frames)),
         values_of(back.transform(frames)),
         "Features change with the order of the training frames",
-    )
-
-
-def check_pickle(featurizer, frames):
-    """A copy through pickle gives the same bits."""
-    fitted = clone(featurizer).fit(frames)
-    require_equal(
-        values_of(pickle.loads(pickle.dumps(fitted)).transform(frames)),
-        values_of(fitted.transform(frames)),
-        "Features of a pickled copy differ",
     )
 
 
@@ -135,43 +84,10 @@ def check_threads_agree(featurizer, frames):
     require_equal(two, one, "Features depend on n_jobs")
 
 
-def check_unseen_species_is_named(featurizer, frames):
-    """An element that ``fit`` did not see is an error that names it."""
-    symbol = chemical_symbols[stranger(frames)]
-    other = frames[0].copy()
-    other.symbols[-1] = symbol
-    fitted = clone(featurizer).fit(frames)
-    if getattr(fitted, "handle_unknown", "error") == "ignore" or (
-        symbol in getattr(fitted, "species_", [])
-    ):
-        return
-    require_error(
-        lambda: fitted.transform([*frames, other]),
-        (ValueError,),
-        (symbol, str(len(frames))),
-        f"for a structure with {symbol}, unseen in fit",
-    )
-
-
-def check_no_number_of_columns_in_X(featurizer, frames):
-    """``n_features_in_`` stays unset, as rows of X are structures, not columns."""
-    if hasattr(clone(featurizer).fit(frames), "n_features_in_"):
-        raise AssertionError(
-            "fit sets n_features_in_; conformal tools would then predict on zeros."
-        )
-
-
 CHECKS = (
-    check_fit_returns_self,
-    check_fit_keeps_parameters,
     check_features_belong_to_atoms,
     check_names_match_columns,
     check_features_vary,
-    check_unfitted_is_refused,
-    check_refit_equals_fresh_fit,
     check_order_of_training_frames,
-    check_pickle,
     check_threads_agree,
-    check_unseen_species_is_named,
-    check_no_number_of_columns_in_X,
 )

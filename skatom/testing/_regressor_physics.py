@@ -1,0 +1,246 @@
+"""What must not change an energy, and what must follow from it."""
+
+# ruff: noqa: D401 - the first line of a check is its claim
+from __future__ import annotations
+
+from unittest import SkipTest
+
+import numpy as np
+from ase import Atoms
+
+from skatom.features import NoDerivativeError
+from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
+from skatom.testing import _transformations as change
+from skatom.testing._comparisons import (
+    deviation,
+    moved,
+    periodic,
+    require_close,
+    slope,
+    strained,
+)
+from skatom.testing._inputs import fit_fresh
+
+# No radius of any featurizer reaches as far.
+FAR_APART_IN_ANGSTROM = 60.0
+# Energies count in units of 1 eV where they are small.
+FLOOR_IN_EV = 1.0
+
+
+def _compare(estimator, frames, y, which, transformation, what, tolerance, copies=None):
+    fitted = fit_fresh(estimator, frames, y)
+    for atoms in which:
+        expected = fitted.predict([atoms]) * (1 if copies is None else copies(atoms))
+        require_close(
+            fitted.predict([transformation(atoms)]),
+            expected,
+            f"The energy of {atoms.symbols} changes {what}",
+            tolerance,
+            floor=FLOOR_IN_EV,
+        )
+
+
+def check_energy_under_rotation(estimator, frames, y, limits):
+    """Rotating a structure leaves its energy."""
+    _compare(
+        estimator, frames, y, frames, change.rotated, "under rotation", limits.exact
+    )
+
+
+def check_energy_under_inversion(estimator, frames, y, limits):
+    """Inverting a structure leaves its energy."""
+    _compare(
+        estimator, frames, y, frames, change.inverted, "under inversion", limits.exact
+    )
+
+
+def check_energy_under_translation(estimator, frames, y, limits):
+    """Moving a structure by 1e4 Å leaves its energy, but for rounding of positions."""
+    _compare(
+        estimator, frames, y, frames, change.translated, "under translation", limits.far
+    )
+
+
+def check_energy_under_permutation(estimator, frames, y, limits):
+    """The order of atoms does not matter."""
+    _compare(
+        estimator, frames, y, frames, change.permuted, "with the order of atoms",
+        limits.exact,
+    )  # fmt: skip
+
+
+def check_energy_of_unwrapped_atoms(estimator, frames, y, limits):
+    """Atoms outside the cell count as their images inside."""
+    _compare(
+        estimator, frames, y, periodic(frames), change.unwrapped, "with unwrapped atoms",
+        limits.exact,
+    )  # fmt: skip
+
+
+def check_energy_of_left_handed_cell(estimator, frames, y, limits):
+    """The sign of a cell vector does not matter."""
+    _compare(
+        estimator, frames, y, periodic(frames), change.left_handed,
+        "in a left-handed cell", limits.exact,
+    )  # fmt: skip
+
+
+def check_energy_of_other_cell(estimator, frames, y, limits):
+    """Another, skewed, cell of the same lattice does not matter."""
+    _compare(
+        estimator, frames, y, periodic(frames, 2), change.skewed, "in a skewed cell",
+        limits.exact,
+    )  # fmt: skip
+
+
+def check_energy_of_supercell(estimator, frames, y, limits):
+    """A supercell has the energy of its cells (total energies are extensive)."""
+    if not limits.extensive:
+        raise SkipTest("not an extensive property")
+    _compare(
+        estimator, frames, y, periodic(frames), change.repeated, "a cell in a supercell",
+        limits.exact, copies=lambda atoms: 2 ** int(atoms.pbc.sum()),
+    )  # fmt: skip
+
+
+def check_energy_of_distant_parts(estimator, frames, y, limits):
+    """Two molecules far apart have the sum of their energies."""
+    if not limits.extensive:
+        raise SkipTest("not an extensive property")
+    molecules = [atoms for atoms in frames if not atoms.pbc.any()]
+    if not molecules:
+        raise SkipTest("no frame is a molecule")
+
+    def pair(atoms: Atoms) -> Atoms:
+        twin = atoms.copy()
+        twin.positions += FAR_APART_IN_ANGSTROM
+        return atoms + twin
+
+    _compare(
+        estimator, frames, y, molecules, pair, "beside a distant twin", limits.exact,
+        copies=lambda atoms: 2,
+    )  # fmt: skip
+
+
+def check_energy_of_isolated_atoms(estimator, frames, y, limits):
+    """An atom alone has a finite energy, and no force."""
+    fitted = fit_fresh(estimator, frames, y)
+    for symbol in sorted({s for atoms in frames for s in atoms.symbols}):
+        atom = Atoms(symbol)
+        if not np.isfinite(fitted.predict([atom])).all():
+            raise AssertionError(f"The energy of an isolated {symbol} is not finite.")
+        if np.abs(_forces(fitted, [atom])[0]).max() > limits.exact:
+            raise AssertionError(f"An isolated {symbol} feels a force.")
+
+
+def _forces(fitted, frames) -> list[np.ndarray]:
+    """Forces; skips the check where the estimator has no derivative."""
+    try:
+        return predict_forces(fitted, frames)
+    except NoDerivativeError as error:
+        raise SkipTest(f"no forces: {error}") from error
+
+
+def check_forces_match_differences(estimator, frames, y, limits):
+    """Forces are minus the slope of the energy, by central differences."""
+    fitted = fit_fresh(estimator, frames, y)
+    rng = np.random.default_rng(0)
+    for atoms, forces in zip(frames, _forces(fitted, frames)):
+        direction = rng.normal(size=(len(atoms), 3))
+        numerical = slope(
+            lambda h, a=atoms, u=direction: fitted.predict([moved(a, u, h)])[0],
+            limits.step,
+        )
+        require_close(
+            -(forces * direction).sum(),
+            numerical,
+            f"Forces on {atoms.symbols} differ from central differences",
+            limits.difference,
+            floor=np.abs(forces).sum() + limits.noise,
+        )
+
+
+def check_stress_matches_differences(estimator, frames, y, limits):
+    """Stress is the slope of the energy by strain, over the volume, in ASE's sign."""
+    fitted = fit_fresh(estimator, frames, y)
+    crystals = periodic(frames, 3)
+    _forces(fitted, crystals[:1])
+    unit = np.array([[0.3, 0.5, -0.2], [0.5, -0.4, 0.1], [-0.2, 0.1, 0.6]])
+    voigt = np.array([0.3, -0.4, 0.6, 2 * 0.1, 2 * -0.2, 2 * 0.5])
+    for atoms, stress in zip(crystals, predict_stress(fitted, crystals)):
+        numerical = slope(
+            lambda h, a=atoms: fitted.predict([strained(a, unit, h)])[0], limits.step
+        )
+        volume = atoms.cell.volume
+        require_close(
+            volume * stress @ voigt,
+            numerical,
+            f"The stress of {atoms.symbols} differs from central differences",
+            limits.difference,
+            floor=volume * np.abs(stress).sum() + limits.noise,
+        )
+
+
+def check_forces_balance(estimator, frames, y, limits):
+    """Forces sum to zero, and their torque too where nothing is periodic."""
+    fitted = fit_fresh(estimator, frames, y)
+    for atoms, forces in zip(frames, _forces(fitted, frames)):
+        scale = np.abs(forces).sum() + FLOOR_IN_EV
+        if np.abs(forces.sum(axis=0)).max() > limits.exact * scale:
+            raise AssertionError(f"Forces on {atoms.symbols} do not sum to zero.")
+        torque = np.cross(atoms.positions, forces).sum(axis=0)
+        reach = 1 + np.abs(atoms.positions).max()
+        if not atoms.pbc.any() and np.abs(torque).max() > limits.exact * scale * reach:
+            raise AssertionError(f"Forces on {atoms.symbols} turn it as a whole.")
+
+
+def check_forces_follow_the_structure(estimator, frames, y, limits):
+    """Forces rotate with the structure and follow the order of its atoms."""
+    fitted = fit_fresh(estimator, frames, y)
+    turned = [change.rotated(atoms) for atoms in frames]
+    permuted = [change.permuted(atoms) for atoms in frames]
+    plain = _forces(fitted, frames)
+    for atoms, forces, after, sorted_ in zip(
+        frames, plain, _forces(fitted, turned), _forces(fitted, permuted)
+    ):
+        expected = forces @ change.rotation_matrix()
+        if deviation(after, expected, FLOOR_IN_EV) > limits.exact:
+            raise AssertionError(f"Forces on {atoms.symbols} do not rotate with it.")
+        expected = forces[change.order(atoms)]
+        if deviation(sorted_, expected, FLOOR_IN_EV) > limits.exact:
+            raise AssertionError(f"Forces on {atoms.symbols} do not follow its atoms.")
+
+
+def check_energies_of_atoms_sum_up(estimator, frames, y, limits):
+    """Energies of atoms sum to the prediction for their structure."""
+    fitted = fit_fresh(estimator, frames, y)
+    try:
+        of_atoms = predict_atomic_energies(fitted, frames)
+    except (NoDerivativeError, TypeError) as error:
+        raise SkipTest(f"no energies of atoms: {error}") from error
+    require_close(
+        [energies.sum() for energies in of_atoms],
+        fitted.predict(frames),
+        "The sums of energies of atoms differ from the predictions",
+        limits.exact,
+        floor=FLOOR_IN_EV,
+    )
+
+
+CHECKS = (
+    check_energy_under_rotation,
+    check_energy_under_inversion,
+    check_energy_under_translation,
+    check_energy_under_permutation,
+    check_energy_of_unwrapped_atoms,
+    check_energy_of_left_handed_cell,
+    check_energy_of_other_cell,
+    check_energy_of_supercell,
+    check_energy_of_distant_parts,
+    check_energy_of_isolated_atoms,
+    check_forces_match_differences,
+    check_stress_matches_differences,
+    check_forces_balance,
+    check_forces_follow_the_structure,
+    check_energies_of_atoms_sum_up,
+)
