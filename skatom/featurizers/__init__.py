@@ -1,6 +1,8 @@
 """Featurizers: structures in, features of atoms or of structures out."""
 
 from skatom.featurizers._acsf_grids import acsf_grid
+from skatom.featurizers._densities import valence_density
 from skatom.featurizers.acsf import ACSF
+from skatom.featurizers.gmp import GMP
 
-__all__ = ["ACSF", "acsf_grid"]
+__all__ = ["ACSF", "GMP", "acsf_grid", "valence_density"]
