@@ -86,22 +86,21 @@ def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
     diagonal = np.diagonal(matrix).copy()
     mean = float(np.mean(diagonal))
     _mirror(matrix)  # what the factorisation overwrites can be restored from above
-    jitter = 0.0
+    jitter = 0.0 if np.isfinite(mean) and mean > 0 else np.inf
     while True:
-        try:
-            linalg.cho_factor(
-                matrix.T, lower=False, overwrite_a=True, check_finite=False
-            )
-        except linalg.LinAlgError:
-            jitter = 10.0 * jitter if jitter else FIRST_JITTER
-        else:
-            break
-        if not (np.isfinite(mean) and mean > 0 and jitter <= LARGEST_JITTER):
+        if jitter > LARGEST_JITTER:
             raise ValueError(
                 f"The {name} is not positive definite, even with {LARGEST_JITTER:g} of "
                 "its mean diagonal added: increase alpha, or choose a kernel and gamma "
                 "whose values are of the order of one."
             )
+        try:
+            linalg.cho_factor(
+                matrix.T, lower=False, overwrite_a=True, check_finite=False
+            )
+            break
+        except linalg.LinAlgError:
+            jitter = 10.0 * jitter if jitter else FIRST_JITTER
         _mirror(matrix.T)
         np.fill_diagonal(matrix, diagonal + jitter * mean)
     if jitter > NOTABLE_JITTER:
