@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from os import PathLike
 from threading import RLock
 
@@ -25,33 +24,7 @@ from skatom.potential import evaluate, r_cut_of
 from skatom.structures import Structures, check_structures
 from skatom.uncertainty import ConformalRegressor
 from skatom.uncertainty._environments import fitted_part
-
-# What a simulation does when an atom leaves the training environments.
-POLICIES = ("ignore", "warn", "stop")
-
-
-class ExtrapolationWarning(UserWarning):
-    """A structure has left the range of the training structures."""
-
-
-class ExtrapolationError(RuntimeError):
-    """A structure has left the range of the training structures, and was to stop.
-
-    Attributes
-    ----------
-    atoms : ase.Atoms
-        A copy of the structure.
-    atom : int
-        Index of the worst atom.
-    grade : float
-        Its grade; 1.0 is the worst held-out environment of its species.
-    """
-
-    def __init__(self, message, *, atoms=None, atom=None, grade=None):
-        super().__init__(message)
-        self.atoms = atoms
-        self.atom = atom
-        self.grade = grade
+from skatom.uncertainty.guard import ExtrapolationGuard
 
 
 class SkatomCalculator(Calculator):
@@ -135,17 +108,15 @@ class SkatomCalculator(Calculator):
         threshold: float = 1.0,
     ):
         check_is_fitted(estimator)
-        _check_options(novelty, skin, on_extrapolation, threshold)
+        _check_options(novelty, skin, on_extrapolation)
         self._lock = RLock()
         self.extras: dict = {}
         super().__init__()
         self.estimator = estimator
         self.novelty = novelty
         self.skin = skin
-        self.on_extrapolation = on_extrapolation
-        self.threshold = threshold
         self._conformal = _conformal_of(estimator)
-        self._outside = False
+        self._guard = ExtrapolationGuard(on_extrapolation, threshold)
         self._neighbors = self._new_neighbors()
 
     @classmethod
@@ -223,8 +194,8 @@ class SkatomCalculator(Calculator):
                 )
             pairs = self._pairs(atoms)
             results = self._evaluate(structures, properties, pairs)
-            if system_changes and self.novelty is not None:
-                self._watch(structures, pairs)
+            if system_changes and self._guard.is_on:
+                self._guard.check(self._grades(structures, pairs), structures[0])
             self.results.update(results)
             self.atoms = atoms.copy()
 
@@ -287,30 +258,6 @@ class SkatomCalculator(Calculator):
                 )
         return results
 
-    def _watch(self, structures: Structures, pairs) -> None:
-        """Act on atoms that have left the training environments."""
-        if self.on_extrapolation == "ignore":
-            return
-        grades = self._grades(structures, pairs)
-        was_outside = self._outside
-        self._outside = bool(grades.max() > self.threshold)
-        if not self._outside or (was_outside and self.on_extrapolation == "warn"):
-            return
-        worst = int(np.argmax(grades))
-        symbol = structures[0].symbols[min(worst, len(structures[0]) - 1)]
-        text = (
-            f"Atom {worst} ({symbol}) has an extrapolation grade of {grades[worst]:.3g}, "
-            f"above the threshold of {self.threshold:g}; 1.0 is the farthest held-out "
-            f"environment. {int((grades > self.threshold).sum())} of {len(grades)} atoms "
-            "are above. The predictions for this structure are not to be trusted."
-        )
-        if self.on_extrapolation == "stop":
-            self.reset()
-            raise ExtrapolationError(
-                text, atoms=structures[0].copy(), atom=worst, grade=float(grades[worst])
-            )
-        warnings.warn(text, ExtrapolationWarning, stacklevel=2)
-
     def _grades(self, structures: Structures, pairs) -> np.ndarray:
         grades = np.asarray(self.novelty.grade_atoms(structures, pairs)[0])
         self.extras["extrapolation"] = float(grades.max())
@@ -371,16 +318,9 @@ class SkatomCalculator(Calculator):
         self._lock = RLock()
 
 
-def _check_options(novelty, skin, on_extrapolation, threshold) -> None:
+def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
     if not np.isfinite(skin) or skin < 0:
         raise ValueError(f"skin must be zero or a positive length in Å; got {skin!r}.")
-    if on_extrapolation not in POLICIES:
-        raise ValueError(
-            f"on_extrapolation must be one of {', '.join(map(repr, POLICIES))}; got "
-            f"{on_extrapolation!r}.{closest(str(on_extrapolation), POLICIES)}"
-        )
-    if not threshold > 0:
-        raise ValueError(f"threshold must be positive; got {threshold!r}.")
     if novelty is None and on_extrapolation != "ignore":
         raise ValueError(
             f"on_extrapolation={on_extrapolation!r} needs something that grades "

@@ -32,17 +32,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skatom.calculator import (
-    ExtrapolationError,
-    ExtrapolationWarning,
-    SkatomCalculator,
-)
+from skatom.calculator import SkatomCalculator
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
 from skatom.potential import evaluate
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import check_structures, read_energies
-from skatom.uncertainty import ConformalRegressor, FeatureDistance
+from skatom.uncertainty import (
+    ConformalRegressor,
+    ExtrapolationError,
+    ExtrapolationWarning,
+    FeatureDistance,
+)
 
 R_CUT = 4.5
 

@@ -2,5 +2,11 @@
 
 from skatom.uncertainty.conformal import ConformalRegressor
 from skatom.uncertainty.distance import FeatureDistance
+from skatom.uncertainty.guard import ExtrapolationError, ExtrapolationWarning
 
-__all__ = ["ConformalRegressor", "FeatureDistance"]
+__all__ = [
+    "ConformalRegressor",
+    "ExtrapolationError",
+    "ExtrapolationWarning",
+    "FeatureDistance",
+]
