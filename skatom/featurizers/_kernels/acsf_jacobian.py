@@ -71,7 +71,7 @@ def angular_jacobian(block, n_species, cut, grid, side, first, out):
     """Add the derivatives of G4 or G5 to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
-    dp = np.empty_like(p)
+    dp = np.zeros_like(p)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
     for i in range(block[0], block[1]):

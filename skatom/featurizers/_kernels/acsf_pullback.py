@@ -79,7 +79,7 @@ def angular_pullback(block, n_species, cut, grid, side, first, g, out):
     """Add the pullback of G4 or G5 to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
-    dp = np.empty_like(p)
+    dp = np.zeros_like(p)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
     weights = np.empty((1, n_terms))
@@ -110,30 +110,41 @@ def _combine(n, side, grid, weights, waves, p, dp, triples):
     for P, the results are V, the part that the derivatives by s_j and s_k have in
     common, and V'; SLOPE_JK becomes the part of the derivative by d that has no V'.
     """
-    etas, powers_of, starts = grid[0], grid[2], grid[3]
-    for t in range(0, n, 8):
-        value = damped = turned = splat(0.0)
+    etas, terms, starts = grid[0], grid[2], grid[3]
+    # two groups of lanes share the loading of weights; the second may be past the end
+    for t in range(0, n, 16):
+        value_a = value_b = damped_a = damped_b = splat(0.0)
+        turned_a = turned_b = splat(0.0)
         for e in range(len(starts) - 1):
-            by_p = by_dp = splat(0.0)
+            p_a = p_b = dp_a = dp_b = splat(0.0)
             for k in range(starts[e], starts[e + 1]):
-                q, weight = powers_of[k, 1], get(weights, 0, k)
-                by_p = by_p + load(p, q, t) * weight
-                by_dp = by_dp + load(dp, q, t) * weight
-            wave = load(waves, e, t)
-            by_p = by_p * wave
-            value = value + by_p
-            damped = damped + by_p * get(etas, 0, e)
-            turned = turned + by_dp * wave
-        common, by_d = damped * -1.0, splat(0.0)
-        if side:
-            # t = s_j + s_k + s_jk and s_jk = s_j + s_k - 2 d: damping counts twice
-            by_side = value * load(triples, SLOPE_JK, t) - damped
-            common = by_side - damped
-            by_d = by_side * -2.0
-        store(triples, RESULT_1, t, value)
-        store(triples, RESULT_2, t, common)
-        store(triples, RESULT_3, t, turned)
-        store(triples, SLOPE_JK, t, by_d)
+                q, weight = terms[k, 1], get(weights, 0, k)
+                p_a = p_a + load(p, q, t) * weight
+                p_b = p_b + load(p, q, t + 8) * weight
+                dp_a = dp_a + load(dp, q, t) * weight
+                dp_b = dp_b + load(dp, q, t + 8) * weight
+            wave_a, wave_b, eta = load(waves, e, t), load(waves, e, t + 8), etas[0, e]
+            p_a, p_b = p_a * wave_a, p_b * wave_b
+            value_a, value_b = value_a + p_a, value_b + p_b
+            damped_a, damped_b = damped_a + p_a * eta, damped_b + p_b * eta
+            turned_a, turned_b = turned_a + dp_a * wave_a, turned_b + dp_b * wave_b
+        _store_combined(t, side, value_a, damped_a, turned_a, triples)
+        _store_combined(t + 8, side, value_b, damped_b, turned_b, triples)
+
+
+@njit
+def _store_combined(t, side, value, damped, turned, triples):
+    """Store the results of `_combine` for eight triples."""
+    common, by_d = damped * -1.0, splat(0.0)
+    if side:
+        # t = s_j + s_k + s_jk and s_jk = s_j + s_k - 2 d: damping counts twice
+        by_side = value * load(triples, SLOPE_JK, t) - damped
+        common = by_side - damped
+        by_d = by_side * -2.0
+    store(triples, RESULT_1, t, value)
+    store(triples, RESULT_2, t, common)
+    store(triples, RESULT_3, t, turned)
+    store(triples, SLOPE_JK, t, by_d)
 
 
 @njit

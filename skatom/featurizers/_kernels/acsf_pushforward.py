@@ -77,7 +77,7 @@ def angular_pushforward(block, n_species, cut, grid, side, first, v, out):
     """Add the change of G4 or G5 to rows of `out`."""
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
-    dp, turned = np.empty_like(p), np.empty_like(waves)
+    dp, turned = np.zeros_like(p), np.zeros_like(waves)
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
     for i in range(block[0], block[1]):

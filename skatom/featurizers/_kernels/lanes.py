@@ -216,7 +216,7 @@ def _compress(builder, address, value, mask):
     function = cgutils.get_or_insert_function(
         builder.module, kind, f"llvm.experimental.vector.compress.v{WIDTH}f64"
     )
-    packed = builder.call(function, [value, mask, ir.Constant(_VEC, ir.Undefined)])
+    packed = builder.call(function, [value, mask, ir.Constant(_VEC, None)])
     builder.store(packed, builder.inttoptr(address, _VEC.as_pointer()), align=8)
 
 

@@ -50,8 +50,8 @@ def workspace(etas, powers):
     """Return empty tables: triples, waves and powers; and a cursor."""
     return (
         np.zeros((TRIPLE_ROWS, BLOCK + 8)),
-        np.zeros((etas.shape[1], BLOCK)),
-        np.zeros((len(powers), BLOCK)),
+        np.zeros((etas.shape[1], BLOCK + 8)),
+        np.zeros((len(powers), BLOCK + 8)),
         np.zeros(2, np.int64),
     )
 
@@ -168,41 +168,42 @@ def evaluate(n, side, slopes, cut, grid, triples, waves, p, dp):
         reach = reach * -LOG2E
         for e in range(etas.shape[1]):
             store(waves, e, t, w * exp2(reach * get(etas, 0, e)))
-        _fill_powers(t, slopes, powers, load(triples, COS, t), p, dp)
+    for t in range(0, n, 16):
+        _fill_powers(t, slopes, powers, triples, p, dp)
 
 
 @njit
-def _fill_powers(t, slopes, powers, cosine, p, dp):
+def _fill_powers(t, slopes, powers, triples, p, dp):
     """Fill P = 2 h**zeta, h = (1 + lambda c) / 2, and dP/dc = zeta lambda h**(zeta - 1).
 
     Rows of ``powers`` are zeta, lambda, the step up from the row before (-1 for a zeta
-    that is not whole) and whether lambda is new.
+    that is not whole) and whether lambda is new. Two groups of lanes go together, which
+    share what it takes to find out what to do.
     """
-    h = h2 = h4 = h8 = grown = splat(1.0)
+    cosine_a, cosine_b = load(triples, COS, t), load(triples, COS, t + 8)
+    h_a = h_b = h2_a = h2_b = h4_a = h4_b = grown_a = grown_b = splat(1.0)
     for q in range(len(powers)):
         zeta, sign = get(powers, q, 0), get(powers, q, 1)
         step = int(get(powers, q, 2))
         if get(powers, q, 3) > 0.0:
-            h = cosine * (0.5 * sign) + 0.5
-            h2 = h * h
-            h4 = h2 * h2
-            h8 = h4 * h4
-            grown = splat(1.0)
-        below_zeta = grown
+            h_a, h_b = cosine_a * (0.5 * sign) + 0.5, cosine_b * (0.5 * sign) + 0.5
+            h2_a, h2_b = h_a * h_a, h_b * h_b
+            h4_a, h4_b = h2_a * h2_a, h2_b * h2_b
+            grown_a = grown_b = splat(1.0)
+        below_a, below_b = grown_a, grown_b
         if step < 0:
-            below_zeta = real_power(h, zeta - 1.0)
-        else:
+            below_a, below_b = real_power(h_a, zeta - 1.0), real_power(h_b, zeta - 1.0)
+        elif step > 0:
             if step & 1:
-                grown = grown * h
+                grown_a, grown_b = grown_a * h_a, grown_b * h_b
             if step & 2:
-                grown = grown * h2
-            if step & 4:
-                grown = grown * h4
-            if step & 8:
-                grown = grown * h8
-            if step > 15:
-                grown = grown * whole_power(h8 * h8, step >> 4)
-            below_zeta = grown
-        store(p, q, t, below_zeta * h * 2.0)
+                grown_a, grown_b = grown_a * h2_a, grown_b * h2_b
+            if step > 3:
+                grown_a = grown_a * whole_power(h4_a, step >> 2)
+                grown_b = grown_b * whole_power(h4_b, step >> 2)
+            below_a, below_b = grown_a, grown_b
+        store(p, q, t, below_a * h_a * 2.0)
+        store(p, q, t + 8, below_b * h_b * 2.0)
         if slopes:
-            store(dp, q, t, below_zeta * (zeta * sign))
+            store(dp, q, t, below_a * (zeta * sign))
+            store(dp, q, t + 8, below_b * (zeta * sign))
