@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from sklearn.base import clone
 
+from skatom.potential import r_cut_of
 from skatom.testing import _transformations as change
 from skatom.testing._comparisons import (
     EXACT,
@@ -91,7 +92,7 @@ def check_isolated_atoms(featurizer, frames):
     Two atoms farther apart than the radius are two atoms alone.
     """
     fitted = clone(featurizer).fit(frames)
-    r_cut = fitted.r_cut
+    r_cut = r_cut_of(fitted)
     for symbol in sorted({s for atoms in frames for s in atoms.symbols}):
         free = fitted.transform([Atoms(symbol)]).values
         if not np.isfinite(free).all():
@@ -111,7 +112,7 @@ def check_isolated_atoms(featurizer, frames):
 def check_continuity_at_cutoff(featurizer, frames):
     """An atom that crosses the radius changes features neither by a jump nor a kink."""
     fitted = clone(featurizer).fit(frames)
-    r_cut = fitted.r_cut
+    r_cut = r_cut_of(fitted)
     species = sorted({s for atoms in frames for s in atoms.symbols})
 
     def features(distance: float, symbols) -> np.ndarray:
@@ -142,7 +143,7 @@ def check_neighbors_beyond_cutoff(featurizer, frames):
     for s, atoms in enumerate(frames):
         if atoms.pbc.any():
             continue
-        far = atoms.positions.max(axis=0) + 1.01 * fitted.r_cut
+        far = atoms.positions.max(axis=0) + 1.01 * r_cut_of(fitted)
         more = atoms + Atoms(symbol, [far])
         found = fitted.transform([more]).values[: len(atoms)]
         expected = fitted.transform([atoms]).values

@@ -61,6 +61,7 @@ class RowsToAtoms:
         super().fit(molecules_of_rows(X), y, **params)
         return self
 
+    @available_if(_behind("transform"))
     def fit_transform(self, X, y=None):
         """Fit, then transform the same rows.
 

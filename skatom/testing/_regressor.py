@@ -34,7 +34,7 @@ class Limits:
     step : float
         First step of central differences, in Å.
     noise : float
-        Slopes below count as zero, in eV/Å.
+        Smaller slopes, in eV/Å, need not be more accurate than this one.
     extensive : bool
         Whether y adds up over parts of a system.
     """
@@ -43,7 +43,7 @@ class Limits:
     far: float = 1e-6
     difference: float = 1e-6
     step: float = 2e-4
-    noise: float = 1e-4
+    noise: float = 1e-2
     extensive: bool = True
 
 

@@ -1,0 +1,94 @@
+"""One or more small instances of every public estimator, for tests that run over all.
+
+A new estimator that can be made without arguments needs no line here.
+"""
+
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+
+from skatom.featurizers import ACSF
+from skatom.models import (
+    AtomicKernelRidge,
+    AtomicRidge,
+    CompositionBaseline,
+    NeuralNetworkRegressor,
+)
+from skatom.potential import DeltaRegressor, make_potential
+from skatom.preprocessing import AtomFeatureUnion, PerAtom, Pool
+from skatom.testing import all_estimators
+from skatom.uncertainty import ConformalRegressor
+
+
+def small(**params):
+    """A featurizer with few columns."""
+    return ACSF(
+        **{"r_cut": 4.0, "n_radial": 4, "n_angular": 2, "zetas": (1, 2)} | params
+    )
+
+
+# Per-atom features, alone and after per-atom steps: what check_featurizer is run on.
+FEATURES = {
+    "ACSF": ACSF(),
+    "ACSF-polynomial": small(cutoff="polynomial"),
+    "ACSF-tanh3": small(cutoff="tanh3"),
+    "ACSF-G5": small(g4=None, g5=[[0.01, 1, 1], [0.1, 4, -1]]),
+    "ACSF-real-zeta": small(g4=[[0.01, 1.5, 1], [0.1, 3.7, -1]]),
+    "ACSF-rc2": small(g2=[[4.0, 0.0], [20.0, 1.0]], g4=[[0.1, 1, 1]], eta_scale="rc2"),
+    "ACSF-radial": small(g4=None),
+    "ACSF-species": small(species=["H", "C", "O", "Cu"]),
+    "ACSF-ignore": small(handle_unknown="ignore"),
+    "scaled": make_pipeline(small(), PerAtom(StandardScaler())),
+    "scaled by species": make_pipeline(
+        small(), PerAtom(StandardScaler(), by_species=True)
+    ),
+    "PCA": make_pipeline(small(), PerAtom(PCA(5))),
+    "normalised": make_pipeline(small(), PerAtom(Normalizer())),
+    "union": AtomFeatureUnion([("near", small(r_cut=2.5)), ("far", small(g4=None))]),
+}
+
+# Models of features get a featurizer and a scaler in front.
+MODELS = {
+    "AtomicRidge": AtomicRidge(),
+    "AtomicRidge-energies": AtomicRidge(forces=None),
+    "AtomicKernelRidge": AtomicKernelRidge(),
+    "AtomicKernelRidge-energies": AtomicKernelRidge(forces=None),
+    "AtomicKernelRidge-references": AtomicKernelRidge(n_references=10, random_state=0),
+    "NeuralNetworkRegressor": NeuralNetworkRegressor(
+        hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
+    ),
+}
+
+# Estimators of structures.
+REGRESSORS = {
+    "CompositionBaseline": CompositionBaseline(),
+    "DeltaRegressor": DeltaRegressor(make_pipeline(small(), AtomicRidge())),
+    "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),
+    "ConformalRegressor": ConformalRegressor(
+        make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
+    ),
+    "pooled": make_pipeline(small(), Pool("sum"), Ridge(fit_intercept=False)),
+    "pooled by species": make_pipeline(
+        small(), Pool("sum", by_species=True), Ridge(fit_intercept=False)
+    ),
+}
+
+# Checked elsewhere, and where.
+ELSEWHERE = {
+    "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
+    "PerAtom": "inside the pipelines of FEATURES",
+    "Pool": "inside the pipelines of REGRESSORS",
+    "AtomFeatureUnion": "'union' of FEATURES",
+}
+
+
+def covered() -> set[str]:
+    """Names of classes that have an exemplar or are checked elsewhere."""
+    instances = [*FEATURES.values(), *MODELS.values(), *REGRESSORS.values()]
+    return {type(instance).__name__ for instance in instances} | set(ELSEWHERE)
+
+
+def others(kind: str) -> dict:
+    """Default instances of public estimators of a kind without an exemplar."""
+    return {name: cls() for name, cls in all_estimators(kind) if name not in covered()}
