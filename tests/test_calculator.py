@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from skatom.calculator import SkatomCalculator
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
-from skatom.potential import evaluate
+from skatom.potential import DeltaRegressor, evaluate, make_potential
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import check_structures, read_energies
 from skatom.uncertainty import (
@@ -426,6 +426,15 @@ def test_any_fitted_wrapper_of_a_pipeline_serves(model, frames, conformal, cryst
         np.testing.assert_allclose(
             attached(crystal, wrapped).get_forces(), expected, atol=1e-9
         )
+    delta = DeltaRegressor(potential(), EMT()).fit(frames, read_energies(frames))
+    thin = make_potential(*potential()).fit(frames, read_energies(frames))
+    np.testing.assert_allclose(
+        attached(crystal, thin).get_forces(), expected, atol=1e-8
+    )
+    reference = labelled(crystal.copy()).calc.results["forces"]
+    # the base is what the labels are: the difference that is learned is nothing
+    found = attached(crystal, delta).get_forces()
+    np.testing.assert_allclose(found, reference, atol=1e-6)
     inner = attached(crystal, conformal.estimator_).get_forces()
     np.testing.assert_allclose(
         attached(crystal, conformal).get_forces(), inner, atol=1e-9

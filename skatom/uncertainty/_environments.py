@@ -79,7 +79,7 @@ def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatu
         raise TypeError(
             f"{type(estimator).__name__} takes structures without a featurizer in front, "
             "so there are no features to measure distances in. Give a pipeline that "
-            "starts with a featurizer."
+            "starts with a featurizer (one of those that an ensemble holds)."
         )
     return AtomFeatures.from_rows(np.asarray(features, dtype=np.float64))
 

@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from scipy.stats import binom, norm
+from scipy.stats import betabinom, binom, norm
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
@@ -13,13 +13,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skatom.datasets import load_dataset
 from skatom.features import NoDerivativeError
 from skatom.featurizers import ACSF
+from skatom.models import AtomicRidge
 from skatom.potential import evaluate
-from skatom.preprocessing import Pool
-from skatom.structures import Structures, check_structures
+from skatom.preprocessing import PerAtom, Pool
+from skatom.structures import Structures, check_structures, read_energies
 from skatom.uncertainty import ConformalRegressor
 from skatom.uncertainty._scores import ForceScores
 
@@ -426,6 +429,37 @@ def test_it_is_evaluated_as_its_estimator_wherever_it_stands():
     np.testing.assert_allclose(found[0].energies, outside.predict(frames[:4]))
     np.testing.assert_allclose(found[0].forces, found[1].forces, atol=1e-12)
     assert np.abs(found[0].forces).max() > 0.1
+
+
+def test_intervals_of_a_fitted_potential_cover_frames_never_seen():
+    """Malonaldehyde: 100 frames to train on, 200 to calibrate, 400 to count."""
+    data = load_dataset("malonaldehyde")
+    rng = np.random.default_rng(0)
+    drawn = [data.frames[s] for s in rng.choice(len(data.frames), 700, replace=False)]
+    y = read_energies(drawn)
+    model = ConformalRegressor(
+        make_pipeline(
+            ACSF(r_cut=4.0), PerAtom(StandardScaler()), AtomicRidge(forces=None)
+        ),
+        calibration_size=200,
+        random_state=0,
+    ).fit(drawn[:300], y[:300])
+    test, y_test = drawn[300:], y[300:]
+    _, energy = model.predict_interval(test)
+    covered = (energy[:, 0] <= y_test) & (y_test <= energy[:, 1])
+    # calibration and test sets both scatter: Beta(181, 20) mixed with a binomial of 400
+    low, high = betabinom.interval(1 - 1e-4, 400, 181, 20)
+    assert low <= covered.sum() <= high
+    labels = np.array([a.calc.results["forces"] for a in test])
+    for simultaneous in (False, True):
+        _, forces = model.predict_forces_interval(test, simultaneous=simultaneous)
+        inside = (np.array(forces)[..., 0] <= labels) & (
+            labels <= np.array(forces)[..., 1]
+        )
+        share = inside.all(axis=(1, 2)) if simultaneous else inside.mean(axis=(1, 2))
+        # shares of components scatter less than yes or no does: the same limits hold
+        assert low <= share.sum() <= high
+    assert np.ptp(energy[0]) < 2 * 1.645 * y_test.std()  # narrower than without a model
 
 
 def test_labels_are_not_read_when_predicting():
