@@ -134,3 +134,146 @@ def test_triple_of_atoms_is_as_worked_out_by_hand():
     for name, value in zip(names, values):
         assert value == pytest.approx(expected.get(name, 0.0), rel=1e-14), name
     assert set(expected) <= set(names)
+
+
+def test_pairs_beyond_the_cutoff_count_for_nothing():
+    from skatom.neighbors import neighbor_pairs
+
+    atoms = ethanol()
+    acsf = ACSF(r_cut=2.5, **FUNCTIONS).fit([atoms])
+    features = acsf.transform([atoms])
+    pairs = neighbor_pairs(features.structures, 5.0)
+    assert pairs.n_pairs > features.pairs.n_pairs
+    # the same neighbours may come in another order, so sums differ by rounding
+    wide = acsf.transform_pairs(features.structures, pairs)
+    np.testing.assert_allclose(wide.values, features.values, atol=1e-13)
+    g = np.random.default_rng(0).normal(size=features.values.shape)
+    far = np.linalg.norm(pairs.vectors, axis=1) >= 2.5
+    pulled = wide.pullback(g)
+    assert not pulled[far].any()
+    assert not wide.jacobian(0)[far].any()
+    assert not acsf.pushforward(pairs, pairs.vectors * far[:, None]).any()
+    np.testing.assert_allclose(
+        pairs.forces(pulled), features.pairs.forces(features.pullback(g)), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("cutoff", CUTOFFS)
+def test_values_and_slopes_vanish_at_the_cutoff(cutoff):
+    acsf = ACSF(r_cut=3.0, cutoff=cutoff, **FUNCTIONS)
+    acsf.fit([Atoms("H3")])
+    for gap in (1e-3, 1e-6, 0.0):
+        atoms = Atoms("H3", [[0, 0, 0], [1.0, 0.5, 0], [-3.0 + gap, 0, 0]])
+        values = acsf.transform([atoms])
+        near = acsf.transform([atoms[:2]])
+        change = np.abs(values.values[0] - near.values[0]).max()
+        last = np.isclose(values.pairs.vectors[:, 0], -3.0 + gap)
+        slope = np.abs(values.jacobian(0)[last]).max(initial=0.0)
+        # all three cutoffs end like (1 - x)^2 or faster, with prefactors below 20
+        assert change <= 20 * gap**2
+        assert slope <= 20 * gap
+
+
+def test_atom_without_neighbours_has_zero_features_and_no_pairs():
+    features = ACSF(r_cut=3.0).fit_transform([Atoms("H", cell=[9, 9, 9], pbc=True)])
+    assert features.values.shape[0] == 1
+    assert not features.values.any()
+    assert features.pullback(np.ones_like(features.values)).shape == (0, 3)
+
+
+def test_many_triples_of_one_kind_are_all_counted():
+    # 86 neighbours and 1,800 triples of one kind: many blocks, full and partial
+    atoms = bulk("Cu", "fcc", a=3.6, cubic=True)
+    small = ACSF(r_cut=6.0, g2=None, g4=G4).fit_transform([atoms])
+    pairs = small.pairs
+    r = pairs.vectors[: pairs.offsets[1]]
+    sides = np.linalg.norm(r[:, None] - r[None], axis=-1)
+    d = np.linalg.norm(r, axis=1)
+
+    def f(x):
+        return np.where(x < 6.0, 0.5 * (1 + np.cos(np.pi * x / 6.0)), 0.0)
+
+    cos = r @ r.T / np.outer(d, d)
+    for column, (eta, zeta, sign) in enumerate(G4):
+        terms = 2 ** (1 - zeta) * (1 + sign * cos) ** zeta * np.outer(f(d), f(d))
+        terms = terms * f(sides)
+        terms *= np.exp(-eta * (d[:, None] ** 2 + d[None] ** 2 + sides**2))
+        expected = np.triu(terms, k=1).sum()
+        assert small.values[0, column] == pytest.approx(expected, rel=1e-12)
+
+
+def test_columns_do_not_depend_on_the_order_of_parameters():
+    atoms = ethanol()
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(G4))[:7]  # not a full grid any more
+    full = ACSF(5.0, g2=None, g4=G4).fit([atoms])
+    some = ACSF(5.0, g2=None, g4=G4[order]).fit([atoms])
+    names = list(full.get_feature_names_out())
+    columns = [names.index(name) for name in some.get_feature_names_out()]
+    expected = full.transform([atoms]).values[:, columns]
+    np.testing.assert_allclose(some.transform([atoms]).values, expected, atol=1e-14)
+
+
+def test_features_are_invariant_to_rotation_and_order_of_atoms():
+    atoms = ethanol()
+    acsf = ACSF(r_cut=5.0).fit([atoms])
+    values = acsf.transform([atoms]).values
+    turned = atoms.copy()
+    turned.rotate(71.0, (1, 2, 3))
+    turned.translate([100.0, -30.0, 7.0])
+    order = np.random.default_rng(0).permutation(len(atoms))
+    moved_values = acsf.transform([turned[order]]).values
+    # positions of order 100 carry 1e-14 of rounding, slopes are of order ten
+    np.testing.assert_allclose(moved_values, values[order], atol=1e-11)
+
+
+def test_features_of_a_supercell_repeat_those_of_the_cell():
+    atoms = rock_salt()
+    acsf = ACSF(r_cut=6.0).fit([atoms])
+    values = acsf.transform([atoms]).values
+    repeated = acsf.transform([atoms.repeat((2, 2, 1))]).values
+    np.testing.assert_allclose(repeated, np.tile(values, (4, 1)), atol=1e-11)
+
+
+def test_default_scheme_follows_the_cutoff():
+    acsf = ACSF(r_cut=4.0, n_radial=5, n_angular=2, zetas=(1, 3)).fit([Atoms("H")])
+    spacing = (3.5 - 0.5) / 4
+    np.testing.assert_allclose(acsf.g2_[:, 1], 0.5 + spacing * np.arange(5))
+    np.testing.assert_allclose(acsf.g2_[:, 0], 0.5 / spacing**2)
+    np.testing.assert_allclose(np.unique(acsf.g4_[:, 0]), [0.5 / 3.5**2, 0.5])
+    assert len(acsf.g4_) == 2 * 2 * 2
+    assert len(acsf.g5_) == 0
+
+
+def test_default_scheme_is_the_same_in_units_of_the_cutoff():
+    atoms = ethanol()
+    plain = ACSF(r_cut=4.0).fit_transform([atoms]).values
+    scaled = ACSF(r_cut=4.0, eta_scale="rc2").fit_transform([atoms]).values
+    np.testing.assert_allclose(scaled, plain, rtol=1e-12, atol=1e-14)
+
+
+def test_names_tell_close_parameters_apart():
+    acsf = ACSF(g2=[[0.1, 0], [0.1 + 1e-9, 0]], g4=None).fit([Atoms("H")])
+    assert len(set(acsf.get_feature_names_out())) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"g2": [[-1.0, 0.0]]}, "Row 0 of g2 .* eta must not be negative"),
+        ({"g2": [[np.nan, 0.0]]}, "Row 0 of g2 .* must be finite"),
+        ({"g2": [[1.0, 0.0, 1.0]]}, r"g2 must hold rows of \(eta, r_s\); its shape"),
+        ({"g2": [["a", "b"]]}, r"g2 must hold rows of \(eta, r_s\), all numbers"),
+        ({"g4": [[1, 0.5, 1]]}, "Row 0 of g4 .* zeta must be at least 1"),
+        ({"g5": [[1, 2, 1], [1, 2, 0.5]]}, "Row 1 of g5 .* lambda must be -1 or 1"),
+        ({"g4": [[1, 2, 1], [2, 2, 1], [1, 2, 1]]}, "Row 2 of g4, .* stands there"),
+        ({"zetas": (0.5,)}, r"g4 \(from zetas\) .* zeta must be at least 1"),
+        ({"g2": None, "g4": None}, "g2, g4 and g5 are all empty"),
+        ({"g2": [], "g4": None}, "g2, g4 and g5 are all empty"),
+        ({"cutoff": "cosin"}, "'cutoff' parameter of ACSF must be"),
+        ({"cutoff_gamma": 0.0}, "'cutoff_gamma' parameter of ACSF must be"),
+    ],
+)
+def test_wrong_parameters_are_refused_with_the_row(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ACSF(**parameters).fit([Atoms("H")])
