@@ -1,4 +1,4 @@
-"""A shift and one gain an element, so that networks meet numbers of order one."""
+"""A shift and one gain an element, so that networks meet numbers of known size."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class ElementScaling:
         numbers: np.ndarray,
         present: np.ndarray,
         weights: np.ndarray,
+        rms: float,
     ) -> ElementScaling:
         """Measure mean and spread of the features of every element.
 
@@ -47,6 +48,8 @@ class ElementScaling:
         present : ndarray of int64, shape (n_elements,)
             Atomic numbers that occur, ascending.
         weights : ndarray of shape (n_atoms,)
+        rms : float
+            Root mean square of the scaled features.
         """
         means = np.empty((len(present), values.shape[1]))
         spreads = np.empty(len(present))
@@ -57,7 +60,7 @@ class ElementScaling:
             square = np.square(x - means[k]).mean(axis=1)
             spreads[k] = np.sqrt(np.average(square, weights=w))
         spreads = np.maximum(spreads, SMALLEST_SHARE * spreads.max())
-        return cls(present, means, 1.0 / np.where(spreads > 0.0, spreads, 1.0))
+        return cls(present, means, rms / np.where(spreads > 0.0, spreads, 1.0))
 
     def elements(self, numbers: np.ndarray) -> np.ndarray:
         """Give the index of every atom's element."""

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["NeuralNetworkRegressor"]
 
 MEGABYTE = 2**20
+# Measured with 300 frames of malonaldehyde, 150 epochs: mean errors of forces of 234, 150
+# and 275 meV/Å with 1, 0.3 and 0.1.
+SMOOTH_INPUT_SCALE = 0.3
 
 
 class NeuralNetworkRegressor(AtomicRegressor):
@@ -40,13 +43,17 @@ class NeuralNetworkRegressor(AtomicRegressor):
     ----------
     hidden_layers : tuple of int, default=(64, 64)
         Widths of the hidden layers, the same for every element.
-    activation : {"tanh", "sigmoid", "silu", "gelu", "softplus"}, default="silu"
+    activation : {"tanh", "sigmoid", "silu", "gelu", "softplus"}, default="tanh"
         Smooth functions only, so that forces are continuous.
+    input_scale : float, default=None
+        Root mean square of the features of each element as they enter the networks. The
+        smaller, the smoother is what is learned: like a longer length scale of a kernel.
+        None is 0.3 when forces or stress are trained on, and 1 otherwise.
     optimizer : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
         "lbfgs" takes all structures at once, with a strong Wolfe line search; an epoch is
         up to 20 iterations.
     lr : float, default=None
-        Learning rate at the start. None is 1e-3, 1e-2 for "sgd" and 1 for "lbfgs".
+        Learning rate at the start. None is 3e-3, 1e-2 for "sgd" and 1 for "lbfgs".
     weight_decay : float, default=0.0
         Of the optimizer; "lbfgs" has none.
     batch_size : int, default=8
@@ -137,7 +144,9 @@ class NeuralNetworkRegressor(AtomicRegressor):
 
     The first layer needs features of similar spread: put ``PerAtom(StandardScaler())`` in
     front. The model only removes what would stop training altogether, the mean and the
-    overall magnitude of the features of each element, and keeps their relative scale.
+    overall magnitude of the features of each element (one number, `input_scale`), and
+    keeps their relative scale. For forces, few features that are not redundant generalise
+    better than many.
 
     References
     ----------
@@ -151,7 +160,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
     >>> import numpy as np
     >>> from skatom.models import NeuralNetworkRegressor
     >>> X = np.linspace(-1, 1, 50)[:, None]
-    >>> model = NeuralNetworkRegressor((16,), max_epochs=200, random_state=0)
+    >>> model = NeuralNetworkRegressor((16,), lr=0.02, max_epochs=100, random_state=0)
     >>> model.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.98
     True
     """
@@ -159,6 +168,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
     _parameter_constraints: dict = {
         "hidden_layers": ["array-like"],
         "activation": [StrOptions({"tanh", "sigmoid", "silu", "gelu", "softplus"})],
+        "input_scale": [Interval(Real, 0, None, closed="neither"), None],
         "optimizer": [StrOptions({"adam", "adamw", "sgd", "lbfgs"})],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -185,7 +195,8 @@ class NeuralNetworkRegressor(AtomicRegressor):
         self,
         hidden_layers=(64, 64),
         *,
-        activation="silu",
+        activation="tanh",
+        input_scale=None,
         optimizer="adam",
         lr=None,
         weight_decay=0.0,
@@ -209,6 +220,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
     ):
         self.hidden_layers = hidden_layers
         self.activation = activation
+        self.input_scale = input_scale
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
@@ -324,7 +336,11 @@ class NeuralNetworkRegressor(AtomicRegressor):
             )
         self.scale_ = float(np.sqrt(square)) or 1.0
         scaling = ElementScaling.of(
-            X.values, X.numbers, self.numbers_, np.repeat(weights, X.n_atoms)
+            X.values,
+            X.numbers,
+            self.numbers_,
+            np.repeat(weights, X.n_atoms),
+            self._input_scale(labels),
         )
         self.feature_means_, self.feature_gains_ = scaling.means, scaling.gains
         self._shape = {
@@ -333,6 +349,11 @@ class NeuralNetworkRegressor(AtomicRegressor):
             "hidden_layers": [int(width) for width in self.hidden_layers],
             "activation": self.activation,
         }
+
+    def _input_scale(self, labels: Labels | None) -> float:
+        if self.input_scale is not None:
+            return self.input_scale
+        return 1.0 if labels is None else SMOOTH_INPUT_SCALE
 
     @property
     def _scaling(self) -> ElementScaling:
