@@ -365,9 +365,9 @@ class _Transformed:
         x = self.parent
         rows = np.repeat(x.pairs.centers, 3)
         inner = x.origin.jacobian()
-        tangents = inner.reshape(len(rows), -1)
+        tangents = inner.reshape(len(rows), inner.shape[2])  # there may be no pairs
         outer = self.step.pushforward(x.values[rows], x.numbers[rows], tangents)
-        return outer.reshape(*inner.shape[:2], -1)
+        return outer.reshape(*inner.shape[:2], outer.shape[1])
 
     def of_structures(self, keep: np.ndarray) -> _Transformed:
         return _Transformed(self.step, self.parent[keep])
