@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from skatom._validation import check_is_fitted
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures, NoDerivativeError, hstack
 from skatom.potential._context import Context, motion_of_features
@@ -57,6 +58,8 @@ def _featurizer(step, X, context):
     if context.pairs is None:
         Y = step.transform(X)
     else:
+        if not hasattr(step, "species_"):
+            check_is_fitted(step)
         step._check_species(X)
         Y = step.transform_pairs(X, context.pairs)
     return Y, lambda g: motion_of_features(Y, g, context)

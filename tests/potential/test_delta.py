@@ -127,7 +127,9 @@ def test_frames_and_calculator_stay_as_they_were(frames, y):
     for atoms, results in zip(frames, before):
         np.testing.assert_array_equal(atoms.calc.results["forces"], results["forces"])
     assert not calculator.results
-    pickle.dumps(calculator)  # impossible once EMT has run
+    pickle.dumps(calculator)  # impossible once EMT has run, as it has in the model
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(frames), model.predict(frames))
 
 
 def test_constraints_do_not_reach_the_base(frames, y):

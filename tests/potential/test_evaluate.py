@@ -471,4 +471,6 @@ def test_several_targets_are_refused():
 
 def test_unfitted_models_are_refused():
     with pytest.raises(NotFittedError):
-        predict_forces(make_pipeline(*rows(), Ridge(fit_intercept=False)), AT)
+        predict_forces(make_pipeline(*rows(), Ridge()), AT)
+    with pytest.raises(NotFittedError):
+        evaluate(make_pipeline(*rows(), Ridge()), AT, pairs=neighbor_pairs(NEW, 4.0))
