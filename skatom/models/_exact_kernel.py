@@ -30,9 +30,9 @@ from skatom.models._kernel_rows import (
 from skatom.models._kernels import Kernel
 from skatom.models._solve import cholesky
 
-# Derivative rows that are multiplied at a time: two such tiles, of some hundred features,
-# and their product stay in the cache.
-TILE_ROWS = 512
+# Derivative rows that are handled at a time: enough to make calls from Python rare, few
+# enough for their products with the atoms of another such tile to stay in the cache.
+TILE_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class KindRows:
         edges = first[np.flatnonzero(np.diff(tile, prepend=-1))].tolist()
         return list(zip(edges, [*edges[1:], len(self.points)]))
 
+    def as_tuple(self) -> tuple[np.ndarray, ...]:
+        """Arrays in the order that compiled loops expect."""
+        return self.structures, self.starts, self.targets, self.rows
+
     def cut(self, start: int, stop: int) -> KindRows:
         """Rows of atoms ``start`` to ``stop``."""
         rows = slice(self.starts[start], self.starts[stop])
@@ -85,7 +89,7 @@ def solve_exactly(
     y: np.ndarray,
     energy_weights: np.ndarray,
     blocks: list[DerivativeRows],
-    kernels: dict[int, Kernel],
+    kernel: Kernel,
     alpha: float,
 ) -> tuple[References, np.ndarray, np.ndarray | None]:
     """Solve (W K W + alpha) a = W t over all labels t, W the roots of their weights.
@@ -98,7 +102,7 @@ def solve_exactly(
     energy_weights : ndarray of shape (n_structures,)
     blocks : list of DerivativeRows
         Forces and virials of all structures that have them; empty for energies alone.
-    kernels : dict of int to Kernel
+    kernel : Kernel
     alpha : float
 
     Returns
@@ -110,14 +114,14 @@ def solve_exactly(
     slopes : ndarray of shape (n_atoms, n_features) or None
         Coefficients of the kernels' derivatives there.
     """
-    references = take_references(X, np.arange(len(X.numbers)), kernels)
+    references = take_references(X, np.arange(len(X.numbers)), kernel)
     structures = X.structure_index[references.atoms]
     member = sparse.csr_array(
         (np.ones(len(structures)), (np.arange(len(structures)), structures)),
         shape=(len(structures), len(X)),
     )
     root = np.sqrt(energy_weights)
-    kinds = [_kind_rows(X, blocks, number) for number in kernels]
+    kinds = [_kind_rows(X, blocks, number) for number, _ in references.kinds()]
     n_labels = len(X) + sum(block.n_targets for block in blocks)
     K = np.zeros((n_labels, n_labels))
     for start, stop in structures_at_a_time(X, len(references)):
@@ -131,7 +135,7 @@ def solve_exactly(
         K[row : row + block.n_targets, : len(X)] = rows * root * scale[:, None]
         targets.append(scale * block.labels)
         row += block.n_targets
-    for kind, kernel in zip(kinds, kernels.values()):
+    for kind in kinds:
         _add_curvatures(kind, kernel, K)
     K.flat[:: n_labels + 1] += alpha
     factor = cholesky(K, "kernel matrix")
@@ -192,12 +196,7 @@ def _add_tile(left: KindRows, right: KindRows, kernel: Kernel, K: np.ndarray) ->
         p *= -1.0
         p += _along(left)[:, None]
         q -= _along(right)
-    add_curvature(
-        (left.starts, left.targets),
-        (right.starts, right.targets),
-        left.rows @ right.rows.T,
-        c, d, p, q, K,
-    )  # fmt: skip
+    add_curvature(left.as_tuple(), right.as_tuple(), c, d, p, q, K)
 
 
 def _along(kind: KindRows) -> np.ndarray:

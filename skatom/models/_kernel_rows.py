@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,22 +23,23 @@ class References:
     values : ndarray of shape (n_references, n_features)
     numbers : ndarray of int64, shape (n_references,)
         Atomic numbers, ascending.
-    kernels : dict of int to Kernel
-        The kernel among atoms of each species; between species it is zero.
+    kernel : Kernel
+        Between atoms of one species; between species it is zero.
     """
 
     atoms: np.ndarray
     values: np.ndarray
     numbers: np.ndarray
-    kernels: dict[int, Kernel]
+    kernel: Kernel
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def columns(self, number: int) -> slice:
-        """Which references are of a species."""
-        first, last = np.searchsorted(self.numbers, [number, number + 1])
-        return slice(int(first), int(last))
+    def kinds(self) -> Iterator[tuple[int, slice]]:
+        """Give the atomic number of every species and which references are of it."""
+        present, first = np.unique(self.numbers, return_index=True)
+        for number, start, stop in zip(present, first, [*first[1:], len(self)]):
+            yield int(number), slice(int(start), int(stop))
 
 
 def structures_at_a_time(X: AtomFeatures, n_columns: int) -> list[tuple[int, int]]:
@@ -60,10 +62,9 @@ def energy_rows(
     rows = np.zeros((stop - start, len(references)))
     atoms = slice(X.offsets[start], X.offsets[stop])
     values, numbers = X.values[atoms], X.numbers[atoms]
-    for number, kernel in references.kernels.items():
-        columns = references.columns(number)
+    for number, columns in references.kinds():
         mask = numbers == number
-        k = kernel.values(values[mask], references.values[columns])
+        k = references.kernel.values(values[mask], references.values[columns])
         structures = X.structure_index[atoms][mask] - start
         present, first = np.unique(structures, return_index=True)
         if len(present):
@@ -76,13 +77,12 @@ def derivative_design(block: DerivativeRows, references: References) -> np.ndarr
     from skatom.models._row_loops import add_outer, add_scaled
 
     design = np.zeros((block.n_targets, len(references)))
-    for number, kernel in references.kernels.items():
+    for number, columns in references.kinds():
         atoms, centers, targets, rows = block.of_kind(number)
         if not len(atoms):
             continue
-        columns = references.columns(number)
         points, basis = block.features.values[atoms], references.values[columns]
-        a, b = kernel.slopes(points, basis)
+        a, b = references.kernel.slopes(points, basis)
         out = design[:, columns]
         step = max(1, CHUNK_BYTES // (16 * len(basis)))
         for start in range(0, len(rows), step):
@@ -95,9 +95,7 @@ def derivative_design(block: DerivativeRows, references: References) -> np.ndarr
     return design
 
 
-def take_references(
-    X: AtomFeatures, atoms: np.ndarray, kernels: dict[int, Kernel]
-) -> References:
+def take_references(X: AtomFeatures, atoms: np.ndarray, kernel: Kernel) -> References:
     """Make references of some atoms, sorted by species and then by index."""
     order = atoms[np.argsort(X.numbers[atoms], kind="stable")]
-    return References(order, X.values[order], X.numbers[order], kernels)
+    return References(order, X.values[order], X.numbers[order], kernel)

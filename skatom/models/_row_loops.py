@@ -1,5 +1,6 @@
 """Compiled loops of the design matrix: pair derivatives summed into rows."""
 
+import numpy as np
 from numba import njit
 
 
@@ -59,18 +60,42 @@ def add_rows(targets, first_column, rows, out):
 
 
 @njit(cache=True, nogil=True)
-def add_curvature(rows, columns, products, c, d, p, q, out):
-    """Add kernel curvature between derivative rows of two sets of atoms.
+def add_curvature(left, right, c, d, p, q, out):
+    """Add sum_ij D_i (c_ij I + d_ij p (x) q) D_j^T of one species to its targets.
 
-    ``rows`` and ``columns`` are (first row of each atom, target of each row). For atoms i
-    and j, out[t, u] += c_ij products[r, s] + d_ij p[r, j] q[i, s] over their rows.
+    ``left`` and ``right`` are (structure of each atom, first row of each atom, target of
+    each row, rows D); p and q already hold the products with the rows. For each atom j
+    the atoms i of a structure are summed before they meet the rows of j: one small
+    matrix product for both terms, in place of one for every pair of atoms. Pairs of
+    structures above the diagonal are left out.
     """
-    row_starts, row_targets = rows
-    column_starts, column_targets = columns
-    for i in range(len(row_starts) - 1):
-        for r in range(row_starts[i], row_starts[i + 1]):
-            t = row_targets[r]
-            for j in range(len(column_starts) - 1):
-                same, cross = c[i, j], d[i, j] * p[r, j]
-                for s in range(column_starts[j], column_starts[j + 1]):
-                    out[t, column_targets[s]] += same * products[r, s] + cross * q[i, s]
+    owners, starts, targets, rows = left
+    n_features = rows.shape[1]
+    first = 0
+    while first < len(owners):
+        last = first
+        while last < len(owners) and owners[last] == owners[first]:
+            last += 1
+        own_targets = targets[starts[first] : starts[last]]
+        t0 = own_targets.min()
+        sums = np.zeros((own_targets.max() - t0 + 1, n_features + last - first))
+        for j in range(len(right[0])):
+            if right[0][j] > owners[first]:
+                break
+            sums[:] = 0.0
+            for i in range(first, last):
+                same, cross = c[i, j], d[i, j]
+                for r in range(starts[i], starts[i + 1]):
+                    t = targets[r] - t0
+                    for f in range(n_features):
+                        sums[t, f] += same * rows[r, f]
+                    sums[t, n_features + i - first] = cross * p[r, j]
+            r0, r1 = right[1][j], right[1][j + 1]
+            others = np.empty((r1 - r0, sums.shape[1]))
+            others[:, :n_features] = right[3][r0:r1]
+            others[:, n_features:] = q[first:last, r0:r1].T
+            products = np.dot(sums, others.T)
+            for t in range(len(products)):
+                for r in range(r1 - r0):
+                    out[t0 + t, right[2][r0 + r]] += products[t, r]
+        first = last

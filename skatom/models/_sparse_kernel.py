@@ -66,9 +66,9 @@ def solve_sparsely(
 def _penalty_root(references: References) -> np.ndarray:
     """Upper triangle L^T of the kernel among the references, one block a species."""
     root = np.zeros((len(references), len(references)))
-    for number, kernel in references.kernels.items():
-        at = references.columns(number)
+    for _, at in references.kinds():
         points = references.values[at]
-        factor = cholesky(kernel.values(points, points), "kernel among the references")
+        block = references.kernel.values(points, points)
+        factor = cholesky(block, "kernel among the references")
         root[at, at] = np.tril(factor).T
     return root

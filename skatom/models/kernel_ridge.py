@@ -20,13 +20,14 @@ from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._design_matrix import (
+    CHUNK_BYTES,
     DerivativeRows,
     LossWeights,
     count_targets,
     derivative_rows,
 )
 from skatom.models._exact_kernel import solve_exactly
-from skatom.models._kernel_rows import take_references
+from skatom.models._kernel_rows import References, take_references
 from skatom.models._kernels import KERNELS, Kernel
 from skatom.models._references import choose_references
 from skatom.models._scale import refuse_rescaled_targets
@@ -38,8 +39,8 @@ EXACT_LABELS = 15_000
 # References that "auto" takes beyond.
 AUTO_REFERENCES = 4_000
 LARGEST_MATRIX_BYTES = 16e9
-# gamma="scale" is this over the summed variance of the features.
-SCALE = 0.03
+# gamma="scale" is this over the variance within species, summed over features.
+SCALE = 0.01
 
 
 class AtomicKernelRidge(AtomicRegressor):
@@ -55,7 +56,7 @@ class AtomicKernelRidge(AtomicRegressor):
 
     Parameters
     ----------
-    alpha : float, default=1e-6
+    alpha : float, default=1e-7
         Regularisation: the variance of the noise in an energy of one atom, relative to
         that of the function. Must not be negative.
     kernel : {"rbf", "matern52", "matern32", "polynomial", "linear", "laplacian"}, \
@@ -66,8 +67,9 @@ class AtomicKernelRidge(AtomicRegressor):
         Inverse squared length: exp(-gamma d^2) for "rbf", with the same length scale
         l, gamma = 1 / (2 l^2), for the Matern kernels; exp(-gamma |d|_1) for
         "laplacian", (gamma x.y + coef0)^degree for "polynomial"; unused for "linear".
-        "scale" sets it for every species to LENGTH over the summed variance of its
-        features. None is 1 / n_features, scikit-learn's default.
+        "scale" is 0.01 over the variance of the features within their species, summed
+        over features: ten times the typical distance is the length over which a
+        function changes much. None is 1 / n_features, scikit-learn's default.
     degree : float, default=3
         Degree of the polynomial kernel.
     coef0 : float, default=1
@@ -109,8 +111,8 @@ class AtomicKernelRidge(AtomicRegressor):
         Their atomic numbers.
     reference_atoms_ : ndarray of int, shape (n_references_,)
         Their indices among all atoms of the training structures.
-    gamma_ : ndarray of shape (n_species,)
-        The gamma in use for each species.
+    gamma_ : float
+        The gamma in use.
     baseline_ : ndarray of shape (n_species,)
         Energies of species in eV.
     numbers_ : ndarray of int, shape (n_species,)
@@ -187,7 +189,7 @@ class AtomicKernelRidge(AtomicRegressor):
 
     def __init__(
         self,
-        alpha=1e-6,
+        alpha=1e-7,
         *,
         kernel="rbf",
         gamma="scale",
@@ -260,9 +262,8 @@ class AtomicKernelRidge(AtomicRegressor):
                 X, y, energy_weights, self.numbers_
             ).energies
             y = y - species_counts(X, self.numbers_) @ self.baseline_
-        kernels = self._kernels(X, samples)
-        self.gamma_ = np.array([kernel.gamma for kernel in kernels.values()])
-        self._solve(X, y, labels, weights, kernels)
+        self.gamma_ = self._choose_gamma(X, samples)
+        self._solve(X, y, labels, weights, self._kernel(self.gamma_))
         return self
 
     def _check_derivatives(self, X: AtomFeatures, y: np.ndarray) -> None:
@@ -280,7 +281,7 @@ class AtomicKernelRidge(AtomicRegressor):
         y: np.ndarray,
         labels: Labels | None,
         weights: LossWeights,
-        kernels: dict[int, Kernel],
+        kernel: Kernel,
     ) -> None:
         """Solve for all labels exactly, or in the span of chosen references."""
         energy_weights = weights.energies(X.n_atoms)
@@ -291,7 +292,7 @@ class AtomicKernelRidge(AtomicRegressor):
             if labels is not None:
                 blocks = derivative_rows(X, labels, weights, len(X.numbers))
             references, self.dual_coef_, self.dual_slopes_ = solve_exactly(
-                X, y, energy_weights, list(blocks), kernels, self.alpha
+                X, y, energy_weights, list(blocks), kernel, self.alpha
             )
         else:
             candidates = np.flatnonzero(weights.samples[X.structure_index] > 0)
@@ -304,7 +305,7 @@ class AtomicKernelRidge(AtomicRegressor):
                     check_random_state(self.random_state),
                 )
             ]
-            references = take_references(X, atoms, kernels)
+            references = take_references(X, atoms, kernel)
             if labels is not None:
                 blocks = derivative_rows(X, labels, weights, len(atoms))
             self.dual_slopes_ = None
@@ -328,49 +329,51 @@ class AtomicKernelRidge(AtomicRegressor):
         return self.n_references
 
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        kinds = np.searchsorted(self.numbers_, X.numbers)
-        energies = self.baseline_[kinds]
-        for mask, kernel, expansion in self._parts(X):
-            energies[mask] += kernel.expansion(X.values[mask], *expansion)
+        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        kernel = self._kernel(self.gamma_)
+        for atoms, expansion in self._parts(X):
+            energies[atoms] += kernel.expansion(X.values[atoms], *expansion)
         return energies
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
         gradient = np.zeros_like(X.values)
-        for mask, kernel, expansion in self._parts(X):
-            gradient[mask] = kernel.expansion_gradient(X.values[mask], *expansion)
+        kernel = self._kernel(self.gamma_)
+        for atoms, expansion in self._parts(X):
+            gradient[atoms] = kernel.expansion_gradient(X.values[atoms], *expansion)
         return gradient
 
     def _parts(self, X: AtomFeatures):
-        """Atoms of each species with their kernel and the references of their kind."""
-        edges = np.searchsorted(self.reference_numbers_, self.numbers_)
-        for k, number in enumerate(self.numbers_):
-            at = slice(edges[k], edges[k + 1] if k + 1 < len(edges) else None)
+        """Atoms of one species, not too many at a time, and the references of it."""
+        for number, at in self._references().kinds():
             slopes = None if self.dual_slopes_ is None else self.dual_slopes_[at]
-            kernel = self._kernel(self.gamma_[k])
-            mask = X.numbers == number
-            if mask.any():
-                yield mask, kernel, (self.references_[at], self.dual_coef_[at], slopes)
+            expansion = (self.references_[at], self.dual_coef_[at], slopes)
+            atoms = np.flatnonzero(X.numbers == number)
+            step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
+            for start in range(0, len(atoms), step):
+                yield atoms[start : start + step], expansion
 
-    def _kernels(self, X: AtomFeatures, samples: np.ndarray) -> dict[int, Kernel]:
-        """One kernel for every species."""
-        weights = samples[X.structure_index]
-        kernels = {}
-        for number in self.numbers_:
-            mask = X.numbers == number
-            gamma = self._gamma(X.values[mask], weights[mask])
-            kernels[int(number)] = self._kernel(gamma)
-        return kernels
+    def _references(self) -> References:
+        return References(
+            self.reference_atoms_,
+            self.references_,
+            self.reference_numbers_,
+            self._kernel(self.gamma_),
+        )
 
     def _kernel(self, gamma: float) -> Kernel:
         return Kernel(self.kernel, float(gamma), float(self.degree), float(self.coef0))
 
-    def _gamma(self, values: np.ndarray, weights: np.ndarray) -> float:
+    def _choose_gamma(self, X: AtomFeatures, samples: np.ndarray) -> float:
         if self.gamma is None:
-            return 1.0 / values.shape[1]
+            return 1.0 / X.values.shape[1]
         if self.gamma != "scale":
             return float(self.gamma)
-        if not weights.any():  # only structures without weight hold the species
-            weights = None
-        mean = np.average(values, axis=0, weights=weights)
-        variance = np.average((values - mean) ** 2, axis=0, weights=weights).sum()
-        return SCALE / variance if variance > 0 else 1.0
+        weights = samples[X.structure_index]
+        total = 0.0
+        for number in self.numbers_:
+            mask = (X.numbers == number) & (weights > 0)
+            if mask.any():
+                values, w = X.values[mask], weights[mask]
+                mean = np.average(values, axis=0, weights=w)
+                total += w @ np.sum((values - mean) ** 2, axis=1)
+        return float(SCALE * weights.sum() / total) if total > 0 else 1.0

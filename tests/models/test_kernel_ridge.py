@@ -150,11 +150,11 @@ def loss(fitted: Potential, frames: Structures, y, stress) -> float:
 def squared_norm(model: AtomicKernelRidge) -> float:
     """|f|^2 of the fitted function, from values and slopes at its own references."""
     total = 0.0
-    for number, gamma in zip(model.numbers_, model.gamma_):
+    kernel = model._kernel(model.gamma_)
+    for number in model.numbers_:
         at = model.reference_numbers_ == number
         points, coef = model.references_[at], model.dual_coef_[at]
         slopes = None if model.dual_slopes_ is None else model.dual_slopes_[at]
-        kernel = model._kernel(gamma)
         total += coef @ kernel.expansion(points, points, coef, slopes)
         if slopes is not None:
             gradient = kernel.expansion_gradient(points, points, coef, slopes)
@@ -175,6 +175,27 @@ def test_more_references_come_closer_to_the_exact_solution(crystals):
         for m in (4, 40)
     ]
     assert away[1] < 0.5 * away[0]
+
+
+def test_gamma_follows_the_scale_of_the_features(crystals):
+    frames, y = crystals
+    fitted = potential().fit(frames, y)
+    features = fitted[:-1].transform(frames)
+    spread = np.concatenate(
+        [
+            features.values[features.numbers == z]
+            - features.values[features.numbers == z].mean(axis=0)
+            for z in (28, 29)
+        ]
+    )
+    variance = np.mean(np.sum(spread**2, axis=1))
+    gamma = fitted.named_steps["model"].gamma_
+    assert gamma == pytest.approx(0.01 / variance)
+
+
+def test_equal_features_leave_gamma_at_one():
+    same = AtomicKernelRidge().fit(np.ones((3, 2)), [1.0, 2.0, 3.0])
+    assert same.gamma_ == 1.0
 
 
 def test_energies_alone_follow_the_atomic_decomposition_ansatz(crystals):
