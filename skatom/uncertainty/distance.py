@@ -185,7 +185,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
         pairs : NeighborPairs, optional
             Neighbour pairs of X, at least up to the cutoff of the featurizer, from a
-            caller that has them.
+            caller that has them; X is then checked `Structures`.
 
         Returns
         -------
@@ -193,8 +193,9 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
             Infinite for species without training environments. For features of whole
             structures, arrays of one entry.
         """
-        check_is_fitted(self)
-        X = rows_and_structures(X)[0]
+        self._check_fitted()
+        if pairs is None:  # who has pairs has checked structures, at every step
+            X = rows_and_structures(X)[0]
         return self.grade_features(last_features(fitted_part(self.estimator), X, pairs))
 
     def grade_features(self, features: AtomFeatures) -> list[NDArray[np.float64]]:
@@ -209,7 +210,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         -------
         grades : list of ndarray of shape (n_atoms,)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         grades = np.full(len(features.numbers), np.inf)
         for z, distances, rows in self._distances(features.values, features.numbers):
             grades[rows] = distances / self.units_[z]
@@ -266,6 +267,10 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         labels : ndarray of int64, shape (n_structures,)
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "units_"):  # a fraction of the time of the full check
+            check_is_fitted(self)
 
     def _find_units(self, inner, X_calibration, floor: float) -> dict[int, float]:
         values, numbers, _ = flat_features(inner, X_calibration)
