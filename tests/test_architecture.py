@@ -1,0 +1,295 @@
+"""The rules of the house that a machine can keep: layers, names, sizes, imports, docs."""
+
+import ast
+import configparser
+import inspect
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from sklearn.base import BaseEstimator
+
+import skatom
+from skatom.testing import all_estimators
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "skatom"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Data flows one way: a module imports from lower levels only, and from its own area.
+LEVELS = {
+    0: {"_validation", "_parallel", "_pair_kernels", "_neighbor_kernels"},
+    1: {"structures", "neighbors", "_joined_pairs", "features", "_skin"},
+    2: {"base"},
+    3: {"featurizers", "models", "preprocessing", "datasets"},
+    4: {"potential", "uncertainty", "metrics"},
+    5: {"calculator", "plotting", "persistence"},
+    6: {"cli", "demo", "testing", "__main__"},
+}
+LEVEL_OF = {area: level for level, areas in LEVELS.items() for area in areas}
+# Inside a level, what may import what.
+NEIGHBORS = {
+    ("neighbors", "structures"),
+    ("features", "structures"),
+    ("features", "neighbors"),
+    ("features", "_joined_pairs"),
+    ("_joined_pairs", "neighbors"),
+    ("_skin", "structures"),
+    ("_skin", "neighbors"),
+    ("uncertainty", "potential"),
+    ("metrics", "potential"),
+    ("calculator", "persistence"),
+    ("__main__", "cli"),
+    ("cli", "demo"),
+}
+GRAB_BAGS = {"utils", "util", "tools", "common", "helpers", "core", "misc"}
+MAX_LINES_IN_FILE = 450
+MAX_LINES_IN_FUNCTION = 60
+LIGHT = ("torch", "matplotlib", "dask", "skorch", "mapie", "pandas", "numba", "vesin")
+# Modules whose __all__ is public.
+PUBLIC = (
+    "skatom",
+    "skatom.structures",
+    "skatom.featurizers",
+    "skatom.preprocessing",
+    "skatom.models",
+    "skatom.potential",
+    "skatom.uncertainty",
+    "skatom.datasets",
+    "skatom.metrics",
+    "skatom.persistence",
+    "skatom.plotting",
+    "skatom.testing",
+)
+
+
+def area_of(path: Path) -> str:
+    """First part of a module's name after skatom."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, list[str]]]:
+    """Modules that a file imports anywhere, late ones too, with the names taken."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.append((node.module, [alias.name for alias in node.names]))
+    return found
+
+
+def imported_areas(path: Path) -> set[str]:
+    areas = set()
+    for module, names in imports_of(path):
+        parts = module.split(".")
+        if parts[0] != "skatom":
+            continue
+        areas |= {parts[1]} if len(parts) > 1 else set(names)
+    home = {name: module.split(".")[1] for name, module in skatom._PUBLIC.items()}
+    return {home.get(area, area) for area in areas} - {"__version__"}
+
+
+def test_every_module_has_its_level():
+    areas = {area_of(path) for path in FILES} - {"__init__"}
+    assert areas == set(LEVEL_OF) & areas, f"give a level to {areas - set(LEVEL_OF)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downwards(path):
+    area = area_of(path)
+    if area == "__init__":
+        return
+    for other in imported_areas(path) - {area}:
+        if (area, other) in NEIGHBORS:
+            continue
+        assert LEVEL_OF[other] < LEVEL_OF[area], (
+            f"{area} (level {LEVEL_OF[area]}) imports {other} (level {LEVEL_OF[other]})"
+        )
+
+
+def test_there_are_no_grab_bags():
+    names = {path.stem.strip("_") for path in FILES}
+    names |= {path.parent.name for path in FILES}
+    assert not names & GRAB_BAGS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_private_names_of_scikit_learn_come_from_one_file(path):
+    if path.name == "_validation.py":
+        return
+    for module, names in imports_of(path):
+        if module.split(".")[0] != "sklearn":
+            continue
+        parts = module.split(".") + names
+        private = [part for part in parts if part.startswith("_")]
+        assert not private, f"import {private} from skatom._validation"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_can_be_read_at_once(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES_IN_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[0]
+            body = node.body[1:] if _is_docstring(first) else node.body
+            if body:
+                lines = node.end_lineno - body[0].lineno + 1
+                assert lines <= MAX_LINES_IN_FUNCTION, f"{node.name} has {lines} lines"
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+# -- import --------------------------------------------------------------------------
+
+
+def run_python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+
+
+def test_importing_skatom_is_light():
+    code = (
+        "import sys, time, numpy, sklearn, sklearn.base; before = set(sys.modules)\n"
+        "start = time.perf_counter(); import skatom; from skatom import Structures\n"
+        "print(time.perf_counter() - start)\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    # The better of two: other processes may keep the processor busy.
+    runs = [run_python(code).splitlines() for _ in range(2)]
+    assert min(float(seconds) for seconds, _ in runs) < 0.4
+    assert not set(runs[0][1].split()) & set(LIGHT)
+
+
+def test_no_module_loads_heavy_packages_on_import():
+    loaded = run_python(f"import sys, {', '.join(PUBLIC)}; print(*sys.modules)").split()
+    heavy = {"torch", "matplotlib", "dask", "skorch", "mapie"}
+    assert not {name.split(".")[0] for name in loaded} & heavy
+
+
+# -- configuration -------------------------------------------------------------------
+
+
+def test_no_setting_stands_in_two_files():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert set(pyproject["tool"]) <= {"setuptools", "ruff", "numpydoc_validation"}
+    checks = {"tool:pytest", "coverage:run", "coverage:report", "mypy", "codespell"}
+    overrides = {name for name in setup.sections() if name.startswith("mypy-")}
+    assert set(setup.sections()) - overrides <= checks
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["setup.py", "pytest.ini", "tox.ini", ".coveragerc", "mypy.ini", "ruff.toml"],
+)
+def test_there_is_no_third_place_for_settings(name):
+    assert not (ROOT / name).exists()
+
+
+# -- documentation -------------------------------------------------------------------
+
+
+def public_objects() -> dict[str, object]:
+    found = {}
+    for name in PUBLIC:
+        module = import_module(name)
+        for attribute in module.__all__:
+            value = getattr(module, attribute)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                found[f"{value.__module__}.{attribute}"] = value
+    return found
+
+
+OBJECTS = public_objects()
+
+
+def sections_of(value) -> set[str]:
+    lines = (inspect.getdoc(value) or "").splitlines()
+    return {
+        title.strip()
+        for title, line in zip(lines, lines[1:])
+        if line.strip() and set(line.strip()) == {"-"}
+    }
+
+
+def parameters_of(value) -> list[str]:
+    try:
+        signature = inspect.signature(value)
+    except ValueError:
+        return []
+    return [name for name in signature.parameters if name not in ("self", "args")]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_public_objects_are_documented(name):
+    value = OBJECTS[name]
+    # without the docstring of a base class
+    assert value.__doc__, "no docstring"
+    sections = sections_of(value)
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return
+    if parameters_of(value):
+        assert sections & {"Parameters", "Attributes"}, "no Parameters"
+    if inspect.isfunction(value):
+        generator = inspect.isgeneratorfunction(value)
+        returns = inspect.signature(value).return_annotation
+        if returns not in (None, "None", inspect.Signature.empty):
+            assert ("Yields" if generator else "Returns") in sections
+    if inspect.isclass(value) and issubclass(value, BaseEstimator):
+        assert {"Examples", "See Also"} <= sections
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_parameter_is_described(name):
+    value = OBJECTS[name]
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return
+    text = inspect.getdoc(value)
+    described = {
+        part.strip().lstrip("*")
+        for line in text.splitlines()
+        if not line.startswith(" ")
+        for part in line.split(" : ")[0].split(",")
+    }
+    undescribed = [p for p in parameters_of(value) if p.lstrip("*") not in described]
+    assert not undescribed
+
+
+@pytest.mark.parametrize("name", [n for n, v in OBJECTS.items() if inspect.isclass(v)])
+def test_public_methods_are_documented(name):
+    cls = OBJECTS[name]
+    for attribute, value in vars(cls).items():
+        if attribute.startswith("_") or not inspect.isfunction(value):
+            continue
+        assert inspect.getdoc(value), f"{attribute} has no docstring"
+
+
+def test_public_estimators_declare_their_parameters():
+    for name, cls in all_estimators():
+        constraints = getattr(cls, "_parameter_constraints", None)
+        if constraints is None:
+            continue
+        missing = set(inspect.signature(cls).parameters) - set(constraints)
+        assert not missing, f"{name} does not constrain {missing}"
+
+
+def test_every_public_name_exists():
+    for name in PUBLIC:
+        module = import_module(name)
+        assert len(set(module.__all__)) == len(module.__all__), f"{name} lists twice"
+        for attribute in module.__all__:
+            assert hasattr(module, attribute), f"{name} has no {attribute}"
