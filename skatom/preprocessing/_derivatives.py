@@ -29,6 +29,14 @@ from sklearn.preprocessing import (
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from skatom.features import NoDerivativeError
+from skatom.preprocessing._maps import (
+    Chain,
+    Columns,
+    Linear,
+    OnSphere,
+    Scale,
+    SideBySide,
+)
 from skatom.preprocessing._monomials import Monomials
 
 
@@ -101,105 +109,6 @@ def transform_pushforward(transformer, X, v: np.ndarray) -> np.ndarray:
     (3, 1)
     """
     return derivative(transformer, X).pushforward(np.asarray(v))
-
-
-class Scale:
-    """Each column times a number."""
-
-    def __init__(self, factors):
-        self.factors = factors
-
-    def pullback(self, g):
-        """Multiply by the factors."""
-        return g * self.factors
-
-    pushforward = pullback
-
-
-class Linear:
-    """Rows times a matrix of shape (n_features, n_outputs)."""
-
-    def __init__(self, matrix):
-        self.matrix = matrix
-
-    def pullback(self, g):
-        """Multiply by the transposed matrix."""
-        return g @ self.matrix.T
-
-    def pushforward(self, v):
-        """Multiply by the matrix."""
-        return v @ self.matrix
-
-
-class Columns:
-    """Some of the columns, each at most once."""
-
-    def __init__(self, keep, n_features: int):
-        self.keep = keep
-        self.n_features = n_features
-
-    def pullback(self, g):
-        """Put the columns where they came from."""
-        out = np.zeros((len(g), self.n_features))
-        out[:, self.keep] = g
-        return out
-
-    def pushforward(self, v):
-        """Take the columns."""
-        return v[:, self.keep]
-
-
-class _Chain:
-    """One after the other."""
-
-    def __init__(self, parts):
-        self.parts = parts
-
-    def pullback(self, g):
-        for part in reversed(self.parts):
-            g = part.pullback(g)
-        return g
-
-    def pushforward(self, v):
-        for part in self.parts:
-            v = part.pushforward(v)
-        return v
-
-
-class _SideBySide:
-    """Blocks of output columns, each with a derivative of its own."""
-
-    def __init__(self, parts, n_features: int):
-        self.parts = parts  # (slice of output columns, derivative)
-        self.n_features = n_features
-
-    def pullback(self, g):
-        out = np.zeros((len(g), self.n_features))
-        for columns, part in self.parts:
-            out += part.pullback(g[:, columns])
-        return out
-
-    def pushforward(self, v):
-        blocks = [part.pushforward(v) for _, part in self.parts]
-        return np.concatenate([np.empty((len(v), 0)), *blocks], axis=1)
-
-
-class _OnSphere:
-    """x / norm(x): with n the gradient of the norm, v -> (v - y (n . v)) / norm."""
-
-    def __init__(self, X, norm: str):
-        size, self.direction = _NORMS[norm](X)
-        size = np.where(size == 0, 1.0, size)  # the transformer leaves zero rows alone
-        self.size = size[:, None]
-        self.y = X / self.size
-
-    def pullback(self, g):
-        along = np.einsum("nd,nd->n", self.y, g)[:, None]
-        return (g - self.direction * along) / self.size
-
-    def pushforward(self, v):
-        along = np.einsum("nd,nd->n", self.direction, v)[:, None]
-        return (v - self.y * along) / self.size
 
 
 @singledispatch
@@ -354,7 +263,7 @@ def _agglomeration(transformer, X):
 
 @derivative.register(Normalizer)
 def _normalizer(transformer, X):
-    return _OnSphere(np.asarray(X, dtype=np.float64), transformer.norm)
+    return OnSphere(np.asarray(X, dtype=np.float64), transformer.norm)
 
 
 @derivative.register(PolynomialFeatures)
@@ -375,7 +284,7 @@ def _pipeline(transformer, X):
         parts.append(derivative(step, X))
         if k < len(steps) - 1:
             X = step.transform(X)
-    return _Chain(parts)
+    return Chain(parts)
 
 
 @derivative.register(FeatureUnion)
@@ -387,11 +296,11 @@ def _union(transformer, X):
             continue
         one = derivative(step, X)
         if name in weights:
-            one = _Chain([one, Scale(weights[name])])
+            one = Chain([one, Scale(weights[name])])
         width = np.shape(step.transform(X[:1]))[1]
         parts.append((slice(start, start + width), one))
         start += width
-    return _SideBySide(parts, np.shape(X)[1])
+    return SideBySide(parts, np.shape(X)[1])
 
 
 @derivative.register(ColumnTransformer)
@@ -405,10 +314,10 @@ def _column_transformer(transformer, X):
         keep = _column_indices(transformer, columns, n_features)
         part = X.iloc[:, keep] if hasattr(X, "iloc") else np.asarray(X)[:, keep]
         take = Linear(np.eye(n_features)[:, keep])  # a column may be listed twice
-        one = _Chain([take, derivative(step, part)])
+        one = Chain([take, derivative(step, part)])
         parts.append((out, one))
     parts.sort(key=lambda item: item[0].start)
-    return _SideBySide(parts, n_features)
+    return SideBySide(parts, n_features)
 
 
 def _column_indices(transformer, columns, n_features: int) -> np.ndarray:
@@ -427,22 +336,3 @@ def _column_indices(transformer, columns, n_features: int) -> np.ndarray:
         if not len(columns):
             columns = columns.astype(np.int64)
     return every[columns]
-
-
-def _l2(X):
-    size = np.sqrt(np.einsum("nd,nd->n", X, X))
-    return size, X / np.where(size == 0, 1.0, size)[:, None]
-
-
-def _l1(X):
-    return np.abs(X).sum(axis=1), np.sign(X)
-
-
-def _max(X):
-    rows, largest = np.arange(len(X)), np.abs(X).argmax(axis=1)
-    direction = np.zeros_like(X)
-    direction[rows, largest] = np.sign(X[rows, largest])
-    return np.abs(X[rows, largest]), direction
-
-
-_NORMS = {"l2": _l2, "l1": _l1, "max": _max}

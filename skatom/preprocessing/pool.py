@@ -108,7 +108,8 @@ class Pool(TransformerMixin, BaseEstimator):
             If the number of features differs from fit, or, with ``by_species`` or
             ``counts``, an element was not seen in fit.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "species_"):  # asking for tags takes 0.1 ms
+            check_is_fitted(self)
         X = self._check_X(X, reset=False)
         blocks = [
             sum_atoms(X.values * weight[:, None], X.offsets)

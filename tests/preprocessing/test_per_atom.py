@@ -45,6 +45,23 @@ def test_equals_the_transformer_on_the_rows_of_all_atoms(features):
     assert found.structures is not None
 
 
+@pytest.mark.parametrize("with_mean", [False, True])
+@pytest.mark.parametrize("with_std", [False, True])
+def test_scaling_is_bitwise_that_of_scikit_learn(features, with_mean, with_std):
+    scaler = StandardScaler(with_mean=with_mean, with_std=with_std)
+    found = PerAtom(scaler).fit_transform(features)
+    expected = clone(scaler).fit_transform(features.values)
+    np.testing.assert_array_equal(found.values, expected)
+    found.values[:] = 0.0
+    assert features.values.any()
+
+
+def test_another_number_of_features_is_refused(features):
+    fewer = RadialSums(etas=(1.0,)).fit_transform(features.structures)
+    with pytest.raises(ValueError, match="X has 3 features, but StandardScaler"):
+        PerAtom(StandardScaler()).fit(features).transform(fewer)
+
+
 def test_by_species_fits_each_element_to_its_own_atoms(features):
     found = PerAtom(StandardScaler(), by_species=True).fit_transform(features)
     for z in (1, 6, 8):
