@@ -86,6 +86,10 @@ class AtomFeaturizer(
         "n_jobs": [Integral, None],
     }
 
+    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
+        # scikit-learn's default would wrap the output of every subclass anew
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
+
     # -- what a subclass defines -------------------------------------------------------
 
     def _setup(self) -> None:
