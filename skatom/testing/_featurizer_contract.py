@@ -6,6 +6,7 @@ from __future__ import annotations
 from unittest import SkipTest
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 
 from skatom.base import AtomFeaturizer
@@ -70,6 +71,16 @@ def check_order_of_training_frames(featurizer, frames):
     )
 
 
+def check_pandas_output_is_ignored(featurizer, frames):
+    """Features of atoms stay what they are when scikit-learn is set to give tables."""
+    with config_context(transform_output="pandas"):
+        X = clone(featurizer).fit_transform(frames)
+    if not isinstance(X, AtomFeatures):
+        raise AssertionError(
+            f"fit_transform gives {type(X).__name__} under set_config."
+        )
+
+
 def check_threads_agree(featurizer, frames):
     """``n_jobs=1`` and ``n_jobs=2`` give the same bits."""
     if not isinstance(featurizer, AtomFeaturizer):
@@ -92,5 +103,6 @@ CHECKS = (
     check_names_match_columns,
     check_features_vary,
     check_order_of_training_frames,
+    check_pandas_output_is_ignored,
     check_threads_agree,
 )

@@ -172,6 +172,15 @@ class Random(RadialSums):
         return with_values(X, X.values + np.random.default_rng().normal())
 
 
+class Tabular(RadialSums):
+    def fit_transform(self, X, y=None):
+        from sklearn import get_config
+
+        tables = get_config()["transform_output"] == "pandas"
+        X = self.fit(X).transform(X)
+        return X.values if tables else X
+
+
 class Directional(RadialSums):
     """Features that see x and y differently, and their signs."""
 
@@ -261,6 +270,7 @@ CAUGHT = {
     ReadsLabels: "check_labels_are_not_read",
     AcceptsAnything: "check_wrong_input_is_refused",
     Random: "check_output_repeats_itself",
+    Tabular: "check_pandas_output_is_ignored",
     Directional: "check_rotation",
     SeesAbsolutePlace: "check_translation",
     SeesOrder: "check_permutation",
