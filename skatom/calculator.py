@@ -26,6 +26,8 @@ from skatom.uncertainty import ConformalRegressor
 from skatom.uncertainty._environments import fitted_part
 from skatom.uncertainty.guard import ExtrapolationGuard
 
+__all__ = ["SkatomCalculator"]
+
 
 class SkatomCalculator(Calculator):
     """Use a fitted estimator to move atoms: energies, forces and stress for ASE.

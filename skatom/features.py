@@ -18,6 +18,8 @@ from skatom._joined_pairs import JoinedPairs
 from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
 
+__all__ = ["AtomFeatures", "NoDerivativeError", "hstack"]
+
 
 class NoDerivativeError(ValueError):
     """A step or model has no derivative rule, so forces and stress cannot pass it."""

@@ -17,6 +17,8 @@ from ase.geometry import minkowski_reduce
 
 from skatom.structures import Structures
 
+__all__ = ["NeighborPairs", "neighbor_pairs"]
+
 # Closer than this, in Å, two atoms are the same atom given twice.
 COINCIDENT = 1e-6
 # A cell is reduced before the search when it needs this many times the images of an

@@ -59,13 +59,13 @@ class AtomicKernelRidge(AtomicRegressor):
     alpha : float, default=1e-7
         Regularisation: the variance of the noise in an energy of one atom, relative to
         that of the function. Must not be negative.
-    kernel : {"rbf", "matern52", "matern32", "polynomial", "linear", "laplacian"}, \
-            default="rbf"
-        Kernel between the features of two atoms. "laplacian" has a kink, so that forces
+    kernel : str, default="rbf"
+        Kernel between the features of two atoms: "rbf", "matern52", "matern32",
+        "polynomial", "linear" or "laplacian", which has a kink, so that forces
         can be predicted but not trained.
     gamma : float, "scale" or None, default="scale"
         Inverse squared length: exp(-gamma d^2) for "rbf", with the same length scale
-        l, gamma = 1 / (2 l^2), for the Matern kernels; exp(-gamma |d|_1) for
+        l, gamma = 1 / (2 l^2), for the Matern kernels; ``exp(-gamma |d|_1)`` for
         "laplacian", (gamma x.y + coef0)^degree for "polynomial"; unused for "linear".
         "scale" is 0.01 over the variance of the features within their species, summed
         over features: ten times the typical distance is the length over which a

@@ -136,7 +136,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
     -----
     The loss is the mean over structures of
 
-        w_E dE² / N + w_F |dF|² / (3 N) + w_S |dW|² / (9 N),
+        ``w_E dE² / N + w_F |dF|² / (3 N) + w_S |dW|² / (9 N)``,
 
     with N atoms, forces F and virial W (stress times volume), all in units of ``scale_``:
     one scale for energies and forces keeps them consistent. Squared errors of extensive
