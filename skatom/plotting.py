@@ -230,6 +230,7 @@ class ParityDisplay:
             scale = 1000.0
             x, y = self.y_true - origin, scale * (self.y_pred - self.y_true)
             ax.axhline(0.0, color=_LINE, lw=0.8, zorder=1)
+            ax.margins(y=0.2)  # room for numbers and legend
         self._draw_points(ax, x, y, scale, shown)
         self._label(ax, kind)
         if title:

@@ -8,14 +8,22 @@ crafted state could crash the interpreter, so files with them must be trusted by
 _SKATOM = (
     "skatom.featurizers.acsf.ACSF",
     "skatom.models.composition.CompositionBaseline",
-    "skatom.models.delta.DeltaRegressor",
     "skatom.models.kernel_ridge.AtomicKernelRidge",
     "skatom.models.neural_network.NeuralNetworkRegressor",
     "skatom.models.ridge.AtomicRidge",
-    "skatom.potential.Potential",
+    "skatom.potential.delta.DeltaRegressor",
+    "skatom.potential.pipeline.Potential",
     "skatom.preprocessing.per_atom.PerAtom",
     "skatom.preprocessing.pool.Pool",
+    "skatom.preprocessing.union.AtomFeatureUnion",
     "skatom.uncertainty.conformal.ConformalRegressor",
+    "skatom.uncertainty.distance.FeatureDistance",
+)
+# What they keep their fitted numbers in.
+_FITTED = (
+    "skatom.uncertainty._environments.References",
+    "skatom.uncertainty._scores.EnergyScores",
+    "skatom.uncertainty._scores.ForceScores",
 )
 _KERNELS = (
     "CompoundKernel",
@@ -46,6 +54,7 @@ _SPLITTERS = (
 
 TRUSTED: tuple[str, ...] = (
     *_SKATOM,
+    *_FITTED,
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
     "sklearn.metrics._scorer._PassthroughScorer",
