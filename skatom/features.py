@@ -18,7 +18,7 @@ from skatom._joined_pairs import JoinedPairs
 from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
 
-__all__ = ["AtomFeatures", "NoDerivativeError", "hstack"]
+__all__ = ["AtomFeatures", "NoDerivativeError", "Origin", "hstack"]
 
 
 class NoDerivativeError(ValueError):

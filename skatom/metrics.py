@@ -83,7 +83,7 @@ def neg_force_mae(estimator, X: Sequence[Atoms], y=None) -> float:
     Parameters
     ----------
     estimator : fitted estimator of structures
-        Any that :func:`skatom.predict_forces` takes.
+        Any that :func:`skatom.potential.predict_forces` takes.
     X : sequence of ase.Atoms
         Structures with forces in their calculators or in ``arrays["forces"]``.
     y : ignored
@@ -99,7 +99,7 @@ def neg_force_mae(estimator, X: Sequence[Atoms], y=None) -> float:
 
     See Also
     --------
-    skatom.predict_forces : The forces that are compared.
+    skatom.potential.predict_forces : The forces that are compared.
 
     Examples
     --------

@@ -317,7 +317,7 @@ def check_calculator(calc, atoms: Atoms | Sequence[Atoms]) -> CheckReport:
 
     See Also
     --------
-    skatom.SkatomCalculator : Makes a calculator of any fitted estimator.
+    skatom.calculator.SkatomCalculator : Makes a calculator of any fitted estimator.
 
     Examples
     --------

@@ -82,7 +82,7 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     See Also
     --------
     skatom.uncertainty.FeatureDistance : Tell structures unlike the training structures.
-    skatom.SkatomCalculator : Run dynamics with the intervals at hand.
+    skatom.calculator.SkatomCalculator : Run dynamics with the intervals at hand.
 
     Notes
     -----

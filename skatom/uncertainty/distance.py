@@ -71,7 +71,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
     See Also
     --------
     skatom.uncertainty.ConformalRegressor : Intervals, valid where grades are small.
-    skatom.SkatomCalculator : Warn or stop during dynamics.
+    skatom.calculator.SkatomCalculator : Warn or stop during dynamics.
 
     Notes
     -----
