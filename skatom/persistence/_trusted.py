@@ -7,6 +7,8 @@ crafted state could crash the interpreter, so files with them must be trusted by
 
 _SKATOM = (
     "skatom.featurizers.acsf.ACSF",
+    "skatom.featurizers.gmp.GMP",
+    "skatom.featurizers.soap.SOAP",
     "skatom.models.composition.CompositionBaseline",
     "skatom.models.kernel_ridge.AtomicKernelRidge",
     "skatom.models.neural_network.NeuralNetworkRegressor",
