@@ -164,8 +164,10 @@ def test_structures_of_weight_zero_are_left_out():
     X, y = curve()
     keep = np.arange(len(y)) % 3 > 0
     spoilt = np.where(keep, y, 1e6)
-    model = quick(max_epochs=60, lr=1e-2).fit(X, spoilt, sample_weight=keep)
-    assert model.score(X[keep], y[keep]) > 0.9
+    model = quick(dtype="float64").fit(X, spoilt, sample_weight=keep)
+    without = quick(dtype="float64").fit(X[keep], y[keep])
+    # the same batches; means over weights round differently
+    np.testing.assert_allclose(model.predict(X), without.predict(X), rtol=1e-9)
 
 
 def test_warm_start_goes_on_from_the_weights():

@@ -182,6 +182,12 @@ def test_structures_without_forces_are_trained_on_their_energy():
     X, y = features(frames), read_energies(frames)
     forces = [None if s % 2 else a.calc.results["forces"] for s, a in enumerate(frames)]
     model = quick(forces=None).fit(X, y, forces=forces)
+    labels = model._labels(X, y, forces, None)
+    targets = model._training_set(X, y, np.ones(len(y)), labels).batch(
+        np.arange(len(y)), "cpu"
+    )[1]
+    weighed = targets.force_weights.numpy() > 0
+    assert np.array_equal(weighed, X.structure_index % 2 == 0)
     for s in range(1, len(frames), 2):
         frames[s].calc = SinglePointCalculator(frames[s], energy=y[s])
     again = quick().fit(features(frames), y)
