@@ -232,7 +232,7 @@ class ParityDisplay:
             ax.axhline(0.0, color=_LINE, lw=0.8, zorder=1)
             ax.margins(y=0.2)  # room for numbers and legend
         self._draw_points(ax, x, y, scale, shown)
-        self._label(ax, kind)
+        self._label(ax, kind, len(shown))
         if title:
             ax.set_title(title)
         self.ax_, self.figure_, self.n_shown_ = ax, ax.figure, len(shown)
@@ -266,7 +266,7 @@ class ParityDisplay:
         legend = ax.legend(loc="lower right", fontsize=7, framealpha=0.9)
         legend.set_zorder(5)
 
-    def _label(self, ax: Axes, kind: str) -> None:
+    def _label(self, ax: Axes, kind: str, n_shown: int) -> None:
         symbol, unit = _QUANTITIES[self.quantity]
         origin = " − mean" if self.quantity == "energy" else ""
         ax.set_xlabel(f"reference {symbol}{origin} ({unit})")
@@ -276,12 +276,13 @@ class ParityDisplay:
         else:
             ax.set_ylabel(f"predicted − reference {symbol} (m{unit})")
         error = 1000 * (self.y_pred - self.y_true)
+        part = f" ({n_shown} shown)" if n_shown < len(error) else ""
         ax.text(
             0.03,
             0.97,
             f"MAE {np.abs(error).mean():.2f} m{unit}\n"
             f"RMSE {np.sqrt(np.mean(error**2)):.2f} m{unit}\n"
-            f"n = {len(error)}",
+            f"n = {len(error)}" + part,
             transform=ax.transAxes,
             va="top",
             fontsize=8,

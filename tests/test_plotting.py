@@ -83,7 +83,7 @@ def test_errors_in_the_corner_are_those_of_all_points(predictions):
     assert display.n_shown_ == 10
     assert f"MAE {error.mean():.2f} meV" in texts(display)
     assert f"RMSE {np.sqrt((error**2).mean()):.2f} meV" in texts(display)
-    assert "n = 400" in texts(display)
+    assert "n = 400 (10 shown)" in texts(display)
 
 
 def test_legend_tells_the_share_covered(predictions):

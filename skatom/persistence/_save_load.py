@@ -207,7 +207,7 @@ def _manifest(estimator: BaseEstimator, body: bytes, foreign: list[str]) -> dict
         "format_version": FORMAT_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "estimator": type(estimator).__name__,
-        "steps": [type(part).__name__ for part in _parts(estimator)],
+        "steps": list(dict.fromkeys(type(p).__name__ for p in _parts(estimator))),
         "species": _species(estimator),
         "units": UNITS,
         "versions": {"python": platform.python_version(), **_versions()},
