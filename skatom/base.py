@@ -255,8 +255,11 @@ class AtomFeaturizer(
         return table
 
     def _known_only(self, pairs: NeighborPairs) -> NeighborPairs:
-        known = self._channel_of()[pairs.numbers[pairs.neighbors]] >= 0
-        return pairs if known.all() else pairs.where(known)
+        """Drop the pairs of ignored species, which then are as if they were not there."""
+        known = self._channel_of()[pairs.numbers] >= 0
+        if known.all():
+            return pairs
+        return pairs.where(known[pairs.neighbors] & known[pairs.centers])
 
     def _check_species(self, structures: Structures) -> None:
         if self.handle_unknown == "ignore":
