@@ -6,6 +6,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from ase import Atoms
 from radial import RadialSums
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import FeatureUnion
@@ -181,6 +182,13 @@ def test_features_of_different_atoms_are_not_joined(features):
         np.hstack([features, features[::-1]])
     with pytest.raises(ValueError, match="Blocks 0 and 2 do not describe"):
         hstack([features, features, features[:2]])
+
+
+def test_features_of_atoms_in_other_structures_are_not_joined():
+    together = RadialSums().fit_transform([Atoms("H2", [[0, 0, 0], [0, 0, 0.7]])])
+    apart = RadialSums().fit_transform([Atoms("H"), Atoms("H")])
+    with pytest.raises(ValueError, match="do not describe the same atoms"):
+        np.hstack([together, apart])
 
 
 def test_per_atom_features_are_not_joined_with_rows(features):

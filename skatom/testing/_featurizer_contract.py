@@ -6,12 +6,15 @@ from __future__ import annotations
 from unittest import SkipTest
 
 import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
 from sklearn import config_context
 from sklearn.base import clone
 
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures
 from skatom.testing._comparisons import require_close, require_equal, values_of
+from skatom.testing._inputs import stranger
 
 # Enough atoms that work is shared between two threads.
 ATOMS_FOR_THREADS = 2500
@@ -71,6 +74,28 @@ def check_order_of_training_frames(featurizer, frames):
     )
 
 
+def check_ignored_species_are_absent(featurizer, frames):
+    """With ``handle_unknown="ignore"``, strangers change nothing and feel no force."""
+    if "handle_unknown" not in featurizer.get_params(deep=False):
+        raise SkipTest("there is no handle_unknown")
+    fitted = clone(featurizer).set_params(handle_unknown="ignore").fit(frames)
+    symbol = chemical_symbols[stranger(frames)]
+    if symbol in fitted.species_:
+        raise SkipTest(f"{symbol} is listed in species")
+    for s, atoms in enumerate(frames):
+        more = atoms + Atoms(symbol, [atoms.positions[0] + [0.5, 0.6, 0.7]])
+        X, expected = fitted.transform([more]), fitted.transform([atoms])
+        what = f"known atoms of frame {s} change with an ignored {symbol}"
+        require_close(X.values[:-1], expected.values, f"Features of {what}")
+        g = np.ones_like(X.values)
+        forces = X.pairs.forces(X.pullback(g))
+        plain = expected.pairs.forces(expected.pullback(g[:-1]))
+        scale = np.abs(expected.pullback(g[:-1])).sum()
+        require_close(forces[:-1], plain, f"Forces on {what}", floor=scale + 1e-9)
+        if forces[-1].any():
+            raise AssertionError(f"An ignored {symbol} feels a force.")
+
+
 def check_pandas_output_is_ignored(featurizer, frames):
     """Features of atoms stay what they are when scikit-learn is set to give tables."""
     with config_context(transform_output="pandas"):
@@ -103,6 +128,7 @@ CHECKS = (
     check_names_match_columns,
     check_features_vary,
     check_order_of_training_frames,
+    check_ignored_species_are_absent,
     check_pandas_output_is_ignored,
     check_threads_agree,
 )

@@ -172,6 +172,14 @@ class Random(RadialSums):
         return with_values(X, X.values + np.random.default_rng().normal())
 
 
+class FeelsIgnoredSpecies(RadialSums):
+    def _known_only(self, pairs):
+        return pairs
+
+    def _channel_of(self):
+        return np.maximum(super()._channel_of(), 0)
+
+
 class Tabular(RadialSums):
     def fit_transform(self, X, y=None):
         from sklearn import get_config
@@ -270,6 +278,7 @@ CAUGHT = {
     ReadsLabels: "check_labels_are_not_read",
     AcceptsAnything: "check_wrong_input_is_refused",
     Random: "check_output_repeats_itself",
+    FeelsIgnoredSpecies: "check_ignored_species_are_absent",
     Tabular: "check_pandas_output_is_ignored",
     Directional: "check_rotation",
     SeesAbsolutePlace: "check_translation",
