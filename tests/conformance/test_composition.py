@@ -54,7 +54,7 @@ from skatom.structures import read_energies
 
 @pytest.fixture(scope="module")
 def frames():
-    """Two molecules, of equal and of other sizes, forty times each way bent."""
+    """Forty bent molecules, some of equal size."""
     names = ["H2O", "CH4", "H2O", "CH3OH"]
     return [labelled(rattled(molecule(names[s % 4]), seed=s)) for s in range(40)]
 
