@@ -16,6 +16,7 @@ from ase.calculators.calculator import (
 )
 from sklearn.pipeline import Pipeline
 
+from skatom._parallel import few_blas_threads
 from skatom._skin import SkinPairs
 from skatom._validation import check_is_fitted, closest
 from skatom.features import NoDerivativeError
@@ -233,14 +234,15 @@ class SkatomCalculator(Calculator):
         derivatives = "forces" in properties or "stress" in properties
         periodic = bool(structures[0].pbc.all())
         try:
-            found = evaluate(
-                self.estimator,
-                structures,
-                forces=derivatives,
-                stress=derivatives and periodic,
-                atomic="energies" in properties,
-                pairs=pairs,
-            )
+            with few_blas_threads(len(structures[0])):
+                found = evaluate(
+                    self.estimator,
+                    structures,
+                    forces=derivatives,
+                    stress=derivatives and periodic,
+                    atomic="energies" in properties,
+                    pairs=pairs,
+                )
         except NoDerivativeError as error:
             raise PropertyNotImplementedError(str(error)) from error
         energy = float(found.energies[0])

@@ -13,7 +13,6 @@ from time import perf_counter
 import ase.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from skatom.calculator import SkatomCalculator
 from skatom.datasets import load_dataset
@@ -148,12 +147,9 @@ def _run_dynamics(path: Path, X, X_test, picoseconds: float):
         X[model.train_indices_], X_calibration=X[model.calibration_indices_]
     )
     calculator = SkatomCalculator(model, novelty=watch)
-    # The matrices of nine atoms are too small to share: threads of BLAS would wait for
-    # each other at every step, for 7 ms of work (300 ms beside other jobs).
-    with threadpool_limits(1):
-        return run_nve(
-            X_test[0], calculator, temperature=TEMPERATURE, picoseconds=picoseconds
-        )
+    return run_nve(
+        X_test[0], calculator, temperature=TEMPERATURE, picoseconds=picoseconds
+    )
 
 
 @contextmanager
