@@ -3,7 +3,8 @@
 from skatom.featurizers._acsf_grids import acsf_grid
 from skatom.featurizers._densities import valence_density
 from skatom.featurizers.acsf import ACSF
+from skatom.featurizers.aev import AEV
 from skatom.featurizers.gmp import GMP
 from skatom.featurizers.soap import SOAP
 
-__all__ = ["ACSF", "GMP", "SOAP", "acsf_grid", "valence_density"]
+__all__ = ["ACSF", "AEV", "GMP", "SOAP", "acsf_grid", "valence_density"]
