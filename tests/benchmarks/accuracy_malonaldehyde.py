@@ -6,6 +6,16 @@ ACSF with their defaults at r_cut = 5 Å, unscaled, and the exact kernel solutio
 and gamma are chosen by force errors inside the official training split, on frames held
 back from its first ones; the official test split is used once, for the table. They are
 chosen with a few hundred frames, because fewer would ask for functions too smooth.
+
+With alpha = 1e-8 and three times the default gamma, one thread, on the 1000 test frames:
+
+| frames | E MAE | E RMSE (meV) | F MAE | F RMSE (meV/Å) | CPU of fit (s) |
+| ------ | ----- | ------------ | ----- | -------------- | -------------- |
+| 50     | 17.2  | 24.7         | 82.8  | 119.0          | 0.5            |
+| 100    | 10.2  | 17.8         | 52.4  | 80.5           | 2              |
+| 200    | 6.3   | 10.6         | 35.1  | 55.8           | 7              |
+| 400    | 3.8   | 9.1          | 22.5  | 38.9           | 28             |
+| 1000   | 1.8   | 2.9          | 12.0  | 18.5           | 250 (8.4 GB)   |
 """
 
 import argparse
