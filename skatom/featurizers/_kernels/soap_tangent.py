@@ -10,13 +10,13 @@ from numba import njit
 from skatom.featurizers._kernels._caching import kernel
 from skatom.featurizers._kernels.lanes import get, load, splat, store
 from skatom.featurizers._kernels.soap_density import (
-    X,
     aligned,
     describe,
     share,
     spread_run,
     workspace,
 )
+from skatom.featurizers._kernels.soap_neighbors import X
 from skatom.featurizers._kernels.soap_spectrum import spectrum_tangent
 
 
