@@ -1,7 +1,7 @@
 """Models: energies of structures from the features of their atoms."""
 
-from skatom.models._divergence import TrainingDivergedError
 from skatom.models._gradients import input_gradient, register_regressor
+from skatom.models._network.divergence import TrainingDivergedError
 from skatom.models.composition import CompositionBaseline
 from skatom.models.kernel_ridge import AtomicKernelRidge
 from skatom.models.neural_network import NeuralNetworkRegressor

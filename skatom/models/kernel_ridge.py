@@ -26,12 +26,12 @@ from skatom.models._design_matrix import (
     count_targets,
     derivative_rows,
 )
-from skatom.models._exact_kernel import solve_exactly
-from skatom.models._kernel_rows import References, take_references
-from skatom.models._kernels import KERNELS, Kernel
-from skatom.models._references import choose_references
+from skatom.models._kernel.exact import solve_exactly
+from skatom.models._kernel.functions import KERNELS, Kernel
+from skatom.models._kernel.references import choose_references
+from skatom.models._kernel.rows import References, take_references
+from skatom.models._kernel.sparse import solve_sparsely
 from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._sparse_kernel import solve_sparsely
 from skatom.structures import Labels
 
 # "auto" solves exactly up to this many labels: a matrix of 1.8 GB.

@@ -21,12 +21,12 @@ from skatom._validation import (
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
-from skatom.models._element_scaling import ElementScaling
+from skatom.models._network.element_scaling import ElementScaling
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.structures import Labels
 
 if TYPE_CHECKING:
-    from skatom.models._batches import Part, TrainingSet
+    from skatom.models._network.batches import Part, TrainingSet
 
 __all__ = ["NeuralNetworkRegressor"]
 
@@ -360,7 +360,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
         return ElementScaling(self.numbers_, self.feature_means_, self.feature_gains_)
 
     def _training_set(self, X: AtomFeatures, y, weights, labels) -> TrainingSet:
-        from skatom.models._batches import TrainingSet
+        from skatom.models._network.batches import TrainingSet
 
         left = y - species_counts(X, self.numbers_) @ self.baseline_
         scaled = X.transformed(self._scaling, self._scaling.apply(X.values, X.numbers))
@@ -380,7 +380,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
 
     def _split(self, data: TrainingSet, rng) -> tuple[Part, Part | None]:
         """Hold some structures out at random; those without weight take no part."""
-        from skatom.models._batches import Part
+        from skatom.models._network.batches import Part
 
         order = rng.permutation(np.flatnonzero(data.weights))
         n_valid = min(round(self.validation_fraction * len(order)), len(order) - 1)
@@ -426,10 +426,10 @@ class NeuralNetworkRegressor(AtomicRegressor):
 def _torch_side() -> ModuleType:
     """Import what needs torch, which takes a second, when it is needed."""
     try:
-        from skatom.models import _training
+        from skatom.models._network import training
     except ImportError as error:
         raise ImportError(
             "NeuralNetworkRegressor needs PyTorch and skorch, and one of them is missing "
             f'({error}). Install both with: pip install "skatom[torch]"'
         ) from error
-    return _training
+    return training

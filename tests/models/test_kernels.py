@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import (
     rbf_kernel,
 )
 
-from skatom.models._kernels import KERNELS, Kernel
+from skatom.models._kernel.functions import KERNELS, Kernel
 from tests.differences import numerical_gradient, relative_error
 
 RNG = np.random.default_rng(0)

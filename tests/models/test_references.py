@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skatom.models._references import choose_references, farthest_points
+from skatom.models._kernel.references import choose_references, farthest_points
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(40, 3))

@@ -20,14 +20,14 @@ from scipy import linalg, sparse
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows
-from skatom.models._kernel_rows import (
+from skatom.models._kernel.functions import Kernel
+from skatom.models._kernel.rows import (
     References,
     derivative_design,
     energy_rows,
     structures_at_a_time,
     take_references,
 )
-from skatom.models._kernels import Kernel
 from skatom.models._solve import cholesky
 
 # Derivative rows that are handled at a time: enough to make calls from Python rare, few

@@ -11,8 +11,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from torch import Tensor
 
 from skatom.features import AtomFeatures
-from skatom.models._modules import Targets
-from skatom.models._pair_gradients import (
+from skatom.models._network.modules import Targets
+from skatom.models._network.pair_gradients import (
     RecomputedBatch,
     RecomputedJacobian,
     StoredBatch,

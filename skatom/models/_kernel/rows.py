@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
-from skatom.models._kernels import Kernel
+from skatom.models._kernel.functions import Kernel
 
 
 @dataclass(frozen=True)

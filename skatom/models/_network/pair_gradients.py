@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from skatom.features import AtomFeatures
-from skatom.models._jacobian_kernels import multiply, multiply_transpose
+from skatom.models._network.jacobian_kernels import multiply, multiply_transpose
 
 
 class PairSums(torch.autograd.Function):

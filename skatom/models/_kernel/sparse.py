@@ -17,7 +17,7 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows
-from skatom.models._kernel_rows import (
+from skatom.models._kernel.rows import (
     References,
     derivative_design,
     energy_rows,

@@ -9,17 +9,17 @@ import torch
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from skatom.models._batches import Batches, Part
-from skatom.models._callbacks import (
+from skatom.models._network.batches import Batches, Part
+from skatom.models._network.callbacks import (
     Guard,
     KeepBest,
     Progress,
     Recorder,
     StopTraining,
 )
-from skatom.models._modules import AtomicNetworks, WeightedLoss
-from skatom.models._net import AtomNet
-from skatom.models._torch_threads import torch_threads
+from skatom.models._network.modules import AtomicNetworks, WeightedLoss
+from skatom.models._network.net import AtomNet
+from skatom.models._network.torch_threads import torch_threads
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,

@@ -9,7 +9,7 @@ import time
 
 from skorch.callbacks import Callback
 
-from skatom.models._divergence import TrainingDivergedError
+from skatom.models._network.divergence import TrainingDivergedError
 
 LOGGER = logging.getLogger("skatom")
 SECONDS_BETWEEN_LINES = 2.0

@@ -6,9 +6,9 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
 
-from skatom.models._batches import Batch
-from skatom.models._modules import Prediction
-from skatom.models._pair_gradients import PairSums
+from skatom.models._network.batches import Batch
+from skatom.models._network.modules import Prediction
+from skatom.models._network.pair_gradients import PairSums
 
 
 class AtomNet(NeuralNet):

@@ -1,0 +1,1 @@
+"""How the kernel model is built: kernels, references, exact and sparse solutions."""

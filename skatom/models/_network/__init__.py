@@ -1,0 +1,1 @@
+"""How the neural network is built: torch modules, batches, training."""
