@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from skatom.featurizers import ACSF
+from skatom.featurizers import ACSF, SOAP
 from skatom.models import (
     AtomicKernelRidge,
     AtomicRidge,
@@ -39,6 +39,10 @@ FEATURES = {
     "ACSF-radial": small(g4=None),
     "ACSF-species": small(species=["H", "C", "O", "Cu"]),
     "ACSF-ignore": small(handle_unknown="ignore"),
+    "SOAP": SOAP(),
+    "SOAP-mu1nu1": SOAP(
+        4.0, n_max=4, l_max=3, cutoff="cosine", weighting="power", compression="mu1nu1"
+    ),
     "scaled": make_pipeline(small(), PerAtom(StandardScaler())),
     "scaled by species": make_pipeline(
         small(), PerAtom(StandardScaler(), by_species=True)
