@@ -1,7 +1,8 @@
 """Full derivatives of G2, G4 and G5 by the vectors, for one structure at a time.
 
-Arguments are those of `acsf_values`, with ``out`` (n_pairs, 3, n_features), to which is
-added. Models that train on forces in closed form need all of it; forces alone do not.
+Arguments are those of `acsf_values`, with ``out`` (n_pairs, 3, n_features), of which only
+the columns that a neighbour has a part in are written. Models that train on forces in
+closed form need all of it; forces alone do not.
 """
 
 import numpy as np
@@ -19,13 +20,14 @@ from skatom.featurizers._kernels.environment import (
     gather,
     table,
 )
-from skatom.featurizers._kernels.lanes import exp2, get, load, store
+from skatom.featurizers._kernels.lanes import exp2, get, load, put, store
 from skatom.featurizers._kernels.triples import (
     COS,
     LOG2E,
     SLOPE_JK,
     J,
     K,
+    W,
     begin,
     evaluate,
     fill,
@@ -36,7 +38,7 @@ from skatom.featurizers._kernels.triples import (
 
 @kernel
 def radial_jacobian(block, n_species, cut, radial, out):
-    """Add the derivatives of G2 to the block's rows of `out`."""
+    """Write the derivatives of G2 to the block's rows of `out`."""
     parameters, n = radial
     near, index, runs = table(block, n_species)
     by_s = np.empty((1, parameters.shape[1]))
@@ -49,9 +51,9 @@ def radial_jacobian(block, n_species, cut, radial, out):
                 rows = out[index[j]]
                 for q in range(n):
                     slope = 2.0 * by_s[0, q]
-                    rows[0, base + q] += slope * get(near, X, j)
-                    rows[1, base + q] += slope * get(near, Y, j)
-                    rows[2, base + q] += slope * get(near, Z, j)
+                    rows[0, base + q] = slope * get(near, X, j)
+                    rows[1, base + q] = slope * get(near, Y, j)
+                    rows[2, base + q] = slope * get(near, Z, j)
 
 
 @njit
@@ -68,54 +70,92 @@ def _radial_slopes(j, n, parameters, near, by_s):
 
 @kernel
 def angular_jacobian(block, n_species, cut, grid, side, first, out):
-    """Add the derivatives of G4 or G5 to the block's rows of `out`."""
+    """Write the derivatives of G4 or G5 to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp = np.zeros_like(p)
     reach = cut[0] * cut[0] if side else np.inf
-    n_terms = len(grid[2])
+    # values and slopes by c of every triple, rows of whole lanes of functions; sums
+    room = (len(grid[2]) + 7) & ~7
+    parts = np.zeros((2 * len(triples[0]), room))
+    sums = np.zeros((3 * near.shape[1], room))
+    etas = np.zeros((1, room))
+    for k in range(len(grid[2])):
+        etas[0, k] = grid[0][0, grid[2][k, 0]]
     for i in range(block[0], block[1]):
         n_runs = gather(i, block, cut, True, near, index, runs)
         for a in range(n_runs):
             for b in range(a, n_runs):
-                pair = pair_index(runs[0, a], runs[0, b], n_species)
-                base = first + pair * n_terms
+                base = first + pair_index(runs[0, a], runs[0, b], n_species) * len(
+                    grid[2]
+                )
                 stops = begin(a, b, runs, cursor)
+                sums[3 * runs[1, a] : 3 * runs[1, a + 1]] = 0.0
+                sums[3 * runs[1, b] : 3 * runs[1, b + 1]] = 0.0
                 n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
                     evaluate(n, side, True, cut, grid, triples, waves, p, dp)
+                    _by_functions(n, grid, waves, p, dp, parts)
+                    while n > 0 and get(triples, W, n - 1) == 0.0:  # empty places
+                        n -= 1
                     for t in range(n):
-                        j, k = int(get(triples, J, t)), int(get(triples, K, t))
-                        tables = (near, triples, waves, p, dp)
-                        at_j, at_k = out[index[j]], out[index[k]]
-                        _add_end(t, j, k, side, grid, tables, base, at_j)
-                        _add_end(t, k, j, side, grid, tables, base, at_k)
+                        _add_triple(t, side, etas, near, triples, parts, sums)
                     n = fill(cursor, stops, near, reach, triples)
+                _write(runs[1, a], runs[1, a + 1], grid, index, sums, base, out)
+                if b > a:
+                    _write(runs[1, b], runs[1, b + 1], grid, index, sums, base, out)
 
 
 @njit
-def _add_end(t, j, k, side, grid, tables, base, rows):
-    """Add the derivatives of the functions of one triple by the vector of `j`."""
-    near, triples, waves, p, dp = tables
-    etas, terms, starts = grid[0], grid[2], grid[3]
-    x, y, z = 2.0 * get(near, X, j), 2.0 * get(near, Y, j), 2.0 * get(near, Z, j)
-    x_k, y_k, z_k = get(near, X, k), get(near, Y, k), get(near, Z, k)
-    inverse = get(near, INVERSE, j)
-    # derivatives of c by s_j and by d
-    c_s, c_d = -0.5 * get(triples, COS, t) * inverse**2, inverse * get(near, INVERSE, k)
-    c_x, c_y, c_z = c_s * x + c_d * x_k, c_s * y + c_d * y_k, c_s * z + c_d * z_k
-    for e in range(etas.shape[1]):
-        eta, wave = get(etas, 0, e), get(waves, e, t)
-        # derivatives of the wave by s_j and by d, divided by it
-        w_s, w_d = get(near, SLOPE, j) - eta, 0.0
-        if side:
-            by_side = get(triples, SLOPE_JK, t) - eta
-            w_s, w_d = w_s + by_side, -2.0 * by_side
-        w_x, w_y, w_z = w_s * x + w_d * x_k, w_s * y + w_d * y_k, w_s * z + w_d * z_k
-        for term in range(starts[e], starts[e + 1]):
-            value = wave * get(p, terms[term, 1], t)
-            slope = wave * get(dp, terms[term, 1], t)
-            column = base + terms[term, 2]
-            rows[0, column] += value * w_x + slope * c_x
-            rows[1, column] += value * w_y + slope * c_y
-            rows[2, column] += value * w_z + slope * c_z
+def _by_functions(n, grid, waves, p, dp, parts):
+    """Fill the value of every function, and its slope by c, for each triple in a row."""
+    terms = grid[2]
+    for k in range(len(terms)):
+        e, q = terms[k, 0], terms[k, 1]
+        for t in range(n):
+            wave = get(waves, e, t)
+            put(parts, 2 * t, k, wave * get(p, q, t))
+            put(parts, 2 * t + 1, k, wave * get(dp, q, t))
+
+
+@njit
+def _add_triple(t, side, etas, near, triples, parts, sums):
+    """Add the derivatives of all functions of one triple by its two vectors.
+
+    They are value * A - value * eta * B + slope * C, with one A, B, C for each end and
+    direction: derivatives of log w, of t and of c.
+    """
+    j, k = int(get(triples, J, t)), int(get(triples, K, t))
+    inverse_j, inverse_k = get(near, INVERSE, j), get(near, INVERSE, k)
+    slope_j, slope_k = 2.0 * get(near, SLOPE, j), 2.0 * get(near, SLOPE, k)
+    by_d = inverse_j * inverse_k
+    by_j = -get(triples, COS, t) * inverse_j * inverse_j
+    by_k = -get(triples, COS, t) * inverse_k * inverse_k
+    away = 2.0 if side else 0.0
+    slope = away * get(triples, SLOPE_JK, t) if side else 0.0
+    for d in range(3):
+        x_j, x_k = get(near, X + d, j), get(near, X + d, k)
+        x = x_j - x_k
+        a_j, a_k = slope_j * x_j + slope * x, slope_k * x_k - slope * x
+        b_j, b_k = 2.0 * x_j + away * x, 2.0 * x_k - away * x
+        c_j, c_k = by_j * x_j + by_d * x_k, by_k * x_k + by_d * x_j
+        row_j, row_k = 3 * j + d, 3 * k + d
+        for c in range(0, etas.shape[1], 8):
+            value, turned = load(parts, 2 * t, c), load(parts, 2 * t + 1, c)
+            damped = value * load(etas, 0, c)
+            at_j, at_k = load(sums, row_j, c), load(sums, row_k, c)
+            at_j = at_j + value * a_j - damped * b_j + turned * c_j
+            at_k = at_k + value * a_k - damped * b_k + turned * c_k
+            store(sums, row_j, c, at_j)
+            store(sums, row_k, c, at_k)
+
+
+@njit
+def _write(start, stop, grid, index, sums, base, out):
+    """Copy the derivatives by some neighbours to their rows and columns."""
+    terms = grid[2]
+    for j in range(start, stop):
+        rows = out[index[j]]
+        for d in range(3):
+            for k in range(len(terms)):
+                rows[d, base + terms[k, 2]] = sums[3 * j + d, k]
