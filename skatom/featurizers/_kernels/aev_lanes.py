@@ -90,8 +90,8 @@ def quick_power(x, exponent):
 
 
 @intrinsic
-def totals(typing, array, row):
-    """Return the sums of eight rows of eight columns, ``array[row + t, :8]``, as lanes.
+def totals(typing, array, row, column):
+    """Return the sums of eight rows, ``array[row + t, column : column + 8]``, as lanes.
 
     Each of three rounds adds pairs of vectors to one that holds the partial sums of both.
     """
@@ -101,9 +101,7 @@ def totals(typing, array, row):
         vectors = []
         for t in range(WIDTH):
             at = builder.add(args[1], ir.Constant(step, t))
-            address = _address(
-                context, builder, sig, (args[0], at, ir.Constant(step, 0))
-            )
+            address = _address(context, builder, sig, (args[0], at, args[2]))
             pointer = builder.inttoptr(address, _VEC.as_pointer())
             vectors.append(builder.load(pointer, align=8))
         width = WIDTH
@@ -116,7 +114,7 @@ def totals(typing, array, row):
             width //= 2
         return vectors[0]
 
-    return LANES(array, types.int64), codegen
+    return LANES(array, types.int64, types.int64), codegen
 
 
 def _merge(builder, one, two, width):

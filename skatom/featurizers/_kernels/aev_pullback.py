@@ -35,6 +35,9 @@ from skatom.featurizers._kernels.environment import (
 from skatom.featurizers._kernels.lanes import get, load, put, splat, store, total
 from skatom.featurizers._kernels.triples import pair_index
 
+# Columns where the parts by angle of the results of a triple begin
+VALUE, MOVED, TURNED = 0, 8, 16
+
 
 @kernel
 def angular_pullback(
@@ -43,14 +46,15 @@ def angular_pullback(
     """Add the pullback of the angular functions to the block's rows of `out`."""
     near, index, runs = table(block, n_species)
     room = near.shape[1]
-    triples, parts, waves, p, weights = workspace(room, n_species, shells, angles)
+    triples, parts, waves, p, _ = workspace(room, shells, angles)
+    weights = np.zeros((n_species * shells.shape[1], angles.shape[1]))
     dp, shifted = np.zeros_like(p), np.zeros_like(weights)
-    results = np.zeros((3, room + 8, 8))
+    results = np.zeros((room + 8, 24))
     for i in range(block[0], block[1]):
         n_runs = gather(i, block, cut, True, near, index, runs)
         m = runs[1, n_runs]
         near[BY_S : GRAD_Z + 1] = 0.0
-        results[:, m : m + 8] = 0.0
+        results[m : m + 8] = 0.0
         reach(m, decay[0], shells, near, parts)
         for a in range(n_runs):
             pick_weights(
@@ -58,12 +62,12 @@ def angular_pullback(
             )
             for j in range(runs[1, a], runs[1, a + 1]):
                 turn(j, m, decay[0], near, triples)
+                weigh(j, m, 0, triples, parts, waves)
+                slopes_of_angles(j, m, decay[1], angles, triples, p, dp)
                 for b in range(a, n_runs):
+                    ends = (max(j + 1, runs[1, b]), runs[1, b + 1])
                     at = b * shells.shape[1]
-                    for k in range(max(j + 1, runs[1, b]), runs[1, b + 1]):
-                        weigh(0, j, k, triples, parts, waves)
-                        slopes_of_angles(0, k, decay[1], 1.0, angles, triples, p, dp)
-                        _combine(k, at, shape, waves, p, dp, weights, shifted, results)
+                    _combine(ends, at, shape, waves, p, dp, weights, shifted, results)
                 _spread(j, m, decay[0], triples, results, near)
         _collect(m, index, near, out)
 
@@ -86,21 +90,22 @@ def pick_weights(
 
 
 @njit
-def _combine(k, at, shape, waves, p, dp, weights, shifted, results):
+def _combine(ends, at, shape, waves, p, dp, weights, shifted, results):
     """Store the parts by angle of V = sum g W P, sum g R W P and D = sum g W dP/dc."""
-    value = moved = turned = splat(0.0)
-    for v in range(0, p.shape[1], 8):
-        y = z = splat(0.0)
-        for m in range(shape[0]):
-            w = get(waves, 0, m)
-            y = y + load(weights, at + m, v) * w
-            z = z + load(shifted, at + m, v) * w
-        q = load(p, 0, v)
-        value, moved = value + y * q, moved + z * q
-        turned = turned + y * load(dp, 0, v)
-    store(results[0], k, 0, value)
-    store(results[1], k, 0, moved)
-    store(results[2], k, 0, turned)
+    for k in range(ends[0], ends[1]):
+        value = moved = turned = splat(0.0)
+        for v in range(0, p.shape[1], 8):
+            y = z = splat(0.0)
+            for m in range(shape[0]):
+                w = get(waves, k, m)
+                y = y + load(weights, at + m, v) * w
+                z = z + load(shifted, at + m, v) * w
+            q = load(p, k, v)
+            value, moved = value + y * q, moved + z * q
+            turned = turned + y * load(dp, k, v)
+        store(results, k, VALUE, value)
+        store(results, k, MOVED, moved)
+        store(results, k, TURNED, turned)
 
 
 @njit
@@ -114,8 +119,8 @@ def _spread(j, m, eta, triples, results, near):
     sum_v = sum_u = sum_c = splat(0.0)
     sum_x = sum_y = sum_z = splat(0.0)
     for k in range(j + 1, m, 8):
-        value, turned = totals(results[0], k), totals(results[2], k)
-        u = load(triples, MEAN, k) * value - totals(results[1], k)
+        value, turned = totals(results, k, VALUE), totals(results, k, TURNED)
+        u = load(triples, MEAN, k) * value - totals(results, k, MOVED)
         bent = turned * load(triples, COS, k) * (0.5 / SQUEEZE)
         inverse_k = load(near, INVERSE, k)
         by_k = value * load(near, SLOPE, k) - bent * inverse_k * inverse_k

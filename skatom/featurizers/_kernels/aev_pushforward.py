@@ -18,8 +18,8 @@ from skatom.featurizers._kernels.aev_triples import (
     turn,
     weigh,
     workspace,
+    write_sums,
 )
-from skatom.featurizers._kernels.aev_values import write_sums
 from skatom.featurizers._kernels.environment import (
     DS,
     DX,
@@ -34,6 +34,7 @@ from skatom.featurizers._kernels.environment import (
     table,
 )
 from skatom.featurizers._kernels.lanes import get, load, put, store
+from skatom.featurizers._kernels.triples import pair_index
 
 # Rows of the changes of the triples of one j: of log f_j f_k, r_j + r_k and cos theta
 LOG, LENGTH, ANGLE = 0, 1, 2
@@ -46,7 +47,7 @@ def angular_pushforward(
     """Add the change of the angular functions to rows of `out`."""
     near, index, runs = table(block, n_species)
     room = near.shape[1]
-    triples, parts, waves, p, sums = workspace(room, n_species, shells, angles)
+    triples, parts, waves, p, sums = workspace(room, shells, angles)
     turned, dp = np.zeros_like(waves), np.zeros_like(p)
     changes = np.zeros((3, room))
     for i in range(block[0], block[1]):
@@ -55,26 +56,20 @@ def angular_pushforward(
         _gather_tangents(m, index, v, near)
         reach(m, decay[0], shells, near, parts)
         for a in range(n_runs):
-            sums[:] = 0.0
             for j in range(runs[1, a], runs[1, a + 1]):
                 turn(j, m, decay[0], near, triples)
                 _change(j, m, near, triples, changes)
+                weigh(j, m, 0, triples, parts, waves)
+                slopes_of_angles(j, m, decay[1], angles, triples, p, dp)
+                _apply(j, m, decay[0], shells, triples, changes, waves, turned, dp)
                 for b in range(a, n_runs):
-                    start = max(j + 1, runs[1, b])
-                    n = runs[1, b + 1] - start
-                    for t in range(n):
-                        k = start + t
-                        weigh(t, j, k, triples, parts, waves)
-                        _weigh_change(
-                            t, k, decay[0], shells, triples, changes, waves, turned
-                        )
-                        factor = get(changes, ANGLE, k)
-                        slopes_of_angles(t, k, decay[1], factor, angles, triples, p, dp)
-                    if n > 0:
-                        to = b * shells.shape[1]
-                        add_products(n, to, shape[0], turned, p, sums)
-                        add_products(n, to, shape[0], waves, dp, sums)
-            write_sums(i, a, n_runs, runs, n_species, shape, shells, first, sums, out)
+                    pair = pair_index(runs[0, a], runs[0, b], n_species)
+                    column = first + pair * shape[0] * shape[1]
+                    ends = (j, j + 1, runs[1, b], runs[1, b + 1], m)
+                    add_products(ends, shape, turned, p, sums)
+                    write_sums(i, column, shape, sums, out)
+                    add_products(ends, shape, waves, dp, sums)
+                    write_sums(i, column, shape, sums, out)
 
 
 @njit
@@ -110,10 +105,13 @@ def _change(j, m, near, triples, changes):
 
 
 @njit
-def _weigh_change(row, k, eta, shells, triples, changes, waves, turned):
-    """Write the change of 2 W of one triple to a row of `turned`."""
-    mean, log = get(triples, MEAN, k), get(changes, LOG, k)
-    length = eta * get(changes, LENGTH, k)
-    for v in range(0, shells.shape[1], 8):
-        rate = log - (mean - load(shells, 0, v)) * length
-        store(turned, row, v, load(waves, row, v) * rate)
+def _apply(j, m, eta, shells, triples, changes, waves, turned, dp):
+    """Write the changes of 2 W to `turned`, and multiply dP/dc by those of c."""
+    for k in range(j + 1, m):
+        mean, log = get(triples, MEAN, k), get(changes, LOG, k)
+        length = eta * get(changes, LENGTH, k)
+        for v in range(0, shells.shape[1], 8):
+            rate = log - (mean - load(shells, 0, v)) * length
+            store(turned, k, v, load(waves, k, v) * rate)
+        for v in range(0, dp.shape[1], 8):
+            store(dp, k, v, load(dp, k, v) * get(changes, ANGLE, k))

@@ -27,7 +27,7 @@ from numba import njit
 
 from skatom.featurizers._kernels.aev_lanes import quick_power
 from skatom.featurizers._kernels.environment import INVERSE, F, S, X, Y, Z
-from skatom.featurizers._kernels.lanes import exp2, get, load, splat, sqrt, store
+from skatom.featurizers._kernels.lanes import exp2, get, load, put, splat, sqrt, store
 
 LOG2E = 1.4426950408889634
 SQUEEZE = 0.95  # of the cosine; keeps slopes of the angle finite for atoms in a line
@@ -36,6 +36,7 @@ SQUEEZE = 0.95  # of the cosine; keeps slopes of the angle finite for atoms in a
 # c, s, the factor of both neighbours in 2 W, c / s, and a
 COS, SIN, JOINT, RATIO, MEAN = 0, 1, 2, 3, 4
 TRIPLE_ROWS = 5
+BLOCK = 128  # triples that are worked on together
 
 
 @njit
@@ -70,63 +71,88 @@ def turn(j, m, eta, near, triples):
         store(triples, MEAN, k, (r_k + r) * 0.5)
 
 
+# The loops over k stand inside of what follows: calls with arrays cost more than a triple.
+
+
 @njit
-def weigh(row, j, k, triples, parts, waves):
-    """Write 2 W of one triple to a row of `waves`."""
-    joint = splat(get(triples, JOINT, k))
+def weigh(j, m, base, triples, parts, waves):
+    """Write 2 W of all triples of `j` to rows ``base + k`` of `waves`."""
     for v in range(0, parts.shape[1], 8):
-        store(waves, row, v, load(parts, j, v) * load(parts, k, v) * joint)
+        of_j = load(parts, j, v)
+        for k in range(j + 1, m):
+            joint = of_j * get(triples, JOINT, k)
+            store(waves, base + k, v, load(parts, k, v) * joint)
 
 
 @njit
-def values_of_angles(row, k, zeta, angles, triples, p):
-    """Write h**zeta of one triple to a row of `p`."""
-    c, s = get(triples, COS, k), get(triples, SIN, k)
-    for v in range(0, angles.shape[1], 8):
-        h = load(angles, 0, v) * c + load(angles, 1, v) * s + 0.5
-        store(p, row, v, quick_power(h, zeta))
-
-
-@njit
-def slopes_of_angles(row, k, zeta, factor, angles, triples, p, dp):
-    """Write h**zeta, and `factor` times its derivative by cos theta."""
-    c, s, ratio = get(triples, COS, k), get(triples, SIN, k), get(triples, RATIO, k)
-    factor *= SQUEEZE * zeta
+def values_of_angles(j, m, base, zeta, angles, triples, p):
+    """Write h**zeta of all triples of `j` to rows ``base + k`` of `p`."""
     for v in range(0, angles.shape[1], 8):
         cos_q, sin_q = load(angles, 0, v), load(angles, 1, v)
-        h = cos_q * c + sin_q * s + 0.5
-        below = quick_power(h, zeta - 1.0)
-        store(p, row, v, below * h)
-        store(dp, row, v, below * (cos_q - sin_q * ratio) * factor)
+        for k in range(j + 1, m):
+            h = cos_q * get(triples, COS, k) + sin_q * get(triples, SIN, k) + 0.5
+            store(p, base + k, v, quick_power(h, zeta))
 
 
 @njit
-def add_products(n, to, n_shells, waves, p, sums):
-    """Add sum_t waves[t, m] p[t, q] to rows ``to + m`` of `sums`, four at a time."""
-    for m in range(0, n_shells, 4):
-        for v in range(0, p.shape[1], 8):
-            a0, a1 = load(sums, to + m, v), load(sums, to + m + 1, v)
-            a2, a3 = load(sums, to + m + 2, v), load(sums, to + m + 3, v)
-            for t in range(n):
-                q = load(p, t, v)
-                a0 = a0 + q * get(waves, t, m)
-                a1 = a1 + q * get(waves, t, m + 1)
-                a2 = a2 + q * get(waves, t, m + 2)
-                a3 = a3 + q * get(waves, t, m + 3)
-            store(sums, to + m, v, a0)
-            store(sums, to + m + 1, v, a1)
-            store(sums, to + m + 2, v, a2)
-            store(sums, to + m + 3, v, a3)
+def slopes_of_angles(j, m, zeta, angles, triples, p, dp):
+    """Write h**zeta and its derivative by cos theta to rows k of `p` and `dp`."""
+    factor = SQUEEZE * zeta
+    for v in range(0, angles.shape[1], 8):
+        cos_q, sin_q = load(angles, 0, v), load(angles, 1, v)
+        for k in range(j + 1, m):
+            h = cos_q * get(triples, COS, k) + sin_q * get(triples, SIN, k) + 0.5
+            below = quick_power(h, zeta - 1.0)
+            store(p, k, v, below * h)
+            bent = (cos_q - sin_q * get(triples, RATIO, k)) * factor
+            store(dp, k, v, below * bent)
 
 
 @njit
-def workspace(room, n_species, shells, angles):
-    """Return empty tables: triples, parts, waves, p and sums (or weights)."""
+def add_products(ends, shape, waves, p, sums):
+    """Write sum_jk W_m P_q of a chunk of j and a run of k > j to `sums`."""
+    j_start, j_stop, k_start, k_stop, n = ends
+    for v in range(0, p.shape[1], 8):
+        for m in range(0, shape[0], 4):
+            a0 = a1 = a2 = a3 = splat(0.0)
+            for j in range(j_start, j_stop):
+                base = (j - j_start) * n
+                for t in range(base + max(j + 1, k_start), base + k_stop):
+                    q = load(p, t, v)
+                    a0 = a0 + q * get(waves, t, m)
+                    a1 = a1 + q * get(waves, t, m + 1)
+                    a2 = a2 + q * get(waves, t, m + 2)
+                    a3 = a3 + q * get(waves, t, m + 3)
+            store(sums, m, v, a0)
+            store(sums, m + 1, v, a1)
+            store(sums, m + 2, v, a2)
+            store(sums, m + 3, v, a3)
+
+
+@njit
+def write_sums(i, column, shape, sums, out):
+    """Add `sums` to the columns of one pair of species."""
+    for m in range(shape[0]):
+        for q in range(shape[1]):
+            put(out, i, column, get(out, i, column) + get(sums, m, q))
+            column += 1
+
+
+@njit
+def chunk(m):
+    """Return how many j are worked on together, for all of their triples to fit L1."""
+    return max(1, BLOCK // max(m, 1))
+
+
+@njit
+def workspace(room, shells, angles):
+    """Return empty tables: triples, parts, waves, p and sums."""
     n_m, n_q = shells.shape[1], angles.shape[1]
+    rows = max(BLOCK, room)
     return (
         np.zeros((TRIPLE_ROWS, room)),
         np.zeros((room, n_m)),
-        np.zeros((room, n_m)),
-        np.zeros((room, n_q)),
-        np.zeros((n_species * n_m, n_q)),
+        np.zeros((rows, n_m)),
+        np.zeros((rows, n_q)),
+        np.zeros((n_m, n_q)),
     )
