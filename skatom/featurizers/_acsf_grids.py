@@ -7,6 +7,10 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 
+from skatom.featurizers._acsf_moments import MAX_ZETA, crossover, expansion
+
+ALL = 2**62  # more neighbours than there are
+
 
 def acsf_grid(etas: Sequence[float], *others: Sequence[float]) -> np.ndarray:
     """Give all combinations of parameters, as rows for ``g2``, ``g4`` or ``g5``.
@@ -102,12 +106,47 @@ def radial_arrays(rows: np.ndarray) -> tuple[np.ndarray, int]:
     return padded, n
 
 
-def angular_arrays(rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the distinct etas and (zeta, lambda) of functions, and who uses which.
+def angular_parts(g4: np.ndarray, g5: np.ndarray, n_species: int, first: int) -> list:
+    """Arrange angular functions for the kernels, those that moments suit by themselves.
+
+    Parameters
+    ----------
+    g4, g5 : arrays of shape (n, 3)
+        Rows of eta in 1/Å², zeta and lambda.
+    n_species : int
+    first : int
+        Number of columns in front.
+
+    Returns
+    -------
+    parts : list of (grid, expansion or None, part)
+        Arguments of the kernels, with an expansion where there is one in moments.
+    """
+    whole = (g5[:, 1] == np.round(g5[:, 1])) & (g5[:, 1] <= MAX_ZETA)
+    parts = []
+    g5_first = first + n_species * (n_species + 1) // 2 * len(g4)
+    for side, rows, chosen, start in (
+        (True, g4, np.ones(len(g4), bool), first),
+        (False, g5, whole, g5_first),
+        (False, g5, ~whole, g5_first),
+    ):
+        if not chosen.any():
+            continue
+        grid, moments, most = angular_arrays(rows, np.flatnonzero(chosen)), None, ALL
+        if chosen is whole:
+            moments = expansion(grid)
+            most = crossover(moments[1].shape[1] - 1, n_species)
+        parts.append((grid, moments, (side, start, len(rows), most)))
+    return parts
+
+
+def angular_arrays(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the distinct etas and (zeta, lambda) of some rows, and who uses which.
 
     Powers are sorted by lambda, then zeta, and come with the step up from the last
     whole zeta (-1 where zeta is not whole) and a mark where lambda changes.
     """
+    rows = rows[columns]
     etas, eta_of = np.unique(rows[:, 0], return_inverse=True)
     turned, power_of = np.unique(rows[:, [2, 1]], axis=0, return_inverse=True)
     powers, last, height = np.zeros((len(turned), 4)), None, 1.0
@@ -117,8 +156,8 @@ def angular_arrays(rows: np.ndarray) -> tuple[np.ndarray, ...]:
         whole = zeta == int(zeta)
         powers[q] = zeta, sign, zeta - height if whole else -1.0, new
         last, height = sign, zeta if whole else height
-    terms = np.stack([eta_of.ravel(), power_of.ravel(), np.arange(len(rows))], axis=1)
-    terms = terms[np.lexsort((terms[:, 1], terms[:, 0]))].astype(np.int64)
+    terms = np.stack([eta_of.ravel(), power_of.ravel(), columns], axis=1)
+    terms = terms[np.lexsort((terms[:, 2], terms[:, 0]))].astype(np.int64)
     starts = np.searchsorted(terms[:, 0], np.arange(len(etas) + 1))
     return etas[None, :].copy(), powers, terms, starts
 

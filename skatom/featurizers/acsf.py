@@ -7,7 +7,8 @@ import numpy as np
 from skatom._validation import Integral, Interval, Real, StrOptions
 from skatom.base import AtomFeaturizer, PairBlock
 from skatom.featurizers._acsf_grids import (
-    angular_arrays,
+    ALL,
+    angular_parts,
     check_rows,
     default_angular,
     default_radial,
@@ -89,6 +90,11 @@ class ACSF(AtomFeaturizer):
     ``n_angular`` centred Gaussians whose widths w go from 1 Å to r_cut - 0.5 Å,
     eta = 1/(2 w²), each with all ``zetas`` and both signs of lambda.
 
+    Time is quadratic in neighbours for G4. For G5 with whole zeta up to 16 it is linear:
+    atoms with more than about 10 neighbours for zeta up to 2, 25 up to 8 and 75 up to 16
+    (more where there are many species) are summed as powers of spherical harmonics [4]_,
+    which is exact to rounding.
+
     References
     ----------
     .. [1] J. Behler, J. Chem. Phys. 134, 074106 (2011), eqs. 4, 6, 8 and 9.
@@ -97,6 +103,8 @@ class ACSF(AtomFeaturizer):
        doi:10.1016/j.cpc.2016.05.010
     .. [3] M. Gastegger, L. Schwiedrzik, M. Bittermann, F. Berzsenyi and P. Marquetand,
        J. Chem. Phys. 148, 241709 (2018). doi:10.1063/1.5019667
+    .. [4] A. P. Bartók, R. Kondor and G. Csányi, Phys. Rev. B 87, 184115 (2013), the
+       addition theorem. doi:10.1103/PhysRevB.87.184115
 
     Examples
     --------
@@ -166,9 +174,13 @@ class ACSF(AtomFeaturizer):
                 'to one of them, or "auto".'
             )
         self._radial = radial_arrays(self.g2_ / [scale, 1.0])
-        self._angular = [
-            angular_arrays(rows / [scale, 1.0, 1.0]) for rows in (self.g4_, self.g5_)
-        ]
+        n_species = len(self.species_)
+        self._angular = angular_parts(
+            self.g4_ / [scale, 1.0, 1.0],
+            self.g5_ / [scale, 1.0, 1.0],
+            n_species,
+            n_species * len(self.g2_),
+        )
         self._cut = (
             float(self.r_cut),
             _CUTOFFS[self.cutoff],
@@ -193,41 +205,50 @@ class ACSF(AtomFeaturizer):
         return function_names(self.species_, self.g2_, self.g4_, self.g5_)
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_values import (
-            angular_values,
-            radial_values,
-        )
+        from skatom.featurizers._kernels import acsf_moments, acsf_values
 
-        self._apply(radial_values, angular_values, block, out)
+        kernels = (
+            acsf_values.radial_values,
+            acsf_values.angular_values,
+            acsf_moments.moment_values,
+        )
+        self._apply(kernels, block, out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_pullback import (
-            angular_pullback,
-            radial_pullback,
-        )
+        from skatom.featurizers._kernels import acsf_moments, acsf_pullback
 
+        kernels = (
+            acsf_pullback.radial_pullback,
+            acsf_pullback.angular_pullback,
+            acsf_moments.moment_pullback,
+        )
         g = np.ascontiguousarray(g, dtype=np.float64)
-        self._apply(radial_pullback, angular_pullback, block, g, out)
+        self._apply(kernels, block, g, out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_pushforward import (
-            angular_pushforward,
-            radial_pushforward,
-        )
+        from skatom.featurizers._kernels import acsf_moments, acsf_pushforward
 
+        kernels = (
+            acsf_pushforward.radial_pushforward,
+            acsf_pushforward.angular_pushforward,
+            acsf_moments.moment_pushforward,
+        )
         v = np.ascontiguousarray(v, dtype=np.float64)
-        self._apply(radial_pushforward, angular_pushforward, block, v, out)
+        self._apply(kernels, block, v, out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_jacobian import (
-            angular_jacobian,
-            radial_jacobian,
+        from skatom.featurizers._kernels import acsf_jacobian, acsf_moments
+
+        kernels = (
+            acsf_jacobian.radial_jacobian,
+            acsf_jacobian.angular_jacobian,
+            acsf_moments.moment_jacobian,
         )
+        self._apply(kernels, block, out)
 
-        self._apply(radial_jacobian, angular_jacobian, block, out)
-
-    def _apply(self, radial_kernel, angular_kernel, block: PairBlock, *arrays) -> None:
-        """Run the kernels of all kinds of functions that are in use."""
+    def _apply(self, kernels: tuple, block: PairBlock, *arrays: np.ndarray) -> None:
+        """Run the kernels of G2, of sums over triples and of moments where needed."""
+        radial, triples, moments = kernels
         pairs = (
             block.start,
             block.stop,
@@ -237,12 +258,10 @@ class ACSF(AtomFeaturizer):
         )
         n_species = len(self.species_)
         if len(self.g2_):
-            radial_kernel(pairs, n_species, self._cut, self._radial, *arrays)
-        first = n_species * len(self.g2_)
-        for grid, with_r_jk in zip(self._angular, (True, False)):
-            n_terms = len(grid[2])
-            if n_terms:
-                angular_kernel(
-                    pairs, n_species, self._cut, grid, with_r_jk, first, *arrays
-                )
-            first += n_species * (n_species + 1) // 2 * n_terms
+            radial(pairs, n_species, self._cut, self._radial, *arrays)
+        counts = np.diff(block.offsets[block.start : block.stop + 1])
+        for grid, expansion, part in self._angular:
+            if counts.min(initial=ALL) <= part[-1]:
+                triples(pairs, n_species, self._cut, grid, part, *arrays)
+            if counts.max(initial=0) > part[-1]:
+                moments(pairs, n_species, self._cut, expansion, part, *arrays)

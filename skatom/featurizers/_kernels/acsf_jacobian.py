@@ -69,8 +69,9 @@ def _radial_slopes(j, n, parameters, near, by_s):
 
 
 @kernel
-def angular_jacobian(block, n_species, cut, grid, side, first, out):
+def angular_jacobian(block, n_species, cut, grid, part, out):
     """Write the derivatives of G4 or G5 to the block's rows of `out`."""
+    offsets, (side, first, width, most) = block[2], part
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp = np.zeros_like(p)
@@ -83,12 +84,12 @@ def angular_jacobian(block, n_species, cut, grid, side, first, out):
     for k in range(len(grid[2])):
         etas[0, k] = grid[0][0, grid[2][k, 0]]
     for i in range(block[0], block[1]):
+        if offsets[i + 1] - offsets[i] > most:
+            continue
         n_runs = gather(i, block, cut, True, near, index, runs)
         for a in range(n_runs):
             for b in range(a, n_runs):
-                base = first + pair_index(runs[0, a], runs[0, b], n_species) * len(
-                    grid[2]
-                )
+                base = first + pair_index(runs[0, a], runs[0, b], n_species) * width
                 stops = begin(a, b, runs, cursor)
                 sums[3 * runs[1, a] : 3 * runs[1, a + 1]] = 0.0
                 sums[3 * runs[1, b] : 3 * runs[1, b + 1]] = 0.0

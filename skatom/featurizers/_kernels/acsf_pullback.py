@@ -75,8 +75,9 @@ def _radial_slope(j, n, parameters, weights, near):
 
 
 @kernel
-def angular_pullback(block, n_species, cut, grid, side, first, g, out):
+def angular_pullback(block, n_species, cut, grid, part, g, out):
     """Add the pullback of G4 or G5 to the block's rows of `out`."""
+    offsets, (side, first, width, most) = block[2], part
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp = np.zeros_like(p)
@@ -84,13 +85,15 @@ def angular_pullback(block, n_species, cut, grid, side, first, g, out):
     n_terms = len(grid[2])
     weights = np.empty((1, n_terms))
     for i in range(block[0], block[1]):
+        if offsets[i + 1] - offsets[i] > most:
+            continue
         n_runs = gather(i, block, cut, True, near, index, runs)
         near[BY_S : GRAD_Z + 1] = 0.0
         for a in range(n_runs):
             for b in range(a, n_runs):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
                 for term in range(n_terms):
-                    column = first + pair * n_terms + grid[2][term, 2]
+                    column = first + pair * width + grid[2][term, 2]
                     weights[0, term] = g[i, column]
                 stops = begin(a, b, runs, cursor)
                 n = fill(cursor, stops, near, reach, triples)

@@ -22,6 +22,7 @@ from skatom.featurizers._kernels.environment import (
     Y,
     Z,
     gather,
+    gather_tangents,
     table,
 )
 from skatom.featurizers._kernels.lanes import exp2, get, load, put, splat, store
@@ -50,7 +51,7 @@ def radial_pushforward(block, n_species, cut, radial, v, out):
     scratch = np.empty((1, 8))
     for i in range(block[0], block[1]):
         n_runs = gather(i, block, cut, True, near, index, runs)
-        _gather_tangents(runs[1, n_runs], index, v, near)
+        gather_tangents(runs[1, n_runs], index, v, near)
         for a in range(n_runs):
             for q in range(0, n, 8):
                 summed = _radial_change(runs[1, a], runs[1, a + 1], q, parameters, near)
@@ -73,20 +74,22 @@ def _radial_change(j_start, j_stop, q, parameters, near):
 
 
 @kernel
-def angular_pushforward(block, n_species, cut, grid, side, first, v, out):
+def angular_pushforward(block, n_species, cut, grid, part, v, out):
     """Add the change of G4 or G5 to rows of `out`."""
+    offsets, (side, first, width, most) = block[2], part
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
     dp, turned = np.zeros_like(p), np.zeros_like(waves)
     reach = cut[0] * cut[0] if side else np.inf
-    n_terms = len(grid[2])
     for i in range(block[0], block[1]):
+        if offsets[i + 1] - offsets[i] > most:
+            continue
         n_runs = gather(i, block, cut, True, near, index, runs)
-        _gather_tangents(runs[1, n_runs], index, v, near)
+        gather_tangents(runs[1, n_runs], index, v, near)
         for a in range(n_runs):
             for b in range(a, n_runs):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
-                row = out[i, first + pair * n_terms : first + (pair + 1) * n_terms]
+                row = out[i, first + pair * width : first + (pair + 1) * width]
                 stops = begin(a, b, runs, cursor)
                 n = fill(cursor, stops, near, reach, triples)
                 while n > 0:
@@ -96,18 +99,6 @@ def angular_pushforward(block, n_species, cut, grid, side, first, v, out):
                     add_products(n, grid, waves, p, row)
                     add_products(n, grid, turned, dp, row)
                     n = fill(cursor, stops, near, reach, triples)
-
-
-@njit
-def _gather_tangents(m, index, v, near):
-    """Copy the tangents of the neighbours, and of their squared distances."""
-    for j in range(m):
-        x, y, z = v[index[j], 0], v[index[j], 1], v[index[j], 2]
-        put(near, DX, j, x)
-        put(near, DY, j, y)
-        put(near, DZ, j, z)
-        ds = get(near, X, j) * x + get(near, Y, j) * y + get(near, Z, j) * z
-        put(near, DS, j, 2.0 * ds)
 
 
 @njit

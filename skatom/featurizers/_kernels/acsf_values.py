@@ -13,8 +13,9 @@ grid : (etas, powers, terms, starts)
     Arrays (1, n) of eta; (n, 4) of zeta, lambda and how to step up to this power (see
     `triples`); (n, 3) of the row of ``etas``, the row of ``powers`` and the column of
     each angular function, sorted by eta; first term of every eta, and the end.
-side : True for G4, False for G5
-first : first angular column
+part : (side, first, width, most)
+    True for G4, False for G5; first column of their kind; number of columns of a pair of
+    species. Centres with more than ``most`` pairs are left to `acsf_moments`.
 """
 
 import numpy as np
@@ -55,18 +56,20 @@ def radial_values(block, n_species, cut, radial, out):
 
 
 @kernel
-def angular_values(block, n_species, cut, grid, side, first, out):
+def angular_values(block, n_species, cut, grid, part, out):
     """Add G4 or G5 to rows of `out`."""
+    offsets, (side, first, width, most) = block[2], part
     near, index, runs = table(block, n_species)
     triples, waves, p, cursor = workspace(grid[0], grid[1])
     reach = cut[0] * cut[0] if side else np.inf
-    n_terms = len(grid[2])
     for i in range(block[0], block[1]):
+        if offsets[i + 1] - offsets[i] > most:
+            continue
         n_runs = gather(i, block, cut, False, near, index, runs)
         for a in range(n_runs):
             for b in range(a, n_runs):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
-                row = out[i, first + pair * n_terms : first + (pair + 1) * n_terms]
+                row = out[i, first + pair * width : first + (pair + 1) * width]
                 stops = begin(a, b, runs, cursor)
                 n = fill(cursor, stops, near, reach, triples)
                 while n > 0:

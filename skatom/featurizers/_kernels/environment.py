@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from skatom.featurizers._kernels.cutoffs import cutoff, cutoff_slope
-from skatom.featurizers._kernels.lanes import load, put, sqrt, store
+from skatom.featurizers._kernels.lanes import get, load, put, sqrt, store
 
 # Rows of the neighbour table of one centre: vector, s, 1/r, f and f'(s)/f ...
 X, Y, Z, S, INVERSE, F, SLOPE = 0, 1, 2, 3, 4, 5, 6
@@ -95,3 +95,15 @@ def _cut(t, cut, slopes, near):
     store(near, F, t, cutoff(cut[1], cut[2], s * shrink))
     if slopes:
         store(near, SLOPE, t, cutoff_slope(cut[1], cut[2], s * shrink) * shrink)
+
+
+@njit
+def gather_tangents(m, index, v, near):
+    """Copy the tangents of the neighbours, and of their squared distances."""
+    for j in range(m):
+        x, y, z = v[index[j], 0], v[index[j], 1], v[index[j], 2]
+        put(near, DX, j, x)
+        put(near, DY, j, y)
+        put(near, DZ, j, z)
+        ds = get(near, X, j) * x + get(near, Y, j) * y + get(near, Z, j) * z
+        put(near, DS, j, 2.0 * ds)
