@@ -3,10 +3,12 @@
 Run ``python tests/benchmarks/bench_acsf.py`` (seconds with ``--smoke``). Both codes get
 the same functions and structures in one process and one thread, turn by turn, and medians
 of CPU time are compared, neighbour search included. Needs ``pip install dscribe``.
+Two more tables follow: all four directions with G4 and G5, and large crystals.
 """
 
 import argparse
 import os
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -22,6 +24,7 @@ from skatom.featurizers.acsf_presets import dscribe_acsf, dscribe_order
 R_CUT = 6.0
 G2 = acsf_grid([0.05, 0.5, 2.0, 4.0], [0.0, 2.0])
 G4 = acsf_grid([0.01, 0.1], [1, 2, 4, 16], [-1, 1])
+G5 = acsf_grid([0.01, 0.1], [1, 2, 4, 8], [-1, 1])
 # Arithmetic of one triple with two eta and eight powers, in flop, and of one core.
 FLOP_A_TRIPLE = 120
 FLOP_A_SECOND = 50e9
@@ -97,17 +100,64 @@ def compare(name, atoms, repeats):
     )
 
 
+def directions(name, atoms, repeats):
+    """Rows of the table of values, pullback, pushforward and Jacobian, pairs given."""
+    rows = []
+    for kind, rows_of_kind in (("g4", G4), ("g5", G5)):
+        acsf = ACSF(R_CUT, **{"g2": G2, "g4": None, kind: rows_of_kind}).fit([atoms])
+        features = acsf.transform([atoms])
+        structures, pairs = features.structures, features.pairs
+        rng = np.random.default_rng(0)
+        g = rng.normal(size=features.values.shape)
+        v = rng.normal(size=pairs.vectors.shape)
+        functions = [
+            partial(acsf.transform_pairs, structures, pairs),
+            partial(acsf.pullback, pairs, g),
+            partial(acsf.pushforward, pairs, v),
+            partial(acsf.jacobian, pairs),
+        ]
+        if len(atoms) > 100:
+            functions.pop()  # needs gigabytes
+        times = medians(functions, repeats) / len(atoms) * 1e6
+        cells = [f"{time:.1f}" for time in times] + ["-"] * (4 - len(times))
+        rows.append(f"| {name} | {kind.upper()} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def growth(n_cells):
+    """One row of the table of large crystals, neighbour search included."""
+    atoms = bulk("Cu", "fcc", a=3.6, cubic=True) * (n_cells, n_cells, n_cells)
+    acsf = ACSF(R_CUT, g2=G2, g4=[[0.01, 1, 1]], g5=[[0.01, 4, -1]]).fit([atoms])
+
+    def with_forces():
+        features = acsf.transform([atoms])
+        features.pairs.forces(features.pullback(np.ones_like(features.values)))
+
+    time_per_atom = seconds(with_forces, 1) / len(atoms) * 1e6
+    return f"| {len(atoms)} | {time_per_atom:.1f} |"
+
+
 def main():
-    """Print a Markdown table."""
+    """Print Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="small and quick")
     smoke = parser.parse_args().smoke
+    repeats = 3 if smoke else 15
     print(
         "| us/atom | values | DScribe | ratio | max difference | values + forces | "
         "over values | floor |\n|---|---|---|---|---|---|---|---|"
     )
     for name, atoms in systems(smoke).items():
-        print(compare(name, atoms, 3 if smoke else 15))
+        print(compare(name, atoms, repeats))
+    print(
+        "\n| us/atom, pairs given | | values | pullback | pushforward | Jacobian |\n"
+        "|---|---|---|---|---|---|"
+    )
+    for name, atoms in systems(smoke).items():
+        print(directions(name, atoms, repeats))
+    print("\n| atoms of Cu | us/atom, values + forces |\n|---|---|")
+    for n_cells in (3, 6) if smoke else (6, 13, 29):
+        print(growth(n_cells))
 
 
 if __name__ == "__main__":
