@@ -131,17 +131,17 @@ class GMP(AtomFeaturizer):
             In Å.
         """
         _, table = _overlaps(self._densities_of(species), _widths(self.sigmas))
-        prefactor, decay = np.abs(table[0]), table[1] * np.log(2.0)
+        prefactor, decay = np.abs(table[..., 0]), table[..., 1] * np.log(2.0)
         used = (prefactor > tolerance) & (decay > 0)
         return float(np.sqrt(np.log(prefactor[used] / tolerance) / decay[used]).max())
 
     def _setup(self) -> None:
-        from skatom.featurizers._kernels.gmp import recursion
+        from skatom.featurizers._kernels.gmp_harmonics import recursion
 
         orders = range(self.max_order + 1)
-        self._radial = _overlaps(
-            self._densities_of(self.species_), _widths(self.sigmas)
-        )
+        widths = _widths(self.sigmas)
+        counts, table = _overlaps(self._densities_of(self.species_), widths)
+        self._radial = (counts, table.reshape(len(table), -1), len(widths))
         self._norms = np.array(
             [factorial(n) * np.prod(np.arange(1.0, 2 * n, 2)) for n in orders]
         )
@@ -229,14 +229,14 @@ def _check_density(symbol: str, rows) -> np.ndarray:
 def _overlaps(densities: list[np.ndarray], sigmas: np.ndarray):
     """C, k log2(e) and lambda of the radial functions by species, probe, Gaussian."""
     counts = np.array([len(rows) for rows in densities], dtype=np.int64)
-    table = np.zeros((3, len(densities), len(sigmas), counts.max()))
+    table = np.zeros((len(densities), len(sigmas), counts.max(), 3))
     alpha = (0.5 / sigmas**2)[:, None]
     norm = (sigmas * np.sqrt(2.0 * np.pi))[:, None] ** -3
     for q, rows in enumerate(densities):
         weight, beta = rows.T
         joint = alpha + beta
-        part = table[:, q, :, : len(rows)]
-        part[0] = norm * weight * (np.pi / joint) ** 1.5
-        part[1] = alpha * beta / joint / np.log(2.0)
-        part[2] = beta / joint
+        part = table[q, :, : len(rows)]
+        part[..., 0] = norm * weight * (np.pi / joint) ** 1.5
+        part[..., 1] = alpha * beta / joint / np.log(2.0)
+        part[..., 2] = beta / joint
     return counts, table

@@ -14,8 +14,8 @@ The centre belongs to the density that the probe meets, at r = 0.
 
 Arguments common to all kernels: ``block`` is (start, stop, offsets, channels, vectors);
 ``centres`` the channel of every centre, -1 for none; ``cut`` is (r_cut, smooth);
-``radial`` is (number of Gaussians of each species, table of shape (3, n_species, n_probes,
-n_gaussians) with C, k log2(e) and lambda); ``norms`` is K_l; ``steps`` is
+``radial`` is (number of Gaussians of each species, table of shape (n_species, n_probes *
+n_gaussians * 3) with C, k log2(e) and lambda, n_probes); ``norms`` is K_l; ``steps`` is
 `recursion(l_max)`.
 """
 
@@ -25,57 +25,26 @@ from numba import njit
 from skatom.featurizers._kernels._caching import kernel
 from skatom.featurizers._kernels.cutoffs import COSINE
 from skatom.featurizers._kernels.environment import SLOPE, F, S, X, Y, Z, gather, table
-from skatom.featurizers._kernels.lanes import (
-    exp2,
-    get,
-    load,
-    splat,
-    store,
-    total,
+from skatom.featurizers._kernels.gmp_harmonics import (
+    harmonics_pullback,
+    harmonics_pushforward,
+    solid_harmonics,
 )
+from skatom.featurizers._kernels.lanes import exp2, get, load, put, splat, store, total
 
 LN2 = 0.6931471805599453
 WIDTH = 8
 
 
-def recursion(l_max):
-    """Coefficients (2, n_lm) of the recursion up in l: row 0 for z, row 1 for r²."""
-    steps = np.zeros((2, (l_max + 1) ** 2))
-    for l in range(1, l_max + 1):
-        for m in range(-l, l + 1):
-            if abs(m) == l:
-                steps[0, l * l + l + m] = (
-                    1.0 if l == 1 else np.sqrt((2 * l - 1) / (2 * l))
-                )
-            else:
-                scale = 1.0 / np.sqrt((l - m) * (l + m))
-                steps[0, l * l + l + m] = (2 * l - 1) * scale
-                if abs(m) <= l - 2:
-                    steps[1, l * l + l + m] = np.sqrt((l - 1 + m) * (l - 1 - m)) * scale
-    return steps
-
-
 @kernel
 def values(block, centres, cut, radial, norms, steps, out):
     """Write the features of the block's centres to `out` (n_atoms, n_features)."""
-    n_l, n_probes = len(norms), radial[1].shape[2]
+    n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
-    run, harmonics, rows, sums = _workspace(n_l, n_probes, near.shape[1])
+    work = _workspace(n_l, n_probes, radial[1].shape[1], near.shape[1])
     for i in range(block[0], block[1]):
-        n_runs = gather(i, block, (cut[0], COSINE, 0.0), False, near, index, runs)
-        totals = _expand(
-            centres[i],
-            n_runs,
-            cut,
-            radial,
-            steps,
-            near,
-            runs,
-            run,
-            harmonics,
-            rows,
-            sums,
-        )
+        n = _neighbours(i, block, cut, False, near, index, runs, work[0])
+        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
         for l in range(n_l):
             for s in range(n_probes):
                 power = 0.0
@@ -87,80 +56,48 @@ def values(block, centres, cut, radial, norms, steps, out):
 @kernel
 def pullback(block, centres, cut, radial, norms, steps, g, out):
     """Add d(sum g * values)/d vectors to the block's rows of `out` (n_pairs, 3)."""
-    n_l, n_probes = len(norms), radial[1].shape[2]
+    n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
-    run, harmonics, rows, sums = _workspace(n_l, n_probes, near.shape[1])
+    work = _workspace(n_l, n_probes, radial[1].shape[1], near.shape[1])
+    kinds, harmonics, rows = work[0], work[1], work[2]
     weights = np.empty((n_probes, n_l * n_l))
     adjoint = np.empty((n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
-        n_runs = gather(i, block, (cut[0], COSINE, 0.0), True, near, index, runs)
-        totals = _expand(
-            centres[i],
-            n_runs,
-            cut,
-            radial,
-            steps,
-            near,
-            runs,
-            run,
-            harmonics,
-            rows,
-            sums,
-        )
+        n = _neighbours(i, block, cut, True, near, index, runs, kinds)
+        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
         _weigh(g[i], norms, totals, weights)
-        for a in range(n_runs):
-            first = runs[1, a]
-            n = _take_run(a, cut, near, runs, run)
-            for t in range(0, n, WIDTH):
-                _solid_harmonics(t, n_l, steps, run, harmonics)
-                _radial_rows(t, runs[0, a], n_l, radial, run, rows, True)
-                by_s = _adjoint(n_l, weights, rows, harmonics, adjoint)
-                _harmonics_pullback(t, n_l, steps, run, harmonics, adjoint, by_s, rows)
-                for lane in range(min(WIDTH, n - t)):
-                    pair = index[first + t + lane]
-                    for d in range(3):
-                        out[pair, d] += get(rows, d, lane)
+        for t in range(0, n, WIDTH):
+            solid_harmonics(t, n_l, steps, near, harmonics)
+            _radial_rows(t, n_l, radial, near, work, True)
+            by_s = _adjoint(n_l, weights, rows, harmonics, adjoint)
+            harmonics_pullback(t, n_l, steps, near, harmonics, adjoint, by_s, rows)
+            for lane in range(min(WIDTH, n - t)):
+                for d in range(3):
+                    out[index[t + lane], d] += get(rows, d, lane)
 
 
 @kernel
 def pushforward(block, centres, cut, radial, norms, steps, v, out):
     """Write the change of the values under the tangents `v` (n_pairs, 3) to `out`."""
-    n_l, n_probes = len(norms), radial[1].shape[2]
+    n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
-    run, harmonics, rows, sums = _workspace(n_l, n_probes, near.shape[1])
+    work = _workspace(n_l, n_probes, radial[1].shape[1], near.shape[1])
     tangents = np.zeros((3, near.shape[1]))
     moved = np.empty((n_l * n_l, WIDTH))
     changes = np.empty((n_probes * n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
-        n_runs = gather(i, block, (cut[0], COSINE, 0.0), True, near, index, runs)
-        totals = _expand(
-            centres[i],
-            n_runs,
-            cut,
-            radial,
-            steps,
-            near,
-            runs,
-            run,
-            harmonics,
-            rows,
-            sums,
-        )
+        n = _neighbours(i, block, cut, True, near, index, runs, work[0])
+        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        tangents[:, n : n + WIDTH] = 0.0
+        for j in range(n):
+            for d in range(3):
+                tangents[d, j] = v[index[j], d]
         changes[:] = 0.0
-        for a in range(n_runs):
-            first = runs[1, a]
-            n = _take_run(a, cut, near, runs, run)
-            tangents[:] = 0.0
-            for j in range(n):
-                for d in range(3):
-                    tangents[d, j] = v[index[first + j], d]
-            for t in range(0, n, WIDTH):
-                _solid_harmonics(t, n_l, steps, run, harmonics)
-                _harmonics_pushforward(t, n_l, steps, run, harmonics, tangents, moved)
-                _radial_rows(t, runs[0, a], n_l, radial, run, rows, True)
-                _add_changes(
-                    t, n_l, n_probes, run, harmonics, rows, tangents, moved, changes
-                )
+        for t in range(0, n, WIDTH):
+            solid_harmonics(t, n_l, steps, near, work[1])
+            harmonics_pushforward(t, n_l, steps, near, work[1], tangents, moved)
+            _radial_rows(t, n_l, radial, near, work, True)
+            _add_changes(t, n_l, n_probes, near, work, tangents, moved, changes)
         for l in range(n_l):
             for s in range(n_probes):
                 change = 0.0
@@ -172,122 +109,118 @@ def pushforward(block, centres, cut, radial, norms, steps, v, out):
 @kernel
 def jacobian(block, centres, cut, radial, norms, steps, out):
     """Write d values / d vectors to the block's rows of `out` (n_pairs, 3, n_features)."""
-    n_l, n_probes = len(norms), radial[1].shape[2]
+    n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
-    run, harmonics, rows, sums = _workspace(n_l, n_probes, near.shape[1])
+    work = _workspace(n_l, n_probes, radial[1].shape[1], near.shape[1])
     unit = np.zeros((3, near.shape[1]))
     moved = np.empty((n_l * n_l, WIDTH))
     changes = np.empty((n_probes * n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
-        n_runs = gather(i, block, (cut[0], COSINE, 0.0), True, near, index, runs)
-        totals = _expand(
-            centres[i],
-            n_runs,
-            cut,
-            radial,
-            steps,
-            near,
-            runs,
-            run,
-            harmonics,
-            rows,
-            sums,
-        )
-        for a in range(n_runs):
-            first = runs[1, a]
-            n = _take_run(a, cut, near, runs, run)
-            for t in range(0, n, WIDTH):
-                _solid_harmonics(t, n_l, steps, run, harmonics)
-                _radial_rows(t, runs[0, a], n_l, radial, run, rows, True)
-                for d in range(3):
-                    unit[:] = 0.0
-                    unit[d] = 1.0
-                    _harmonics_pushforward(t, n_l, steps, run, harmonics, unit, moved)
-                    changes[:] = 0.0
-                    _add_changes(
-                        t, n_l, n_probes, run, harmonics, rows, unit, moved, changes
-                    )
-                    for lane in range(min(WIDTH, n - t)):
-                        pair = index[first + t + lane]
-                        for l in range(n_l):
-                            for s in range(n_probes):
-                                change = 0.0
-                                for q in range(l * l, (l + 1) * (l + 1)):
-                                    row = s * n_l * n_l + q
-                                    change += totals[s, q] * get(changes, row, lane)
-                                column = l * n_probes + s
-                                out[pair, d, column] = 2.0 * norms[l] * change
+        n = _neighbours(i, block, cut, True, near, index, runs, work[0])
+        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        for t in range(0, n, WIDTH):
+            solid_harmonics(t, n_l, steps, near, work[1])
+            _radial_rows(t, n_l, radial, near, work, True)
+            for d in range(3):
+                unit[:], unit[d] = 0.0, 1.0
+                harmonics_pushforward(t, n_l, steps, near, work[1], unit, moved)
+                changes[:] = 0.0
+                _add_changes(t, n_l, n_probes, near, work, unit, moved, changes)
+                for lane in range(min(WIDTH, n - t)):
+                    _write_slopes(lane, norms, totals, changes, out[index[t + lane], d])
 
 
 @njit
-def _workspace(n_l, n_probes, room):
-    run = np.zeros((7, room + WIDTH))
-    harmonics = np.empty((n_l * n_l, WIDTH))
-    rows = np.empty((max(2 * n_probes * n_l, 3), WIDTH))
-    sums = np.empty((n_probes * n_l * n_l, WIDTH))
-    return run, harmonics, rows, sums
+def _workspace(n_l, n_probes, n_constants, room):
+    """Return kinds of neighbours, rows of harmonics, radial rows, sums and constants."""
+    return (
+        np.zeros(room, np.int64),
+        np.empty((n_l * n_l, WIDTH)),
+        np.empty((max(2 * n_probes * n_l, 3), WIDTH)),
+        np.empty((n_probes * n_l * n_l, WIDTH)),
+        np.empty((n_constants, WIDTH)),
+    )
 
 
 @njit
-def _take_run(a, cut, near, runs, run):
-    """Copy the neighbours of one species, followed by lanes of no weight."""
-    first, n = runs[1, a], runs[1, a + 1] - runs[1, a]
-    for j in range(n):
-        for row in (X, Y, Z, S, F, SLOPE):
-            run[row, j] = near[row, first + j]
-        if not cut[1]:
-            run[F, j], run[SLOPE, j] = 1.0, 0.0
-    for j in range(n, n + WIDTH):
-        run[X, j] = run[Y, j] = run[Z, j] = run[S, j] = run[F, j] = run[SLOPE, j] = 0.0
+def _neighbours(i, block, cut, slopes, near, index, runs, kinds):
+    """Fill the table of centre `i` and the species of its columns; return their number.
+
+    Lanes past the last neighbour have its species and no weight.
+    """
+    n_runs = gather(i, block, (cut[0], COSINE, 0.0), slopes, near, index, runs)
+    n = runs[1, n_runs]
+    for a in range(n_runs):
+        kinds[runs[1, a] : runs[1, a + 1]] = runs[0, a]
+    if n_runs > 0:
+        kinds[n : n + WIDTH] = runs[0, n_runs - 1]
+    if not cut[1]:
+        near[F, :n], near[SLOPE, :n] = 1.0, 0.0
+        near[F, n : n + WIDTH], near[SLOPE, n : n + WIDTH] = 0.0, 0.0
     return n
 
 
 @njit
-def _expand(centre, n_runs, cut, radial, steps, near, runs, run, harmonics, rows, sums):
+def _expand(n, centre, radial, n_l, steps, near, work):
     """Return the expansion coefficients (n_probes, n_lm) of one centre."""
-    n_probes = radial[1].shape[2]
-    n_lm = len(harmonics)
-    n_l = int(np.sqrt(n_lm) + 0.5)
+    n_probes, n_lm = radial[2], n_l * n_l
+    harmonics, rows, sums = work[1], work[2], work[3]
     sums[:] = 0.0
-    for a in range(n_runs):
-        n = _take_run(a, cut, near, runs, run)
-        for t in range(0, n, WIDTH):
-            _solid_harmonics(t, n_l, steps, run, harmonics)
-            _radial_rows(t, runs[0, a], n_l, radial, run, rows, False)
-            for s in range(n_probes):
-                for l in range(n_l):
-                    weight = load(rows, s * n_l + l, 0)
-                    for q in range(l * l, (l + 1) * (l + 1)):
-                        at = s * n_lm + q
-                        added = load(sums, at, 0) + weight * load(harmonics, q, 0)
-                        store(sums, at, 0, added)
+    for t in range(0, n, WIDTH):
+        solid_harmonics(t, n_l, steps, near, harmonics)
+        _radial_rows(t, n_l, radial, near, work, False)
+        for s in range(n_probes):
+            for l in range(n_l):
+                weight = load(rows, s * n_l + l, 0)
+                for q in range(l * l, (l + 1) * (l + 1)):
+                    at = s * n_lm + q
+                    added = load(sums, at, 0) + weight * load(harmonics, q, 0)
+                    store(sums, at, 0, added)
     totals = np.empty((n_probes, n_lm))
     for s in range(n_probes):
         for q in range(n_lm):
             totals[s, q] = total(load(sums, s * n_lm + q, 0))
         if centre >= 0:
+            first = s * (radial[1].shape[1] // n_probes)
             for g in range(radial[0][centre]):
-                totals[s, 0] += radial[1][0, centre, s, g]
+                totals[s, 0] += radial[1][centre, first + 3 * g]
     return totals
 
 
 @njit
-def _radial_rows(t, species, n_l, radial, run, rows, slopes):
-    """Write R_sl to rows s * n_l + l, and dR/d(r²) below them."""
-    counts, constants = radial
-    n_probes = constants.shape[2]
-    squares, cutoff = load(run, S, t), load(run, F, t)
-    bend = load(run, SLOPE, t)
+def _radial_rows(t, n_l, radial, near, work, slopes):  # noqa: C901 - calls cost half again
+    """Write R_sl to rows s * n_l + l, and dR/d(r²) below them.
+
+    Eight neighbours of one species share their constants; of several, each lane gets
+    its own.
+    """
+    counts, constants, n_probes = radial
+    kinds, rows, lanes = work[0], work[2], work[4]
+    squares, cutoff, bend = load(near, S, t), load(near, F, t), load(near, SLOPE, t)
+    first, n_gaussians, mixed = kinds[t], counts[kinds[t]], False
+    for lane in range(1, WIDTH):
+        mixed = mixed or kinds[t + lane] != first
+        n_gaussians = max(n_gaussians, counts[kinds[t + lane]])
+    room = constants.shape[1] // n_probes
+    if mixed:  # well before they are loaded: a load that waits for stores is slow
+        for lane in range(WIDTH):
+            for column in range(constants.shape[1]):
+                put(lanes, column, lane, get(constants, kinds[t + lane], column))
     for s in range(n_probes):
         for l in range(n_l):
             store(rows, s * n_l + l, 0, splat(0.0))
             if slopes:
                 store(rows, (n_probes + s) * n_l + l, 0, splat(0.0))
-        for g in range(counts[species]):
-            decay = constants[1, species, s, g]
-            wave = exp2(squares * -decay) * cutoff * constants[0, species, s, g]
+        for g in range(n_gaussians):
+            column = s * room + 3 * g
+            scale = splat(get(constants, first, column))
+            decay = splat(get(constants, first, column + 1))
+            ratio = splat(get(constants, first, column + 2))
+            if mixed:
+                scale, decay = load(lanes, column, 0), load(lanes, column + 1, 0)
+                ratio = load(lanes, column + 2, 0)
+            wave = exp2(squares * decay * -1.0) * cutoff * scale
             tilt = wave * (bend - decay * LN2)
-            ratio = constants[2, species, s, g]
             for l in range(n_l):
                 at = s * n_l + l
                 store(rows, at, 0, load(rows, at, 0) + wave)
@@ -296,28 +229,6 @@ def _radial_rows(t, species, n_l, radial, run, rows, slopes):
                     at += n_probes * n_l
                     store(rows, at, 0, load(rows, at, 0) + tilt)
                     tilt = tilt * ratio
-
-
-@njit
-def _solid_harmonics(t, n_l, steps, run, harmonics):
-    """Write H_lm of eight vectors."""
-    x, y, z, r2 = load(run, X, t), load(run, Y, t), load(run, Z, t), load(run, S, t)
-    store(harmonics, 0, 0, splat(1.0))
-    for l in range(1, n_l):
-        base, below = l * l + l, (l - 1) * (l - 1) + l - 1
-        plus = load(harmonics, below + l - 1, 0)
-        minus = load(harmonics, below - l + 1, 0)
-        if l == 1:
-            minus = splat(0.0)
-        f = steps[0, base + l]
-        store(harmonics, base + l, 0, (x * plus - y * minus) * f)
-        store(harmonics, base - l, 0, (y * plus + x * minus) * f)
-        for m in range(1 - l, l):
-            value = z * load(harmonics, below + m, 0) * steps[0, base + m]
-            if abs(m) <= l - 2:
-                lower = (l - 2) * (l - 2) + l - 2 + m
-                value = value - r2 * load(harmonics, lower, 0) * steps[1, base + m]
-            store(harmonics, base + m, 0, value)
 
 
 @njit
@@ -349,76 +260,12 @@ def _adjoint(n_l, weights, rows, harmonics, adjoint):
 
 
 @njit
-def _harmonics_pullback(t, n_l, steps, run, harmonics, adjoint, by_s, result):
-    """Turn d/dH (overwritten) and d/d(r²) into d/d(vector), rows 0 to 2 of `result`."""
-    x, y, z, r2 = load(run, X, t), load(run, Y, t), load(run, Z, t), load(run, S, t)
-    gx, gy, gz = splat(0.0), splat(0.0), splat(0.0)
-    for l in range(n_l - 1, 0, -1):
-        base, below = l * l + l, (l - 1) * (l - 1) + l - 1
-        for m in range(1 - l, l):
-            a = load(adjoint, base + m, 0)
-            c = a * steps[0, base + m]
-            gz = gz + c * load(harmonics, below + m, 0)
-            store(adjoint, below + m, 0, load(adjoint, below + m, 0) + c * z)
-            if abs(m) <= l - 2:
-                lower = (l - 2) * (l - 2) + l - 2 + m
-                c = a * steps[1, base + m]
-                by_s = by_s - c * load(harmonics, lower, 0)
-                store(adjoint, lower, 0, load(adjoint, lower, 0) - c * r2)
-        f = steps[0, base + l]
-        a, b = load(adjoint, base + l, 0) * f, load(adjoint, base - l, 0) * f
-        plus = load(harmonics, below + l - 1, 0)
-        minus = load(harmonics, below - l + 1, 0)
-        if l == 1:
-            minus = splat(0.0)
-        gx = gx + a * plus + b * minus
-        gy = gy + b * plus - a * minus
-        if l > 1:
-            up, down = below + l - 1, below - l + 1
-            store(adjoint, up, 0, load(adjoint, up, 0) + x * a + y * b)
-            store(adjoint, down, 0, load(adjoint, down, 0) + x * b - y * a)
-    store(result, 0, 0, gx + x * by_s * 2.0)
-    store(result, 1, 0, gy + y * by_s * 2.0)
-    store(result, 2, 0, gz + z * by_s * 2.0)
-
-
-@njit
-def _harmonics_pushforward(t, n_l, steps, run, harmonics, tangents, moved):
-    """Write the change of H_lm of eight vectors under their tangents."""
-    x, y, z, r2 = load(run, X, t), load(run, Y, t), load(run, Z, t), load(run, S, t)
-    dx, dy, dz = load(tangents, 0, t), load(tangents, 1, t), load(tangents, 2, t)
-    ds = (x * dx + y * dy + z * dz) * 2.0
-    store(moved, 0, 0, splat(0.0))
-    for l in range(1, n_l):
-        base, below = l * l + l, (l - 1) * (l - 1) + l - 1
-        plus, d_plus = load(harmonics, below + l - 1, 0), load(moved, below + l - 1, 0)
-        minus, d_minus = (
-            load(harmonics, below - l + 1, 0),
-            load(moved, below - l + 1, 0),
-        )
-        if l == 1:
-            minus, d_minus = splat(0.0), splat(0.0)
-        f = steps[0, base + l]
-        turned = dx * plus + x * d_plus - dy * minus - y * d_minus
-        store(moved, base + l, 0, turned * f)
-        turned = dy * plus + y * d_plus + dx * minus + x * d_minus
-        store(moved, base - l, 0, turned * f)
-        for m in range(1 - l, l):
-            value = dz * load(harmonics, below + m, 0) + z * load(moved, below + m, 0)
-            value = value * steps[0, base + m]
-            if abs(m) <= l - 2:
-                lower = (l - 2) * (l - 2) + l - 2 + m
-                inner = ds * load(harmonics, lower, 0) + r2 * load(moved, lower, 0)
-                value = value - inner * steps[1, base + m]
-            store(moved, base + m, 0, value)
-
-
-@njit
-def _add_changes(t, n_l, n_probes, run, harmonics, rows, tangents, moved, changes):
+def _add_changes(t, n_l, n_probes, near, work, tangents, moved, changes):
     """Add the change of every expansion coefficient, lane by lane."""
-    along = load(run, X, t) * load(tangents, 0, t)
-    along = along + load(run, Y, t) * load(tangents, 1, t)
-    along = (along + load(run, Z, t) * load(tangents, 2, t)) * 2.0
+    harmonics, rows = work[1], work[2]
+    along = load(near, X, t) * load(tangents, 0, t)
+    along = along + load(near, Y, t) * load(tangents, 1, t)
+    along = (along + load(near, Z, t) * load(tangents, 2, t)) * 2.0
     for s in range(n_probes):
         for l in range(n_l):
             weight = load(rows, s * n_l + l, 0)
@@ -427,3 +274,15 @@ def _add_changes(t, n_l, n_probes, run, harmonics, rows, tangents, moved, change
                 at = s * n_l * n_l + q
                 change = tilt * load(harmonics, q, 0) + weight * load(moved, q, 0)
                 store(changes, at, 0, load(changes, at, 0) + change)
+
+
+@njit
+def _write_slopes(lane, norms, totals, changes, out):
+    """Write the derivatives of all features by one component of one pair vector."""
+    n_l, n_probes = len(norms), len(totals)
+    for l in range(n_l):
+        for s in range(n_probes):
+            change = 0.0
+            for q in range(l * l, (l + 1) * (l + 1)):
+                change += totals[s, q] * get(changes, s * n_l * n_l + q, lane)
+            out[l * n_probes + s] = 2.0 * norms[l] * change
