@@ -6,5 +6,14 @@ from skatom.featurizers.acsf import ACSF
 from skatom.featurizers.aev import AEV
 from skatom.featurizers.gmp import GMP
 from skatom.featurizers.soap import SOAP
+from skatom.featurizers.wacsf import WeightedACSF
 
-__all__ = ["ACSF", "AEV", "GMP", "SOAP", "acsf_grid", "valence_density"]
+__all__ = [
+    "ACSF",
+    "AEV",
+    "GMP",
+    "SOAP",
+    "WeightedACSF",
+    "acsf_grid",
+    "valence_density",
+]

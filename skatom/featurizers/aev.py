@@ -53,7 +53,7 @@ class AEV(AtomFeaturizer):
         Chemical symbols to tell apart; by default those seen in fit.
     handle_unknown : {"error", "ignore"}, default="error"
         What to do with species that are not among ``species_``; "ignore" treats them as
-        absent neighbours.
+        if they were not there.
     n_jobs : int, default=None
         Number of threads.
 
