@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,6 +172,11 @@ def _collect(X: Structures, what: str, source, store: str, required: bool) -> li
     if source is None:
         return [None] * len(X)
     if not isinstance(source, str):
+        if isinstance(source, Mapping) or not hasattr(source, "__len__"):
+            raise TypeError(
+                f"{what} must be a sequence with one array, or None, per structure, or "
+                f"the name under which they are stored; got {type(source).__name__}."
+            )
         found = list(source)
         check_n_structures(len(X), found, what)
     else:
@@ -200,7 +205,9 @@ def _lookup(atoms: Atoms, s: int, what: str, source: str, store: dict):
 
 def _refuse_stale(atoms: Atoms, s: int, what: str) -> None:
     """Refuse results that the calculator holds for another geometry."""
-    if getattr(atoms.calc, "atoms", None) is None:
+    if getattr(atoms.calc, "atoms", None) is None or not hasattr(
+        atoms.calc, "check_state"
+    ):
         return
     changed = {"positions", "numbers", "cell", "pbc"} & set(
         atoms.calc.check_state(atoms)
@@ -228,8 +235,22 @@ def _missing(what: str, missing, source, X: Structures) -> str:
     )
 
 
+def _real(raw, what: str, s: int) -> np.ndarray:
+    """Give a label as float64, or say whose label is no array of real numbers."""
+    try:
+        array = np.asarray(raw)
+        if array.dtype.kind in "biuf" or array.dtype == object:
+            return array.astype(np.float64)
+        kind = f"an array of {array.dtype}"
+    except (TypeError, ValueError):
+        kind = "ragged, or holds what is no number"
+    raise ValueError(
+        f"{what} of structure {s}: expected real numbers, but it is {kind}."
+    )
+
+
 def _check_forces(raw, n_atoms: int, s: int) -> np.ndarray:
-    forces = np.asarray(raw, dtype=np.float64)
+    forces = _real(raw, "Forces", s)
     if forces.shape != (n_atoms, 3):
         raise ValueError(
             f"Forces of structure {s} have shape {forces.shape}; it has {n_atoms} atoms, "
@@ -244,7 +265,7 @@ def _check_forces(raw, n_atoms: int, s: int) -> np.ndarray:
 
 
 def _check_stress(raw, atoms: Atoms, s: int) -> np.ndarray:
-    stress = np.asarray(raw, dtype=np.float64)
+    stress = _real(raw, "Stress", s)
     if stress.shape == (3, 3):
         stress = full_3x3_to_voigt_6_stress(stress)
     if stress.shape != (6,):

@@ -206,6 +206,28 @@ def test_wrong_stress_is_named(atoms, given, message):
         read_labels(Structures([atoms]), forces=None, stress=[given])
 
 
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ([["a", "b", "c"]] * 2, "an array of <U1"),
+        (np.ones((2, 3)) * 1j, "an array of complex128"),
+        ([[0, 0, 0], [0, 0]], "ragged, or holds what is no number"),
+    ],
+)
+def test_labels_that_are_no_real_numbers_are_named(given, kind):
+    good = np.zeros((2, 3))
+    with pytest.raises(
+        ValueError, match=f"Forces of structure 1: expected real numbers, .* is {kind}"
+    ):
+        read_labels(Structures([pair(), pair()]), forces=[good, given])
+
+
+@pytest.mark.parametrize("given", [3, {0: np.zeros((2, 3))}])
+def test_labels_in_place_of_a_sequence_of_labels_are_refused(given):
+    with pytest.raises(TypeError, match="forces must be a sequence with one array"):
+        read_labels(Structures([pair()]), forces=given)
+
+
 # -- relabelling ---------------------------------------------------------------------
 
 
@@ -247,4 +269,13 @@ def test_a_calculator_without_a_reference_geometry_is_believed(water):
     calc.atoms = None
     water.calc = calc
     water.positions += 1
+    assert read_labels(Structures([water])).has_forces.all()
+
+
+def test_results_of_an_object_that_cannot_compare_geometries_are_believed(water):
+    class Bare:
+        atoms = water.copy()
+        results = {"forces": np.ones((3, 3))}
+
+    water.calc = Bare()
     assert read_labels(Structures([water])).has_forces.all()
