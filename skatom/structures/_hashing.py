@@ -48,8 +48,16 @@ def content_hash(atoms: Atoms) -> str:
     digest.update(np.asarray(atoms.pbc, dtype=bool).tobytes())
     for key in IDENTITY_INFO:
         if atoms.info.get(key) is not None:
-            digest.update(f"{key}={float(atoms.info[key])!r}".encode())
+            digest.update(f"{key}={_number_or_text(atoms.info[key])!r}".encode())
     return digest.hexdigest()
+
+
+def _number_or_text(value) -> float | str:
+    """Let 1, 1.0 and "1" be one charge, and take words and arrays as they are written."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 @dataclass(frozen=True)

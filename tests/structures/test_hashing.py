@@ -93,3 +93,12 @@ def test_targets_of_another_length_are_refused(frames):
 
 def test_there_are_no_duplicates_among_no_structures():
     assert duplicate_report([]).groups == []
+
+
+def test_charges_and_spins_of_any_kind_tell_structures_apart(water):
+    def of(**info):
+        return content_hash(changed(water, lambda a: a.info.update(info)))
+
+    assert of(charge=1) == of(charge=1.0) == of(charge=np.int64(1))
+    words = {of(spin="singlet"), of(spin="triplet"), of(charge=np.array([1, 0])), of()}
+    assert len(words) == 4
