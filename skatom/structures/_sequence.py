@@ -32,7 +32,8 @@ class Structures(Sequence):
     Copies made by pickling keep numbers, positions, cell, pbc, the other per-atom
     arrays, ``info``, constraints and stored calculator results. A live calculator is
     replaced by an :class:`~ase.calculators.singlepoint.SinglePointCalculator` that holds
-    the results it had, for the geometry it had them for.
+    the results it had, for the geometry it had them for. The same goes for the column of
+    objects, which scikit-learn sends to workers as it is.
 
     Examples
     --------
@@ -94,7 +95,7 @@ class Structures(Sequence):
             )
         column = np.empty((len(self), 1), dtype=object)
         for s, atoms in enumerate(self.frames):
-            column[s, 0] = atoms
+            column[s, 0] = _portable(atoms)
         return column
 
     def __repr__(self) -> str:
@@ -158,6 +159,16 @@ def _kind(array: np.ndarray) -> tuple:
 
 def _flat(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(arrays) if arrays else np.empty(0)
+
+
+def _portable(atoms: Atoms) -> Atoms:
+    """Give the frame, or where its calculator may not be copied, one with the results."""
+    if atoms.calc is None or isinstance(atoms.calc, SinglePointCalculator):
+        return atoms
+    copy, results = atoms.copy(), _stored_results(atoms)
+    if results:
+        copy.calc = SinglePointCalculator(_labelled_geometry(atoms) or atoms, **results)
+    return copy
 
 
 def _stored_results(atoms: Atoms) -> dict:

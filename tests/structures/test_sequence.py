@@ -135,6 +135,28 @@ def test_a_calculator_that_cannot_be_pickled_leaves_its_results(skewed_crystal):
     assert copied.get_potential_energy() == energy
 
 
+def test_the_column_of_frames_with_live_calculators_can_be_pickled(skewed_crystal):
+    skewed_crystal.calc = EMT()
+    energy = skewed_crystal.get_potential_energy()
+    waiting = molecule("CH4")
+    waiting.calc = EMT()  # has not run: nothing to keep
+    column = np.asarray(Structures([skewed_crystal, waiting]))
+    evaluated, bare = pickle.loads(pickle.dumps(column))[:, 0]
+    assert evaluated == skewed_crystal
+    assert evaluated.calc.results["energy"] == energy
+    assert bare.calc is None
+    assert isinstance(skewed_crystal.calc, EMT)
+
+
+def test_the_column_keeps_the_geometry_that_stale_labels_belong_to(skewed_crystal):
+    skewed_crystal.calc = EMT()
+    skewed_crystal.get_forces()
+    skewed_crystal.positions[0, 0] += 0.1
+    column = np.asarray(Structures([skewed_crystal]))
+    with pytest.raises(ValueError, match=r"Structure 0 has changed \(positions\)"):
+        read_labels(check_structures(column))
+
+
 def test_stale_labels_stay_refused_in_a_copy(water):
     water = labelled(water)
     water.positions[0, 0] += 0.1
