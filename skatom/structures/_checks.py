@@ -56,11 +56,35 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     structures = Structures(_frames(X, name))
     if not len(structures) and not allow_empty:
         raise ValueError(f"{name} is empty: at least one structure is needed.")
+    if _sound(structures.frames):
+        return structures
     for s, atoms in enumerate(structures):
         if not isinstance(atoms, Atoms):
             raise TypeError(_not_atoms(atoms, s, name))
         _check_frame(atoms, f"structure {s} of {name}")
     return structures
+
+
+def _sound(frames: list) -> bool:
+    """Whether flat arrays show at once that molecules are in order, the common case.
+
+    False sends the frames to be looked at one by one.
+    """
+    if not frames or not all(isinstance(atoms, Atoms) for atoms in frames):
+        return False
+    arrays = [atoms.arrays for atoms in frames]
+    positions = [a["positions"] for a in arrays]
+    if not all(map(len, positions)):
+        return False
+    if np.concatenate([atoms.pbc for atoms in frames]).any():
+        return False
+    numbers = np.concatenate([a["numbers"] for a in arrays])
+    if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
+        return False
+    cells = np.concatenate([atoms.cell.array for atoms in frames])
+    # written so that NaN is not sound either
+    inside = np.abs(np.concatenate(positions)).max() <= LARGEST_COORDINATE
+    return bool(inside and np.isfinite(cells).all())
 
 
 def _frames(X, name: str) -> list:
