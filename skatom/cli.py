@@ -24,6 +24,7 @@ _PACKAGES = {
     "skorch": "torch",
     "matplotlib": "viz",
     "mapie": "mapie",
+    "dscribe": "dscribe",
     "skops": "share",
 }
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skatom._validation import check_is_fitted
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures, NoDerivativeError, hstack
-from skatom.potential._context import Context, motion_of_features
+from skatom.potential._context import Context, Motion, motion_of_features
 from skatom.preprocessing import transform_pullback
 from skatom.structures import Structures
 
@@ -43,6 +43,8 @@ def follow(step, X, context: Context) -> tuple[object, Pull]:
     if isinstance(X, Structures):
         if isinstance(Y, AtomFeatures):
             return Y, lambda g: motion_of_features(Y, g, context)
+        if hasattr(step, "pullback_structures"):
+            return Y, lambda g: _motion_of_structures(step, X, g, context)
         return Y, _no_way_back(step)
     if not isinstance(X, AtomFeatures):
         return Y, lambda g: transform_pullback(step, X, g)
@@ -140,6 +142,16 @@ def follow_steps(steps, X, context: Context) -> tuple[object, Pull]:
         return g
 
     return X, pull
+
+
+def _motion_of_structures(step, X: Structures, g, context: Context) -> Motion:
+    """Carry a gradient by features of whole structures back to the positions."""
+    if context.stress:
+        raise NoDerivativeError(
+            f"{type(step).__name__} has derivatives by positions, but none by the cell: "
+            "ask for forces only."
+        )
+    return Motion(-step.pullback_structures(X, np.asarray(g)), None)
 
 
 def _no_way_back(step) -> Pull:

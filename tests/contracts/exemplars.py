@@ -84,6 +84,18 @@ ELSEWHERE = {
     "PerAtom": "inside the pipelines of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",
     "AtomFeatureUnion": "'union' of FEATURES",
+    **dict.fromkeys(
+        (
+            "Composition",
+            "CoulombMatrix",
+            "EwaldSumMatrix",
+            "LMBTR",
+            "MBTR",
+            "SineMatrix",
+            "ValleOganov",
+        ),
+        "not featurizers of pairs; tests/featurizers/test_dscribe_adapters.py",
+    ),
 }
 
 

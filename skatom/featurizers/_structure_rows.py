@@ -1,0 +1,133 @@
+"""Base of transformers that give one row a structure."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skatom._validation import _fit_context, check_is_fitted, listing
+from skatom.base import _species_numbers
+from skatom.structures import Structures, check_structures
+
+
+class StructureRows(TransformerMixin, BaseEstimator):
+    """One row of features a structure, from structures of any kind.
+
+    A subclass defines `_learn`, `_rows` and `_names`; `_check` may refuse structures.
+    """
+
+    @abstractmethod
+    def _learn(self, structures: Structures) -> None:
+        """Set the fitted attributes."""
+
+    @abstractmethod
+    def _rows(self, structures: Structures):
+        """Compute the features."""
+
+    @abstractmethod
+    def _names(self) -> list[str]:
+        """Names of the columns."""
+
+    def _check(self, structures: Structures) -> None:
+        """Refuse structures that the features cannot describe."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn what the columns have to hold: species, or the largest structure.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        y : ignored
+
+        Returns
+        -------
+        self : object
+        """
+        structures = check_structures(X)
+        self._learn(structures)
+        self._check(structures)
+        self.n_features_out_ = len(self._names())
+        return self
+
+    def transform(self, X):
+        """Compute the features.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        features : ndarray of shape (n_structures, n_features_out_)
+            A data frame after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        ValueError
+            If a structure does not fit what was learned in fit.
+        """
+        check_is_fitted(self, "n_features_out_")
+        structures = check_structures(X, allow_empty=True)
+        self._check(structures)
+        return self._rows(structures)
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Give the physical name of every column.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features_out_,)
+        """
+        check_is_fitted(self, "n_features_out_")
+        return np.array(self._names(), dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def learned_species(structures: Structures, species) -> list[str]:
+    """Give the chemical symbols to tell apart, by atomic number."""
+    if species is None:
+        numbers = np.unique(structures.numbers)
+    else:
+        numbers = _species_numbers(species)
+    return [chemical_symbols[z] for z in numbers]
+
+
+def check_species(structures: Structures, species: list[str], who: str) -> None:
+    """Refuse elements that have no columns."""
+    known = np.array([atomic_numbers[s] for s in species])
+    unknown = ~np.isin(structures.numbers, known)
+    if not unknown.any():
+        return
+    atom = int(np.argmax(unknown))
+    s = int(np.searchsorted(structures.offsets, atom, side="right") - 1)
+    names = sorted({chemical_symbols[z] for z in structures.numbers[unknown]})
+    raise ValueError(
+        f"Structure {s}, atom {atom - structures.offsets[s]} is "
+        f"{chemical_symbols[structures.numbers[atom]]}, but {who} has columns for "
+        f"{', '.join(species)} only (unknown here: {listing(names)}). Fit on structures "
+        "with these elements, or list them in species."
+    )
+
+
+def check_crystals(structures: Structures, who: str) -> None:
+    """Refuse structures that are not periodic in three directions."""
+    for s, atoms in enumerate(structures):
+        if not atoms.pbc.all():
+            raise ValueError(
+                f"Structure {s} is not periodic in three directions (pbc is "
+                f"{atoms.pbc.tolist()}), as {who} needs: set its cell and pbc, or use a "
+                "featurizer for molecules such as CoulombMatrix or MBTR."
+            )
