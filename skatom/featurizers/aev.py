@@ -157,18 +157,26 @@ class AEV(AtomFeaturizer):
         Returns
         -------
         aev : AEV
+
+        Examples
+        --------
+        >>> from skatom.featurizers import AEV
+        >>> AEV.ani1x(species=["H", "O"]).r_cut
+        5.2
         """
         return cls(**{"species": species, **parameters})
 
     @classmethod
     def ani2x(
-        cls, *, species=("H", "C", "N", "O", "F", "S", "Cl"), **parameters
+        cls, *, species=("H", "C", "N", "O", "S", "F", "Cl"), **parameters
     ) -> AEV:
         """Give the vectors of ANI-2x [2]_, 1008 numbers an atom.
 
+        TorchANI lists the species as here, which :meth:`columns_for` turns columns to.
+
         Parameters
         ----------
-        species : sequence of str or None, default=("H", "C", "N", "O", "F", "S", "Cl")
+        species : sequence of str or None, default=("H", "C", "N", "O", "S", "F", "Cl")
             Chemical symbols; None for those seen in fit.
         **parameters
             Other parameters of :class:`AEV`.
@@ -176,6 +184,15 @@ class AEV(AtomFeaturizer):
         Returns
         -------
         aev : AEV
+
+        Examples
+        --------
+        >>> from ase.build import molecule
+        >>> from skatom.featurizers import AEV
+        >>> aev = AEV.ani2x().fit([molecule("CH3Cl")])
+        >>> torchani_order = aev.columns_for(aev.species)
+        >>> print(*aev.get_feature_names_out()[torchani_order[[64, 80]]])
+        AEV_S_rs0.8 AEV_F_rs0.8
         """
         numbers = {
             "r_cut": 5.1,
