@@ -26,7 +26,8 @@ class Composition(StructureRows):
     """Shares or numbers of the elements, or statistics of their properties.
 
     The features to beat, and to join to those of structure with scikit-learn's
-    FeatureUnion. They do not depend on positions, so forces through them are zero.
+    FeatureUnion. They do not depend on positions, so forces and stress through them
+    are zero.
 
     Parameters
     ----------
@@ -121,6 +122,21 @@ class Composition(StructureRows):
         """
         check_is_fitted(self, "n_features_out_")
         return np.zeros((len(check_structures(X).numbers), 3))
+
+    def pullback_strain(self, X, g: np.ndarray) -> np.ndarray:
+        """Give the gradient by a strain of the cell, which is zero.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        g : ndarray of shape (n_structures, n_features_out_)
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_structures, 3, 3)
+        """
+        check_is_fitted(self, "n_features_out_")
+        return np.zeros((len(check_structures(X)), 3, 3))
 
     def _learn(self, structures: Structures) -> None:
         if self.kind == "properties":

@@ -146,12 +146,16 @@ def follow_steps(steps, X, context: Context) -> tuple[object, Pull]:
 
 def _motion_of_structures(step, X: Structures, g, context: Context) -> Motion:
     """Carry a gradient by features of whole structures back to the positions."""
+    g = np.asarray(g)
+    virial = None
     if context.stress:
-        raise NoDerivativeError(
-            f"{type(step).__name__} has derivatives by positions, but none by the cell: "
-            "ask for forces only."
-        )
-    return Motion(-step.pullback_structures(X, np.asarray(g)), None)
+        if not hasattr(step, "pullback_strain"):
+            raise NoDerivativeError(
+                f"{type(step).__name__} has derivatives by positions, but none by the "
+                "cell: ask for forces only."
+            )
+        virial = step.pullback_strain(X, g)
+    return Motion(-step.pullback_structures(X, g), virial)
 
 
 def _no_way_back(step) -> Pull:

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from skatom.featurizers import Composition
+from skatom import predict_forces, predict_stress
+from skatom.featurizers import ACSF, Composition
 from skatom.featurizers._element_properties import PROPERTIES
+from skatom.preprocessing import Pool
 
 FRAMES = [molecule("H2O"), molecule("CH4"), bulk("Cu")]
 
@@ -111,3 +115,21 @@ def test_elements_without_a_value_are_named():
 def test_wrong_options_are_named(params, words):
     with pytest.raises(ValueError, match=words):
         Composition(**{"kind": "properties"} | params).fit(FRAMES)
+
+
+def test_forces_and_stress_beside_composition_are_those_of_the_other_features():
+    crystals = [bulk("Cu", a=3.5).repeat(2), bulk("Cu", a=3.7), bulk("Ni", a=3.5)]
+    for seed, atoms in enumerate(crystals):
+        atoms.rattle(0.1, seed=seed)
+    shape = make_pipeline(ACSF(r_cut=4.0, n_radial=4, g4=None), Pool("mean"))
+    union = FeatureUnion([("shape", shape), ("what", Composition())])
+    both = make_pipeline(union, Ridge()).fit(crystals, [1.0, 2.0, 4.0])
+    alone = make_pipeline(shape, Ridge()).fit(crystals, [1.0, 2.0, 4.0])
+    both[-1].coef_[:-2], both[-1].coef_[-2:] = alone[-1].coef_, 5.0
+    for mine, other in zip(
+        predict_forces(both, crystals), predict_forces(alone, crystals)
+    ):
+        np.testing.assert_allclose(mine, other, atol=1e-14)
+    stress = predict_stress(alone, crystals)
+    np.testing.assert_allclose(predict_stress(both, crystals), stress, atol=1e-14)
+    assert np.abs(stress).max() > 1e-6
