@@ -10,6 +10,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -28,6 +29,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "BaseSearchCV",
     "HasMethods",
     "Hidden",
     "Integral",
@@ -96,26 +98,7 @@ def check_targets(y, n_structures: int) -> np.ndarray:
             "This estimator requires y to be passed, but the target y is None: "
             "give one energy per structure, in eV."
         )
-    try:
-        y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
-    except ValueError as error:  # ragged, such as forces of unequal structures
-        raise ValueError(
-            "y is ragged; expected one number per structure, shape "
-            f"({n_structures},). Forces and stress travel with the structures, not in y."
-        ) from error
-    if y.dtype == object:
-        missing = [s for s, value in enumerate(y.ravel()) if value is None]
-        if missing:
-            raise ValueError(
-                f"y is None at structures {listing(missing)}. Drop those structures "
-                "or compute their energies."
-            )
-    if np.iscomplexobj(y):
-        raise ValueError("Complex data not supported: y must hold real energies.")
-    try:
-        y = y.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers, one per structure: {error}.") from error
+    y = _as_numbers(y, n_structures)
     if y.ndim == 2 and y.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; it is read as "
@@ -137,6 +120,32 @@ def check_targets(y, n_structures: int) -> np.ndarray:
             "structures or repair their energies."
         )
     return y
+
+
+def _as_numbers(y, n_structures: int) -> np.ndarray:
+    """Give targets as float64, or say what in them is no real number."""
+    try:
+        y = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    except ValueError as error:  # ragged, such as forces of unequal structures
+        raise ValueError(
+            "y is ragged; expected one number per structure, shape "
+            f"({n_structures},). Forces and stress travel with the structures, not in y."
+        ) from error
+    if y.dtype == object:
+        missing = [s for s, value in enumerate(y.ravel()) if value is None]
+        if missing:
+            raise ValueError(
+                f"y is None at structures {listing(missing)}. Drop those structures "
+                "or compute their energies."
+            )
+    if y.dtype.kind in "mM":
+        raise ValueError(f"y holds times ({y.dtype}); it must hold real energies.")
+    if np.iscomplexobj(y):
+        raise ValueError("Complex data not supported: y must hold real energies.")
+    try:
+        return y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers, one per structure: {error}.") from error
 
 
 def check_sample_weight(sample_weight, n_structures: int) -> np.ndarray:

@@ -50,6 +50,7 @@ def test_a_column_is_read_with_the_warning_of_scikit_learn(y):
         ([1.0, 2.0], "X has 3 structures, but y has 2 entries"),
         (np.ones((3, 2)), r"y has shape \(3, 2\); .*Forces and stress travel with"),
         (1.0, r"y has shape \(\)"),
+        (np.arange(3).astype("M8[D]"), r"y holds times \(datetime64\[D\]\)"),
         ([1j, 2, 3], "Complex data not supported: y must hold real energies"),
         (["a", "b", "c"], "y must hold numbers, one per structure: could not convert"),
         ([np.ones((2, 3)), np.ones((3, 3)), np.ones((1, 3))], "y is ragged; expected one"),

@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
+from skatom._validation import BaseSearchCV
 from skatom.base import sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
@@ -65,8 +65,7 @@ def _pipeline(estimator, X, context):
     return Energies(inner.values, lambda w: back(inner.pull(w)), inner.atoms)
 
 
-@energies.register(GridSearchCV)
-@energies.register(RandomizedSearchCV)
+@energies.register(BaseSearchCV)
 def _search(estimator, X, context):
     return energies(estimator.best_estimator_, X, context)
 

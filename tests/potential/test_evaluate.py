@@ -16,13 +16,18 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+)
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import FunctionTransformer, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import (
@@ -156,6 +161,9 @@ POTENTIALS = {
     ).set_output(transform="pandas"),
     "grid search": GridSearchCV(
         make_pipeline(*rows(), krr()), {"kernelridge__alpha": [0.1, 1.0]}, cv=2
+    ),
+    "halving search": make_pipeline(
+        *rows(), HalvingGridSearchCV(krr(), {"alpha": [0.1, 1]}, cv=2, min_resources=4)
     ),
     "search inside": make_pipeline(
         RadialSums(),
