@@ -24,7 +24,6 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
     check_is_fitted,
-    check_n_structures,
     closest,
     listing,
     validate_data,
@@ -32,8 +31,9 @@ from skatom._validation import (
 from skatom.features import AtomFeatures, Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
+from skatom.structures._sequence import refuse_structures
 
-__all__ = ["AtomFeaturizer", "AtomicRegressor", "PairBlock"]
+__all__ = ["AtomFeaturizer", "AtomicRegressor", "PairBlock", "sum_atoms"]
 
 
 @dataclass(frozen=True)
@@ -262,11 +262,8 @@ class AtomFeaturizer(
         return pairs.where(known[pairs.neighbors] & known[pairs.centers])
 
     def _check_species(self, structures: Structures) -> None:
-        if self.handle_unknown == "ignore":
-            return
-        channel_of = self._channel_of()
-        unknown = channel_of[structures.numbers] < 0
-        if not unknown.any():
+        unknown = self._channel_of()[structures.numbers] < 0
+        if self.handle_unknown == "ignore" or not unknown.any():
             return
         atom = int(np.argmax(unknown))
         s = int(np.searchsorted(structures.offsets, atom, side="right") - 1)
@@ -350,6 +347,7 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         """Take per-atom features as they are, and rows of numbers as atoms."""
         if not isinstance(X, AtomFeatures):
+            refuse_structures(X, type(self).__name__)
             X = AtomFeatures.from_rows(
                 validate_data(self, X, reset=reset, dtype=np.float64)
             )
@@ -390,7 +388,8 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"Structure {s}, atom {atom - X.offsets[s]} is "
                 f"{chemical_symbols[X.numbers[atom]]}, but {type(self).__name__} was "
-                f"fitted on {known} only."
+                f"fitted on {known} only. Fit on structures with this element, or leave "
+                "such structures out."
             )
 
     def _read_labels(self, X: AtomFeatures, forces, stress) -> Labels | None:
@@ -445,6 +444,3 @@ def _species_numbers(species: Sequence[str]) -> np.ndarray:
     if not len(species):
         raise ValueError("species is empty: list at least one chemical symbol.")
     return np.unique([atomic_numbers[s] for s in species])
-
-
-__all__ += ["check_n_structures", "sum_atoms"]

@@ -10,6 +10,7 @@ from radial import RadialSums
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skatom import Structures
 from skatom._validation import check_targets
 from skatom.base import AtomicRegressor, sum_atoms
 from skatom.features import AtomFeatures
@@ -212,6 +213,14 @@ def test_a_model_of_atoms_does_not_predict_rows(fitted):
         ValueError, match="fitted on atoms and cannot predict plain rows"
     ):
         model.predict(np.zeros((2, X.shape[1])))
+
+
+@pytest.mark.parametrize(
+    "as_", [list, Structures, lambda f: pd.Series(f, dtype=object)]
+)
+def test_structures_in_place_of_features_are_refused_with_the_remedy(as_, frames):
+    with pytest.raises(TypeError, match="MeanPlane takes features, and X holds struct"):
+        MeanPlane().fit(as_(frames), np.arange(8.0))
 
 
 def test_a_model_of_rows_does_not_predict_atoms(fitted):

@@ -105,6 +105,30 @@ class Structures(Sequence):
         return _unpack, (_pack(self.frames),)
 
 
+def holds_structures(X) -> bool:
+    """Tell a sequence of structures, in any of its forms, from rows of numbers."""
+    if isinstance(X, (Structures, Atoms)):
+        return True
+    if hasattr(X, "iloc"):  # pandas: a Series, or a DataFrame of one column
+        if len(X) == 0 or (X.ndim == 2 and X.shape[1] != 1):
+            return False
+        return isinstance(X.iloc[0] if X.ndim == 1 else X.iloc[0, 0], Atoms)
+    if hasattr(X, "dtype"):
+        return X.dtype == object and X.size > 0 and isinstance(X.flat[0], Atoms)
+    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
+        return False
+    return len(X) > 0 and isinstance(X[0], Atoms)
+
+
+def refuse_structures(X, who: str) -> None:
+    """Refuse structures where a model expects features of them."""
+    if holds_structures(X):
+        raise TypeError(
+            f"{who} takes features, and X holds structures: put a featurizer in front of "
+            f"it, as in Pipeline([('features', ACSF()), ('model', {who}())])."
+        )
+
+
 def _pack(frames: list[Atoms]) -> dict:
     """Turn frames into a few flat arrays, and what is ragged into plain lists."""
     names = [sorted(set(a.arrays) - {"numbers", "positions"}) for a in frames]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from ase import Atoms
 
 from skatom.features import AtomFeatures
 from skatom.structures import Structures, check_structures, content_hash
+from skatom.structures._sequence import holds_structures
 
 
 def rows_and_structures(X) -> tuple[object, Structures | None]:
@@ -29,22 +29,10 @@ def rows_and_structures(X) -> tuple[object, Structures | None]:
     """
     if isinstance(X, AtomFeatures):
         return X, X.structures
-    if isinstance(X, (Structures, Atoms)) or _holds_atoms(X):
+    if holds_structures(X):
         structures = check_structures(X, allow_empty=True)
         return structures, structures
     return X, None
-
-
-def _holds_atoms(X) -> bool:
-    if hasattr(X, "iloc"):  # pandas: a Series, or a DataFrame of one column
-        if len(X) == 0 or (X.ndim == 2 and X.shape[1] != 1):
-            return False
-        return isinstance(X.iloc[0] if X.ndim == 1 else X.iloc[0, 0], Atoms)
-    if hasattr(X, "dtype"):
-        return X.dtype == object and X.size > 0 and isinstance(X.flat[0], Atoms)
-    if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
-        return False
-    return len(X) > 0 and isinstance(X[0], Atoms)
 
 
 def split_rows(
@@ -112,7 +100,12 @@ def check_levels(confidence_level) -> tuple[np.ndarray, bool]:
             "confidence_level must be a number between 0 and 1, or a sequence of them; "
             f"got {type(confidence_level).__name__}."
         )
-    levels = np.atleast_1d(np.asarray(confidence_level, dtype=np.float64))
+    try:
+        levels = np.atleast_1d(np.asarray(confidence_level, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"confidence_level must hold numbers between 0 and 1: {error}."
+        ) from error
     outside = [float(v) for v in levels.ravel() if not 0 < v < 1]
     if outside or levels.ndim != 1 or not len(levels):
         raise ValueError(

@@ -24,6 +24,7 @@ from skatom.potential import evaluate
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures, check_structures, read_energies
 from skatom.uncertainty import ConformalRegressor
+from skatom.uncertainty._inputs import check_levels
 from skatom.uncertainty._scores import ForceScores
 
 
@@ -202,6 +203,11 @@ def test_levels_that_are_no_numbers_are_refused(level):
     model = ConformalRegressor(Ridge(), random_state=0).fit(X, y)
     with pytest.raises(TypeError, match="confidence_level must be a number"):
         model.predict_interval(X, level)
+
+
+def test_levels_that_hold_text_are_refused():
+    with pytest.raises(TypeError, match="confidence_level must hold numbers"):
+        check_levels(["high"])
 
 
 def test_bad_parameters_are_refused_in_fit():
