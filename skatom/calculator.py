@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from numbers import Real
 from os import PathLike
 from threading import RLock
 
@@ -323,7 +324,7 @@ class SkatomCalculator(Calculator):
 
 
 def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
-    if not np.isfinite(skin) or skin < 0:
+    if not isinstance(skin, Real) or not np.isfinite(skin) or skin < 0:
         raise ValueError(f"skin must be zero or a positive length in Å; got {skin!r}.")
     if novelty is None and on_extrapolation != "ignore":
         raise ValueError(

@@ -646,6 +646,8 @@ def test_bad_options_are_refused(model, novelty):
     for options, sentence in (
         ({"skin": -0.1}, "skin must be zero or a positive length"),
         ({"skin": np.nan}, "skin must be"),
+        ({"skin": "wide"}, "skin must be"),
+        ({"novelty": novelty, "threshold": "high"}, "threshold must be positive"),
         ({"novelty": novelty, "on_extrapolation": "wran"}, "Did you mean 'warn'"),
         ({"novelty": novelty, "threshold": 0.0}, "threshold must be positive"),
         ({"on_extrapolation": "stop"}, "needs something that grades"),

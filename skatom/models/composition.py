@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 from ase import Atoms
@@ -217,6 +218,8 @@ def _given(energies: Mapping[str, float]) -> dict[str, float]:
                 f"energies holds {symbol!r}, which is no chemical symbol."
                 + closest(str(symbol), chemical_symbols[1:])
             )
-        if not np.isfinite(energy):
-            raise ValueError(f"The energy of {symbol} in energies is {energy}.")
+        if not isinstance(energy, Real) or not np.isfinite(energy):
+            raise ValueError(
+                f"The energy of {symbol} in energies is {energy!r}: give a number in eV."
+            )
     return {symbol: float(energy) for symbol, energy in energies.items()}

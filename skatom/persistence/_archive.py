@@ -122,6 +122,10 @@ def _not_ours(path: Path, data: bytes, error: Exception) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put a complete file under its name, or leave what was there."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {path.parent} to save {path.name} in: make it first."
+        )
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as stream:

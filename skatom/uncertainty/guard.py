@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 
 import numpy as np
 from ase import Atoms
@@ -59,7 +60,7 @@ class ExtrapolationGuard:
                 f"on_extrapolation must be one of {', '.join(map(repr, ACTIONS))}; got "
                 f"{action!r}.{closest(str(action), ACTIONS)}"
             )
-        if not threshold > 0:
+        if not isinstance(threshold, Real) or not threshold > 0:
             raise ValueError(f"threshold must be positive; got {threshold!r}.")
         self.action = action
         self.threshold = threshold

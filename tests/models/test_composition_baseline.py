@@ -100,9 +100,12 @@ def test_a_symbol_that_is_no_element_is_refused(frames):
         CompositionBaseline({"Hx": -13.6}).fit(frames)
 
 
-def test_an_energy_that_is_not_finite_is_refused(frames):
-    with pytest.raises(ValueError, match="energy of H in energies is nan"):
-        CompositionBaseline({"H": np.nan}).fit(frames)
+@pytest.mark.parametrize("energy", [np.nan, "-13.6", None])
+def test_an_energy_that_is_no_finite_number_is_refused(energy, frames):
+    with pytest.raises(
+        ValueError, match=f"energy of H in energies is {energy!r}: give"
+    ):
+        CompositionBaseline({"H": energy}).fit(frames)
 
 
 def test_targets_are_needed_to_fit(frames):

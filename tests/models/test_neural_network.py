@@ -298,6 +298,7 @@ def test_interruption_is_passed_on_and_leaves_the_model_unfitted():
         ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs.*has no weight decay"),
         ({"energy_weight": 0}, "energy_weight is 0 and there are no forces"),
         ({"activation": "relu"}, "'activation' parameter"),
+        ({"device": "tpu"}, "device='tpu' is no device that torch knows"),
         ({"device": "cuda"}, "torch finds no CUDA device here"),
     ],
 )

@@ -47,6 +47,13 @@ def resolve_device(device: str) -> str:
             f"device={device!r}, but torch finds no CUDA device here. Use device='auto' "
             "or device='cpu'."
         )
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is no device that torch knows. Use 'auto', 'cpu' or "
+            "'cuda'."
+        ) from error
     return device
 
 
