@@ -16,7 +16,7 @@ from skatom.featurizers._kernels.cutoffs import (
     cutoff_slope,
     real_power,
 )
-from skatom.featurizers._kernels.lanes import append, exp2, load, store
+from skatom.featurizers._kernels.lanes import append, exp2, load, repeat, store
 
 
 def in_lanes(function):
@@ -100,6 +100,16 @@ def test_append_keeps_the_chosen_lanes_in_order(monkeypatch, has_compress):
         assert out[0, 3 : 3 + len(chosen)].tolist() == chosen
         assert not out[0, :3].any()
         assert not out[0, 11:].any()
+
+
+def test_repeat_places_four_numbers_in_eight_lanes():
+    @njit
+    def run(out):
+        store(out, 0, 0, repeat(1.0, 2.0, 3.0, 4.0))
+
+    out = np.zeros((1, 8))
+    run(out)
+    assert out[0].tolist() == [1, 2, 3, 3, 3, 4, 4, 4]
 
 
 def test_cache_of_a_kernel_watches_the_whole_folder(tmp_path, monkeypatch):

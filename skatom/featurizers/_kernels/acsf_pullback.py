@@ -9,10 +9,6 @@ from numba import njit
 
 from skatom.featurizers._kernels._caching import kernel
 from skatom.featurizers._kernels.environment import (
-    BY_S,
-    GRAD_X,
-    GRAD_Y,
-    GRAD_Z,
     INVERSE,
     SLOPE,
     F,
@@ -23,9 +19,16 @@ from skatom.featurizers._kernels.environment import (
     gather,
     table,
 )
-from skatom.featurizers._kernels.lanes import exp2, get, load, put, splat, store, total
+from skatom.featurizers._kernels.lanes import (
+    exp2,
+    get,
+    load,
+    put,
+    repeat,
+    splat,
+    store,
+)
 from skatom.featurizers._kernels.triples import (
-    COS,
     LOG2E,
     RESULT_1,
     RESULT_2,
@@ -46,32 +49,32 @@ def radial_pullback(block, n_species, cut, radial, g, out):
     """Add the pullback of G2 to the block's rows of `out`."""
     parameters, n = radial
     near, index, runs = table(block, n_species)
-    weights = np.zeros((1, parameters.shape[1]))
+    by_s = np.zeros((1, near.shape[1]))
     for i in range(block[0], block[1]):
         n_runs = gather(i, block, cut, True, near, index, runs)
         for a in range(n_runs):
-            for q in range(n):
-                weights[0, q] = g[i, runs[0, a] * n + q]
-            for j in range(runs[1, a], runs[1, a + 1]):
-                slope = 2.0 * _radial_slope(j, n, parameters, weights, near)
-                pair = index[j]
-                out[pair, 0] += slope * get(near, X, j)
-                out[pair, 1] += slope * get(near, Y, j)
-                out[pair, 2] += slope * get(near, Z, j)
+            weights = g[i, runs[0, a] * n : (runs[0, a] + 1) * n]
+            for t in range(runs[1, a], runs[1, a + 1], 8):
+                store(by_s, 0, t, _radial_slope(t, parameters, weights, near))
+        for j in range(runs[1, n_runs]):
+            pair, slope = index[j], 2.0 * get(by_s, 0, j)
+            out[pair, 0] += slope * get(near, X, j)
+            out[pair, 1] += slope * get(near, Y, j)
+            out[pair, 2] += slope * get(near, Z, j)
 
 
 @njit
-def _radial_slope(j, n, parameters, weights, near):
-    """Return the derivative of the weighted sum of all G2 terms of `j` by s_j."""
-    inverse, slope = get(near, INVERSE, j), get(near, SLOPE, j)
-    r = get(near, S, j) * inverse
+def _radial_slope(t, parameters, weights, near):
+    """Return the derivative of the weighted sum of all G2 terms by s_j, eight j."""
+    inverse, slope = load(near, INVERSE, t), load(near, SLOPE, t)
+    r = load(near, S, t) * inverse
     summed = splat(0.0)
-    for q in range(0, n, 8):
-        eta = load(parameters, 0, q)
-        d = r - load(parameters, 1, q)
-        wave = load(weights, 0, q) * exp2(eta * d * d * -LOG2E)
-        summed = summed + wave * (slope - eta * d * inverse)
-    return total(summed) * get(near, F, j)
+    for q in range(len(weights)):
+        eta = get(parameters, 0, q)
+        d = r - get(parameters, 1, q)
+        wave = exp2(d * d * (eta * -LOG2E)) * weights[q]
+        summed = summed + wave * (slope - d * inverse * eta)
+    return summed * load(near, F, t)
 
 
 @kernel
@@ -84,11 +87,13 @@ def angular_pullback(block, n_species, cut, grid, part, g, out):
     reach = cut[0] * cut[0] if side else np.inf
     n_terms = len(grid[2])
     weights = np.empty((1, n_terms))
+    # rows of eight: what neighbours have, and what they receive
+    ends, sums = np.zeros((near.shape[1], 8)), np.zeros((near.shape[1], 8))
     for i in range(block[0], block[1]):
         if offsets[i + 1] - offsets[i] > most:
             continue
         n_runs = gather(i, block, cut, True, near, index, runs)
-        near[BY_S : GRAD_Z + 1] = 0.0
+        _begin_ends(runs[1, n_runs], near, ends, sums)
         for a in range(n_runs):
             for b in range(a, n_runs):
                 pair = pair_index(runs[0, a], runs[0, b], n_species)
@@ -100,9 +105,22 @@ def angular_pullback(block, n_species, cut, grid, part, g, out):
                 while n > 0:
                     evaluate(n, side, True, cut, grid, triples, waves, p, dp)
                     _combine(n, side, grid, weights, waves, p, dp, triples)
-                    _spread(n, triples, near)
+                    _spread(n, triples, ends, sums)
                     n = fill(cursor, stops, near, reach, triples)
-        _collect(runs[1, n_runs], index, near, out)
+        _collect(runs[1, n_runs], index, near, sums, out)
+
+
+@njit
+def _begin_ends(n, near, ends, sums):
+    """Fill the row of every neighbour, 1, 1, r and r / |r|, and empty its sums."""
+    for j in range(n):
+        inverse = get(near, INVERSE, j)
+        put(ends, j, 0, 1.0)
+        put(ends, j, 1, 1.0)
+        for d in range(3):
+            put(ends, j, 2 + d, get(near, X + d, j))
+            put(ends, j, 5 + d, get(near, X + d, j) * inverse)
+        store(sums, j, 0, splat(0.0))
 
 
 @njit
@@ -110,8 +128,8 @@ def _combine(n, side, grid, weights, waves, p, dp, triples):
     """Turn weights of functions into derivatives of their sum, for every triple.
 
     With V = sum g w exp(-eta t) P, U = sum g eta w exp(-eta t) P and V' = V with dP/dc
-    for P, the results are V, the part that the derivatives by s_j and s_k have in
-    common, and V'; SLOPE_JK becomes the part of the derivative by d that has no V'.
+    for P, the results are the part that the derivatives by s_j and s_k have in common, V,
+    and V'; SLOPE_JK becomes the part of the derivative by d that has no V'.
     """
     etas, terms, starts = grid[0], grid[2], grid[3]
     # two groups of lanes share the loading of weights; the second may be past the end
@@ -131,12 +149,12 @@ def _combine(n, side, grid, weights, waves, p, dp, triples):
             value_a, value_b = value_a + p_a, value_b + p_b
             damped_a, damped_b = damped_a + p_a * eta, damped_b + p_b * eta
             turned_a, turned_b = turned_a + dp_a * wave_a, turned_b + dp_b * wave_b
-        _store_combined(t, side, value_a, damped_a, turned_a, triples)
-        _store_combined(t + 8, side, value_b, damped_b, turned_b, triples)
+        _store_slopes(t, side, value_a, damped_a, turned_a, triples)
+        _store_slopes(t + 8, side, value_b, damped_b, turned_b, triples)
 
 
 @njit
-def _store_combined(t, side, value, damped, turned, triples):
+def _store_slopes(t, side, value, damped, turned, triples):
     """Store the results of `_combine` for eight triples."""
     common, by_d = damped * -1.0, splat(0.0)
     if side:
@@ -144,54 +162,51 @@ def _store_combined(t, side, value, damped, turned, triples):
         by_side = value * load(triples, SLOPE_JK, t) - damped
         common = by_side - damped
         by_d = by_side * -2.0
-    store(triples, RESULT_1, t, value)
-    store(triples, RESULT_2, t, common)
+    store(triples, RESULT_1, t, common)
+    store(triples, RESULT_2, t, value)
     store(triples, RESULT_3, t, turned)
     store(triples, SLOPE_JK, t, by_d)
 
 
 @njit
-def _spread(n, triples, near):
-    """Add the derivatives of every triple to its two neighbours.
+def _spread(n, triples, ends, sums):
+    """Add what every triple gives each neighbour, times the row of the other one.
 
-    Triples of one j follow each other, so what j receives stays in registers.
+    Rows are 1, 1, r and r / |r|, and triples give the results of `_combine`. Triples of
+    one j follow each other, so what j has and receives stays in registers.
     """
     t = 0
     while t < n:
         place = get(triples, J, t)
         j = int(place)
-        x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
-        inverse, slope = get(near, INVERSE, j), get(near, SLOPE, j)
-        sum_s = sum_x = sum_y = sum_z = 0.0
+        end, received = load(ends, j, 0), load(sums, j, 0)
         while t < n and get(triples, J, t) == place:
             k = int(get(triples, K, t))
-            value, common = get(triples, RESULT_1, t), get(triples, RESULT_2, t)
-            turned = get(triples, RESULT_3, t)
-            inverse_k = get(near, INVERSE, k)
-            by_d = get(triples, SLOPE_JK, t) + turned * inverse * inverse_k
-            turned *= 0.5 * get(triples, COS, t)
-            by_k = common + value * get(near, SLOPE, k) - turned * inverse_k * inverse_k
-            sum_s += common + value * slope - turned * inverse * inverse
-            sum_x += by_d * get(near, X, k)
-            sum_y += by_d * get(near, Y, k)
-            sum_z += by_d * get(near, Z, k)
-            put(near, BY_S, k, get(near, BY_S, k) + by_k)
-            put(near, GRAD_X, k, get(near, GRAD_X, k) + by_d * x)
-            put(near, GRAD_Y, k, get(near, GRAD_Y, k) + by_d * y)
-            put(near, GRAD_Z, k, get(near, GRAD_Z, k) + by_d * z)
+            slope = repeat(
+                get(triples, RESULT_1, t),
+                get(triples, RESULT_2, t),
+                get(triples, SLOPE_JK, t),
+                get(triples, RESULT_3, t),
+            )
+            store(sums, k, 0, load(sums, k, 0) + slope * end)
+            received = received + slope * load(ends, k, 0)
             t += 1
-        put(near, BY_S, j, get(near, BY_S, j) + sum_s)
-        put(near, GRAD_X, j, get(near, GRAD_X, j) + sum_x)
-        put(near, GRAD_Y, j, get(near, GRAD_Y, j) + sum_y)
-        put(near, GRAD_Z, j, get(near, GRAD_Z, j) + sum_z)
+        store(sums, j, 0, received)
 
 
 @njit
-def _collect(m, index, near, out):
-    """Add the gradients of all neighbours to their pairs: ds/dr = 2 r."""
+def _collect(m, index, near, sums, out):
+    """Turn the sums of all neighbours into gradients and add them to their pairs.
+
+    c = u_j . u_k changes by u_k - c u_j over |r_j|, and what u_k sums to, along u_j, is
+    what c sums to. For the rest ds/dr = 2 r.
+    """
     for j in range(m):
-        pair = index[j]
-        by_s = 2.0 * get(near, BY_S, j)
-        out[pair, 0] += by_s * get(near, X, j) + get(near, GRAD_X, j)
-        out[pair, 1] += by_s * get(near, Y, j) + get(near, GRAD_Y, j)
-        out[pair, 2] += by_s * get(near, Z, j) + get(near, GRAD_Z, j)
+        pair, inverse = index[j], get(near, INVERSE, j)
+        x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
+        turn_x, turn_y, turn_z = get(sums, j, 5), get(sums, j, 6), get(sums, j, 7)
+        along = (turn_x * x + turn_y * y + turn_z * z) * inverse * inverse
+        by_s = 2.0 * (get(sums, j, 0) + get(sums, j, 1) * get(near, SLOPE, j))
+        out[pair, 0] += by_s * x + get(sums, j, 2) + (turn_x - along * x) * inverse
+        out[pair, 1] += by_s * y + get(sums, j, 3) + (turn_y - along * y) * inverse
+        out[pair, 2] += by_s * z + get(sums, j, 4) + (turn_z - along * z) * inverse

@@ -230,6 +230,20 @@ def _append_by_lane(builder, address, value, mask):
 
 
 @intrinsic
+def repeat(typing, a, b, c, d):
+    """Return the lanes a, b, c, c, c, d, d, d."""
+    bits = ir.VectorType(ir.IntType(1), WIDTH)
+
+    def codegen(context, builder, sig, args):
+        a, b, c, d = (_splat(builder, value) for value in args)
+        left = builder.select(ir.Constant(bits, [1, *[0] * 7]), a, b)
+        right = builder.select(ir.Constant(bits, [0, 0, *[1] * 3, *[0] * 3]), c, d)
+        return builder.select(ir.Constant(bits, [1, 1, *[0] * 6]), left, right)
+
+    return LANES(*[types.float64] * 4), codegen
+
+
+@intrinsic
 def maximum(typing, value, bound):
     """Return the larger of each lane and `bound`."""
 
