@@ -32,6 +32,7 @@ from skatom.models._kernel.references import choose_references
 from skatom.models._kernel.rows import References, take_references
 from skatom.models._kernel.sparse import solve_sparsely
 from skatom.models._scale import refuse_rescaled_targets
+from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
 
 # "auto" solves exactly up to this many labels: a matrix of 1.8 GB.
@@ -250,6 +251,7 @@ class AtomicKernelRidge(AtomicRegressor):
         X = self._check_X(X, reset=True)
         self.numbers_ = np.unique(X.numbers)
         y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
         samples = check_sample_weight(sample_weight, len(X))
         labels = self._read_labels(X, forces, stress)
         if labels is not None:

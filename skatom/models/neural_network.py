@@ -23,6 +23,7 @@ from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._network.element_scaling import ElementScaling
 from skatom.models._scale import refuse_rescaled_targets
+from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
         start = vars(self).get("net_") if self.warm_start else None
         X = self._check_X(X, reset=start is None)
         y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
         weights = check_sample_weight(sample_weight, len(X))
         weights = weights / weights[weights > 0].mean()
         labels = self._labels(X, y, forces, stress)

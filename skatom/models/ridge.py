@@ -21,6 +21,7 @@ from skatom.models._composition import (
 from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._solve import TriangularLeastSquares
+from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
 
 
@@ -155,6 +156,7 @@ class AtomicRidge(AtomicRegressor):
         plain = not isinstance(X, AtomFeatures)
         X = self._check_X(X, reset=True)
         y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
         weights = LossWeights(
             check_sample_weight(sample_weight, len(X)),
             self.force_weight,
