@@ -31,6 +31,7 @@ from skatom._validation import (
 from skatom.features import AtomFeatures, Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
+from skatom.structures._labels import warn_of_ignored_info
 from skatom.structures._sequence import refuse_structures
 
 __all__ = ["AtomFeaturizer", "AtomicRegressor", "PairBlock", "sum_atoms"]
@@ -132,6 +133,7 @@ class AtomFeaturizer(
         self : object
         """
         structures = check_structures(X)
+        warn_of_ignored_info(structures)
         if self.species is None:
             present = np.unique(structures.numbers)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,11 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from skatom._validation import check_n_structures, closest, listing
 from skatom.structures._checks import check_structures
+from skatom.structures._hashing import IDENTITY_INFO
 from skatom.structures._sequence import Structures
+
+# Spin is written as S or as the multiplicity 2 S + 1.
+USUAL_INFO = {"charge": (0,), "spin": (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,38 @@ def relabel(
         copy.calc = SinglePointCalculator(copy, **results)
         copies.append(copy)
     return Structures(copies)
+
+
+def warn_of_ignored_info(X: Structures) -> None:
+    """Warn that features do not see charges and spins that structures carry in info.
+
+    Parameters
+    ----------
+    X : Structures
+
+    Warns
+    -----
+    UserWarning
+        Names the structures with a charge that is not 0 or a spin that is not 0 or 1.
+    """
+    for key in IDENTITY_INFO:
+        told = [s for s, atoms in enumerate(X) if _is_unusual(key, atoms.info.get(key))]
+        if told:
+            warnings.warn(
+                f"info[{key!r}] of structures {listing(told)} is ignored: features are "
+                f"made of elements and positions alone, so structures that differ in "
+                f"{key} only get the same prediction. Fit the structures of each {key} "
+                "by themselves.",
+                stacklevel=4,  # past the wrapper of fit
+            )
+
+
+def _is_unusual(key: str, value) -> bool:
+    """Whether a charge or a spin (or multiplicity) is there and not that of most."""
+    try:
+        return value is not None and float(value) not in USUAL_INFO[key]
+    except (TypeError, ValueError):  # a word, or one number an atom
+        return True
 
 
 def _collect(X: Structures, what: str, source, store: str, required: bool) -> list:

@@ -1,5 +1,7 @@
 """Labels are read once, from where the user says, and never computed."""
 
+import warnings
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,6 +13,7 @@ from ase.constraints import FixAtoms
 from conftest import labelled
 
 from skatom import Structures
+from skatom.featurizers import ACSF
 from skatom.structures import read_energies, read_labels, relabel
 
 
@@ -279,3 +282,34 @@ def test_results_of_an_object_that_cannot_compare_geometries_are_believed(water)
 
     water.calc = Bare()
     assert read_labels(Structures([water])).has_forces.all()
+
+
+# -- what no model sees ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("charge", [0, 1, None, -1]),
+        ("spin", [1, 3, 0, 2]),
+        ("spin", [None, "doublet", 1, [0.5, 0.5]]),
+    ],
+)
+def test_charges_and_spins_that_features_do_not_see_are_named(key, values):
+    frames = [pair() for _ in values]
+    for atoms, value in zip(frames, values):
+        atoms.info[key] = value
+    with pytest.warns(
+        UserWarning, match=rf"info\['{key}'\] of structures 1, 3 is ignored"
+    ) as caught:
+        ACSF(r_cut=2.0).fit(frames)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_neutral_singlets_are_no_reason_to_warn():
+    atoms = pair()
+    atoms.info.update(charge=0, spin=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ACSF(r_cut=2.0).fit([pair(), atoms])
