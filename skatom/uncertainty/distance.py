@@ -214,7 +214,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         grades = np.full(len(features.numbers), np.inf)
         for z, distances, rows in self._distances(features.values, features.numbers):
             grades[rows] = distances / self.units_[z]
-        return np.split(grades, features.offsets[1:-1])
+        return np.split(grades, features.offsets[1:-1]) if len(features) else []
 
     def grade(self, X) -> NDArray[np.float64]:
         """Grade structures by their worst atom.
@@ -227,7 +227,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         -------
         grades : ndarray of shape (n_structures,)
         """
-        return np.array([grades.max() for grades in self.grade_atoms(X)])
+        return np.array([grades.max() for grades in self.grade_atoms(X)], dtype=float)
 
     def score_samples(self, X) -> NDArray[np.float64]:
         """Give the negative grade: the larger, the more like training structures.

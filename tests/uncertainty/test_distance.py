@@ -291,3 +291,8 @@ def test_it_survives_pickling_and_has_a_picture(distance):
     again = pickle.loads(pickle.dumps(distance))
     np.testing.assert_array_equal(again.grade(X), distance.grade(X))
     assert "FeatureDistance" in distance._repr_html_()
+
+
+def test_no_structures_have_no_grades(distance):
+    assert distance.grade_atoms([]) == []
+    assert distance.grade([]).shape == distance.predict([]).shape == (0,)
