@@ -100,7 +100,8 @@ def read_labels(
         None trains on energies alone.
     stress : {"auto", "calc"} or str, sequence of arrays, or None, default=None
         The same for stress, with names looked up in ``info``; arrays of shape (6,) in
-        Voigt order or (3, 3). Only structures periodic in three directions have one.
+        Voigt order or (3, 3). Only structures periodic in three directions have one:
+        ``"auto"`` passes over what a calculator says of others, all else refuses it.
     required : bool, default=False
         Refuse structures without forces (and stress, when asked for) instead of masking
         them.
@@ -230,6 +231,8 @@ def _collect(X: Structures, what: str, source, store: str, required: bool) -> li
 
 def _lookup(atoms: Atoms, s: int, what: str, source: str, store: dict):
     """Find a stored label without ever starting a calculation or applying constraints."""
+    if what == "stress" and source == "auto" and not atoms.pbc.all():
+        return None  # EMT, for one, stores a stress of slabs in passing
     if source in ("auto", "calc"):
         value = getattr(atoms.calc, "results", {}).get(what)
         if value is not None:

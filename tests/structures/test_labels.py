@@ -231,6 +231,17 @@ def test_labels_in_place_of_a_sequence_of_labels_are_refused(given):
         read_labels(Structures([pair()]), forces=given)
 
 
+def test_stress_of_slabs_is_passed_over_unless_asked_for(slab, one_atom_crystal):
+    for atoms in (slab, one_atom_crystal):
+        atoms.calc = EMT()
+        atoms.get_forces()
+        assert "stress" in atoms.calc.results
+    X = Structures([slab, one_atom_crystal])
+    assert read_labels(X, stress="auto").has_stress.tolist() == [False, True]
+    with pytest.raises(ValueError, match="Structure 0 has a stress label but is not"):
+        read_labels(X, stress="calc")
+
+
 # -- relabelling ---------------------------------------------------------------------
 
 
