@@ -207,6 +207,8 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
     ------
     ValueError
         If two atoms of a structure coincide.
+    MemoryError
+        If there are too many pairs.
 
     Examples
     --------
@@ -227,15 +229,23 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
         )  # fmt: skip
     numbers = structures.numbers
     bases, reductions = zip(*(_search_basis(atoms, r_cut) for atoms in structures))
-    offsets, neighbors, vectors, shifts = search_pairs(
-        np.concatenate([atoms.positions for atoms in structures]),
-        structures.offsets,
-        np.array(bases),
-        np.array([atoms.pbc for atoms in structures]),
-        _ranks(numbers),
-        float(r_cut),
-        _expected_pairs(structures, r_cut),
-    )
+    expected = _expected_pairs(structures, r_cut)
+    try:
+        offsets, neighbors, vectors, shifts = search_pairs(
+            np.concatenate([atoms.positions for atoms in structures]),
+            structures.offsets,
+            np.array(bases),
+            np.array([atoms.pbc for atoms in structures]),
+            _ranks(numbers),
+            float(r_cut),
+            expected,
+        )
+    except MemoryError as error:
+        raise MemoryError(
+            f"The neighbours within {r_cut:g} Å in {len(structures)} structures, about "
+            f"{expected:.1e} pairs, do not fit into memory: check r_cut and the cells "
+            "(both in Å), or give fewer structures at a time."
+        ) from error
     pairs = NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
     _refuse_coincident(pairs, structures.offsets)
     for s, reduction in enumerate(reductions):

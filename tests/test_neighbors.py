@@ -326,3 +326,12 @@ def test_ranges_are_concatenated():
     starts, stops = np.array([3, 0, 7]), np.array([5, 0, 8])
     assert ranges(starts, stops).tolist() == [3, 4, 7]
     assert ranges(starts[:0], stops[:0]).tolist() == []
+
+
+def test_more_pairs_than_memory_holds_are_an_error_with_the_remedy(frames, monkeypatch):
+    def full(*args):
+        raise MemoryError("Allocation failed")
+
+    monkeypatch.setattr("skatom._neighbor_kernels.search_pairs", full)
+    with pytest.raises(MemoryError, match="within 900 Å in 8 structures"):
+        neighbor_pairs(check_structures(frames), 900.0)
