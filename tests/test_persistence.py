@@ -15,6 +15,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.lj import LennardJones
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_regression
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -180,6 +182,14 @@ def test_what_cannot_be_stored_is_refused(tmp_path):
     with pytest.raises(TypeError, match="StandardScaler holds something that cannot"):
         save(scaler, tmp_path / "x")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_calculator_of_a_delta_model_is_named_as_the_reason(tmp_path):
+    frames, y = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7)], [0.1, 0.0, 0.2]
+    rest = make_pipeline(ACSF(r_cut=4.0), AtomicRidge(forces=None))
+    model = DeltaRegressor(rest, LennardJones()).fit(frames, y)
+    with pytest.raises(TypeError, match="refers to itself, as ASE calculators do"):
+        save(model, tmp_path / "x")
 
 
 def test_missing_folder_is_an_os_error(model, tmp_path):

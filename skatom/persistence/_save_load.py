@@ -87,7 +87,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike) -> Path:
         body = skops_io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
     except Exception as error:  # skops lets through whatever the state raises
         raise TypeError(
-            f"{type(estimator).__name__} holds something that cannot be stored: {error}"
+            f"{type(estimator).__name__} holds something that cannot be stored: "
+            f"{_reason(error)}"
         ) from error
     foreign = _foreign(skops_io.get_untrusted_types(data=body))
     if foreign:
@@ -100,6 +101,15 @@ def save(estimator: BaseEstimator, path: str | os.PathLike) -> Path:
     path = Path(path)
     write_atomically(path, pack(manifest, body))
     return path
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return (
+            "an object that refers to itself, as ASE calculators do (the base of a "
+            "DeltaRegressor, for one). Use pickle for files of your own."
+        )
+    return str(error)
 
 
 def load(
