@@ -48,6 +48,7 @@ __all__ = [
     "check_targets",
     "closest",
     "listing",
+    "locate_atom",
     "validate_data",
 ]
 
@@ -63,6 +64,12 @@ def listing(items: Iterable[object], limit: int = 5) -> str:
     items = list(items)
     head = ", ".join(str(item) for item in items[:limit])
     return head + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def locate_atom(atom: int, offsets: np.ndarray) -> tuple[int, int]:
+    """Find the structure that an atom of a flat list is in, and its place there."""
+    s = int(np.searchsorted(offsets, atom, side="right") - 1)
+    return s, int(atom - offsets[s])
 
 
 def check_n_structures(n_expected: int, given, name: str) -> None:

@@ -26,6 +26,7 @@ from skatom._validation import (
     check_is_fitted,
     closest,
     listing,
+    locate_atom,
     validate_data,
 )
 from skatom.features import AtomFeatures, Featurized
@@ -268,10 +269,10 @@ class AtomFeaturizer(
         if self.handle_unknown == "ignore" or not unknown.any():
             return
         atom = int(np.argmax(unknown))
-        s = int(np.searchsorted(structures.offsets, atom, side="right") - 1)
+        s, i = locate_atom(atom, structures.offsets)
         names = sorted({chemical_symbols[z] for z in structures.numbers[unknown]})
         raise ValueError(
-            f"Structure {s}, atom {atom - structures.offsets[s]} is "
+            f"Structure {s}, atom {i} is "
             f"{chemical_symbols[structures.numbers[atom]]}, but fit saw only "
             f"{', '.join(self.species_)} (unknown here: {listing(names)}). Fit on "
             "structures with these elements, list them in species, or set "
@@ -363,10 +364,9 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
             )
         bad = np.flatnonzero(~np.isfinite(X.values).all(axis=1))
         if len(bad):
-            s = int(np.searchsorted(X.offsets, bad[0], side="right") - 1)
+            s, i = locate_atom(bad[0], X.offsets)
             raise ValueError(
-                f"Features of atom {bad[0] - X.offsets[s]} of structure {s} are NaN or "
-                "infinite."
+                f"Features of atom {i} of structure {s} are NaN or infinite."
             )
         if reset:
             self.n_atom_features_ = X.values.shape[1]
@@ -379,7 +379,7 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
         unknown = ~np.isin(X.numbers, self.numbers_)
         if unknown.any():
             atom = int(np.argmax(unknown))
-            s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+            s, i = locate_atom(atom, X.offsets)
             known = ", ".join(chemical_symbols[z] for z in self.numbers_)
             if 0 in self.numbers_ or X.numbers[atom] == 0:
                 fitted, given = ("plain rows", "atoms")[:: 1 if known == "X" else -1]
@@ -388,7 +388,7 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
                     f"{given}: give both what comes from the same featurizer."
                 )
             raise ValueError(
-                f"Structure {s}, atom {atom - X.offsets[s]} is "
+                f"Structure {s}, atom {i} is "
                 f"{chemical_symbols[X.numbers[atom]]}, but {type(self).__name__} was "
                 f"fitted on {known} only. Fit on structures with this element, or leave "
                 "such structures out."

@@ -12,6 +12,7 @@ from skatom._validation import (
     check_targets,
     closest,
     listing,
+    locate_atom,
 )
 
 
@@ -116,3 +117,9 @@ def test_chunks_without_work_are_still_visited():
     hits = np.zeros(5000, dtype=int)
     run_chunks(lambda i, j: hits.__setitem__(slice(i, j), 1), np.zeros(5001), n_jobs=2)
     assert hits.all()
+
+
+def test_atoms_of_a_flat_list_are_located_in_their_structure():
+    offsets = np.array([0, 3, 4, 9])
+    found = [locate_atom(atom, offsets) for atom in (0, 2, 3, 4, 8)]
+    assert found == [(0, 0), (0, 2), (1, 0), (2, 0), (2, 4)]

@@ -17,6 +17,7 @@ from skatom._validation import (
     check_targets,
     closest,
     listing,
+    locate_atom,
 )
 from skatom.base import sum_atoms
 from skatom.features import AtomFeatures
@@ -183,10 +184,10 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         energies = table[X.numbers]
         if np.isnan(energies).any():
             atom = int(np.argmax(np.isnan(energies)))
-            s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+            s, i = locate_atom(atom, X.offsets)
             symbol = chemical_symbols[X.numbers[atom]]
             raise ValueError(
-                f"Structure {s}, atom {atom - X.offsets[s]} is {symbol}, whose energy "
+                f"Structure {s}, atom {i} is {symbol}, whose energy "
                 f"CompositionBaseline does not know: it has {listing(self.energies_)}. "
                 f"Fit on structures with {symbol}, or give its energy in energies."
             )

@@ -14,6 +14,7 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
     listing,
+    locate_atom,
     validate_data,
 )
 from skatom.features import AtomFeatures
@@ -249,9 +250,9 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if key in self.transformers_:
             return self.transformers_[key]
         atom = int(np.argmax(X.numbers == chemical_symbols.index(key)))
-        s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+        s, i = locate_atom(atom, X.offsets)
         raise ValueError(
-            f"Structure {s}, atom {atom - X.offsets[s]} is {key}, but PerAtom was fitted "
+            f"Structure {s}, atom {i} is {key}, but PerAtom was fitted "
             f"to {listing(self.transformers_)} only. Fit on structures with {key}, or "
             "use by_species=False."
         )

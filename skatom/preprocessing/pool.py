@@ -11,6 +11,7 @@ from skatom._validation import (
     _fit_context,
     check_is_fitted,
     listing,
+    locate_atom,
     validate_data,
 )
 from skatom.base import sum_atoms
@@ -188,9 +189,9 @@ class Pool(TransformerMixin, BaseEstimator):
         unknown = ~hot.any(axis=1)
         if unknown.any():
             atom = int(np.argmax(unknown))
-            s = int(np.searchsorted(X.offsets, atom, side="right") - 1)
+            s, i = locate_atom(atom, X.offsets)
             raise ValueError(
-                f"Structure {s}, atom {atom - X.offsets[s]} is "
+                f"Structure {s}, atom {i} is "
                 f"{chemical_symbols[X.numbers[atom]]}, but Pool was fitted to "
                 f"{listing(self.species_)} only and has no column for it. Fit on "
                 "structures with this element, or use by_species=False, counts=False."
