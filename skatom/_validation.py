@@ -159,6 +159,15 @@ def check_sample_weight(sample_weight, n_structures: int) -> np.ndarray:
     """Give finite, non-negative weights, one per structure, not all zero."""
     if sample_weight is None:
         return np.ones(n_structures)
+    given = np.asarray(sample_weight)
+    if given.ndim == 1:
+        check_n_structures(n_structures, given, "sample_weight")
+        bad = np.flatnonzero(~np.isfinite(given)) if given.dtype.kind == "f" else []
+        if len(bad):
+            raise ValueError(
+                f"sample_weight contains NaN or infinity at structures {listing(bad)}; "
+                "weights must be zero or positive numbers."
+            )
     weights = _check_sample_weight(
         sample_weight, np.empty((n_structures, 1)), dtype=np.float64
     )
