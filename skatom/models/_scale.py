@@ -28,7 +28,8 @@ def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
         Targets of fit.
     structures : Structures
         Structures, some or all with an energy in ``calc.results`` or ``info["energy"]``.
-        Without stored energies nothing is checked.
+        Without stored energies only what StandardScaler and MinMaxScaler make of y is
+        recognised.
 
     Raises
     ------
@@ -54,6 +55,7 @@ def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
     stored = np.array([_stored_energy(atoms) for atoms in structures])
     known = np.isfinite(stored)
     if known.sum() < 3:
+        _refuse_standard_scales(np.asarray(y, dtype=np.float64))
         return
     stored, y = stored[known], np.asarray(y, dtype=np.float64)[known]
     n_atoms = structures.n_atoms[known]
@@ -71,6 +73,18 @@ def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
             "rescaled. Do not wrap a model that trains on forces in "
             "TransformedTargetRegressor: skatom's models scale energies and forces "
             "together. Or train on energies alone with forces=None."
+        )
+
+
+def _refuse_standard_scales(y: np.ndarray) -> None:
+    """Refuse what scalers leave behind to the last digit, and energies never hit."""
+    standard = np.allclose([y.mean(), y.std()], [0, 1], rtol=0, atol=1e-9)
+    if len(y) > 2 and (standard or (y.min() == 0 and y.max() == 1)):
+        raise ValueError(
+            "y has been scaled to "
+            + ("mean 0 and standard deviation 1" if standard else "the range 0 to 1")
+            + ", but the forces trained with it are in eV/Å. Do not wrap a model that "
+            "trains on forces in TransformedTargetRegressor, or set forces=None."
         )
 
 

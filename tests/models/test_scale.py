@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from conftest import labelled, rattled
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.structures import Structures, read_energies
@@ -85,3 +86,14 @@ def test_energies_that_follow_from_composition_show_no_slope():
     for atoms in frames:
         atoms.info["energy"] = -1.5 * len(atoms)
     refuse_rescaled_targets(read_energies(frames) * 2, Structures(frames))
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+def test_scaled_targets_are_known_without_stored_energies(scaler):
+    X = Structures([bulk("Cu", a=a) for a in (3.5, 3.6, 3.7, 3.8)])
+    y = np.array([-3.3, -3.5, -3.4, -3.2])
+    scaled = scaler.fit_transform(y[:, None])[:, 0]
+    with pytest.raises(ValueError, match="y has been scaled to"):
+        refuse_rescaled_targets(scaled, X)
+    refuse_rescaled_targets(y, X)
+    refuse_rescaled_targets(y - y.mean(), X)
