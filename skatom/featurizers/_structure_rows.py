@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from skatom._validation import _fit_context, check_is_fitted, listing
 from skatom.base import _species_numbers
 from skatom.structures import Structures, check_structures
+from skatom.structures._labels import warn_of_ignored_info
 
 
 class StructureRows(TransformerMixin, BaseEstimator):
@@ -48,6 +49,7 @@ class StructureRows(TransformerMixin, BaseEstimator):
         self : object
         """
         structures = check_structures(X)
+        warn_of_ignored_info(structures)
         self._learn(structures)
         self._check(structures)
         self.n_features_out_ = len(self._names())

@@ -18,6 +18,8 @@ from skatom.featurizers._acsf_grids import (
 
 __all__ = ["ACSF"]
 
+# Below, "auto" grids have nowhere to go, in Å.
+SMALLEST_AUTO_RADIUS = 1.5
 _CUTOFFS = {"cosine": 0, "polynomial": 1, "tanh3": 2}
 
 
@@ -194,6 +196,12 @@ class ACSF(AtomFeaturizer):
             return np.empty((0, n_columns))
         if not isinstance(rows, str):
             return check_rows(name, rows, n_columns)
+        if self.r_cut <= SMALLEST_AUTO_RADIUS:
+            raise ValueError(
+                f'{name}="auto" places functions from 0.5 Å to r_cut - 0.5 Å with widths '
+                f"from 1 Å, and r_cut={self.r_cut:g} Å leaves no room for them: use a "
+                f"larger r_cut, or give the rows of {name} yourself."
+            )
         if n_columns == 2:
             rows = default_radial(self.r_cut, self.n_radial)
         else:

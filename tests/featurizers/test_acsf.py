@@ -284,3 +284,11 @@ def test_names_tell_close_parameters_apart():
 def test_wrong_parameters_are_refused_with_the_row(parameters, message):
     with pytest.raises(ValueError, match=message):
         ACSF(**parameters).fit([Atoms("H")])
+
+
+@pytest.mark.parametrize("r_cut", [0.8, 1.0, 1.5])
+def test_auto_refuses_a_radius_without_room_for_its_functions(r_cut):
+    with pytest.raises(ValueError, match=r"leaves no room.*larger r_cut"):
+        ACSF(r_cut=r_cut).fit([molecule("H2O")])
+    rows = {"g2": [[4.0, 0.0]], "g4": None}
+    assert ACSF(r_cut=r_cut, **rows).fit_transform([molecule("H2O")]).shape == (1, 2)
