@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 # Block of columns that LAPACK's tpqrt works on; the fastest of 32, 64 and 128.
 PANEL = 32
+# Columns that are factored at a time.
+BLOCK = 1024
 # Tile of a matrix that is transposed in the cache.
 TILE = 512
 # Relative to the mean of the diagonal: where to begin, when to say so, when to give up.
@@ -95,9 +97,7 @@ def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
                 "whose values are of the order of one."
             )
         try:
-            linalg.cho_factor(
-                matrix.T, lower=False, overwrite_a=True, check_finite=False
-            )
+            _factor_lower(matrix)
             break
         except linalg.LinAlgError:
             jitter = 10.0 * jitter if jitter else FIRST_JITTER
@@ -111,6 +111,67 @@ def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
             stacklevel=3,
         )
     return matrix
+
+
+def _factor_lower(matrix: np.ndarray) -> None:
+    """Overwrite the lower triangle by its Cholesky factor; what is above stays.
+
+    Block by block, left-looking, with products of matrices for nearly all of the work.
+    The routine of OpenBLAS crashes with two threads and 28,000 rows.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is not positive definite.
+    """
+    n = len(matrix)
+    for start in range(0, n, BLOCK):
+        columns = slice(start, min(start + BLOCK, n))
+        tile = matrix[columns, columns]
+        above = np.triu(tile, 1)
+        if start:
+            done = matrix[:, :start]
+            matrix[start:, columns] -= done[start:] @ done[columns].T
+        factor = np.zeros_like(tile)
+        try:
+            factor = linalg.cholesky(tile, lower=True, check_finite=False)
+        finally:  # also where it fails: the matrix is restored from what is above
+            tile[:] = factor + above
+        below = matrix[columns.stop :, columns]
+        if len(below):
+            below[:] = linalg.solve_triangular(
+                factor, below.T, lower=True, check_finite=False
+            ).T
+
+
+def solve_cholesky(factor: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Solve with the lower triangular factor of `cholesky`, block by block.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (n, n)
+        What is above the diagonal is not read.
+    targets : ndarray of shape (n,)
+
+    Returns
+    -------
+    solution : ndarray of shape (n,)
+    """
+    solution = np.array(targets, dtype=np.float64)
+    starts = range(0, len(factor), BLOCK)
+    for start in starts:
+        rows = slice(start, start + BLOCK)
+        solution[rows] -= factor[rows, :start] @ solution[:start]
+        solution[rows] = linalg.solve_triangular(
+            factor[rows, rows], solution[rows], lower=True, check_finite=False
+        )
+    for start in reversed(starts):
+        rows, later = slice(start, start + BLOCK), slice(start + BLOCK, None)
+        solution[rows] -= solution[later] @ factor[later, rows]
+        solution[rows] = linalg.solve_triangular(
+            factor[rows, rows], solution[rows], lower=True, trans=1, check_finite=False
+        )
+    return solution
 
 
 def _mirror(matrix: np.ndarray) -> None:

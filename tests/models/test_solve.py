@@ -4,10 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import linalg
 from scipy.linalg import hilbert
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom.models._solve import TriangularLeastSquares, cholesky
+from skatom.models._solve import TriangularLeastSquares, cholesky, solve_cholesky
 
 RNG = np.random.default_rng(0)
 
@@ -81,3 +82,29 @@ def test_an_indefinite_matrix_is_refused(last):
     matrix = np.diag([1.0, 1.0, last])
     with pytest.raises(ValueError, match="The matrix is not positive definite"):
         cholesky(matrix, "matrix")
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 50])
+def test_blocks_factor_and_solve_as_lapack_does(n, monkeypatch):
+    monkeypatch.setattr("skatom.models._solve.BLOCK", 8)
+    rng = np.random.default_rng(n)
+    root = rng.normal(size=(n, n))
+    matrix, targets = root @ root.T + np.eye(n), rng.normal(size=n)
+    factor = cholesky(matrix.copy(), "matrix")
+    expected = linalg.cholesky(matrix, lower=True)
+    # sums in another order: rounding of numbers of the order of n
+    np.testing.assert_allclose(np.tril(factor), expected, rtol=0, atol=1e-12 * n)
+    solution = solve_cholesky(factor, targets)
+    np.testing.assert_allclose(
+        solution, linalg.solve(matrix, targets, assume_a="pos"), rtol=0, atol=1e-10
+    )
+
+
+def test_blocks_restore_the_matrix_before_a_larger_jitter(monkeypatch):
+    monkeypatch.setattr("skatom.models._solve.BLOCK", 8)
+    rows = np.random.default_rng(0).normal(size=(30, 12))
+    singular = rows @ rows.T  # rank 12: fails in the second block, then gets a jitter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        factor = np.tril(cholesky(singular.copy(), "matrix"))
+    np.testing.assert_allclose(factor @ factor.T, singular, rtol=0, atol=1e-4)

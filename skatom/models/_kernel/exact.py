@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows
@@ -28,7 +28,7 @@ from skatom.models._kernel.rows import (
     structures_at_a_time,
     take_references,
 )
-from skatom.models._solve import cholesky
+from skatom.models._solve import cholesky, solve_cholesky
 
 # Derivative rows that are handled at a time: enough to make calls from Python rare, few
 # enough for their products with the atoms of another such tile to stay in the cache.
@@ -139,7 +139,7 @@ def solve_exactly(
         _add_curvatures(kind, kernel, K)
     K.flat[:: n_labels + 1] += alpha
     factor = cholesky(K, "kernel matrix")
-    dual = linalg.cho_solve((factor.T, False), np.concatenate(targets))
+    dual = solve_cholesky(factor, np.concatenate(targets))
     coef = member @ (root * dual[: len(X)])
     if not blocks:
         return references, coef, None
