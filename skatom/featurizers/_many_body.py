@@ -80,7 +80,7 @@ class ManyBodyTensor(StructureRows):
         Parameters
         ----------
         X : sequence of ase.Atoms
-        g : ndarray of shape (n_structures, n_features_out_)
+        g : ndarray of shape (n_structures, ``n_features_out_``)
             dE/dfeatures.
 
         Returns

@@ -64,7 +64,7 @@ class StructureRows(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        features : ndarray of shape (n_structures, n_features_out_)
+        features : ndarray of shape (n_structures, ``n_features_out_``)
             A data frame after ``set_output(transform="pandas")``.
 
         Raises
@@ -86,7 +86,7 @@ class StructureRows(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of str, shape (n_features_out_,)
+        names : ndarray of str, shape (``n_features_out_``,)
         """
         check_is_fitted(self, "n_features_out_")
         return np.array(self._names(), dtype=object)

@@ -73,7 +73,7 @@ class ACSF(AtomFeaturizer):
         Chemical symbols that the features distinguish, by atomic number.
     n_atom_features_ : int
         Number of features of each atom.
-    g2_, g4_, g5_ : ndarray of shape (n, 2) or (n, 3)
+    ``g2_``, ``g4_``, g5_ : ndarray of shape (n, 2) or (n, 3)
         Rows of the functions in use, eta in the unit of ``eta_scale``.
 
     See Also

@@ -170,7 +170,7 @@ class AEV(AtomFeaturizer):
     def ani2x(
         cls, *, species=("H", "C", "N", "O", "S", "F", "Cl"), **parameters
     ) -> AEV:
-        """Give the vectors of ANI-2x [2]_, 1008 numbers an atom.
+        """Give the vectors of ANI-2x, 1008 numbers an atom.
 
         TorchANI lists the species as here, which :meth:`columns_for` turns columns to.
 
@@ -215,7 +215,7 @@ class AEV(AtomFeaturizer):
 
         Returns
         -------
-        columns : ndarray of int, shape (n_atom_features_,)
+        columns : ndarray of int, shape (``n_atom_features_``,)
             ``values[:, columns]`` are the vectors of a code that lists its species so.
 
         Raises

@@ -114,7 +114,7 @@ class Composition(StructureRows):
         Parameters
         ----------
         X : sequence of ase.Atoms
-        g : ndarray of shape (n_structures, n_features_out_)
+        g : ndarray of shape (n_structures, ``n_features_out_``)
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Composition(StructureRows):
         Parameters
         ----------
         X : sequence of ase.Atoms
-        g : ndarray of shape (n_structures, n_features_out_)
+        g : ndarray of shape (n_structures, ``n_features_out_``)
 
         Returns
         -------

@@ -164,7 +164,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        features : ndarray of shape (n_structures, n_features_out_), or AtomFeatures
+        features : ndarray of shape (n_structures, ``n_features_out_``), or AtomFeatures
             A data frame after ``set_output(transform="pandas")``.
 
         Raises
@@ -193,7 +193,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        names : ndarray of str, shape (n_features_out_,)
+        names : ndarray of str, shape (``n_features_out_``,)
         """
         check_is_fitted(self)
         if self.rows == "atoms":
@@ -222,7 +222,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : sequence of ase.Atoms
-        g : ndarray of shape (n_structures, n_features_out_)
+        g : ndarray of shape (n_structures, ``n_features_out_``)
             dE/dfeatures.
 
         Returns

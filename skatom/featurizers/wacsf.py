@@ -74,7 +74,7 @@ default="number"
         Number of features of each atom.
     weights_ : ndarray of shape (n_species, n_channels)
         Weights of the elements.
-    g2_, g4_, g5_ : ndarray of shape (n, 2) or (n, 3)
+    ``g2_``, ``g4_``, g5_ : ndarray of shape (n, 2) or (n, 3)
         Rows of the functions in use.
 
     See Also

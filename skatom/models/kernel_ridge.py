@@ -101,16 +101,16 @@ class AtomicKernelRidge(AtomicRegressor):
 
     Attributes
     ----------
-    dual_coef_ : ndarray of shape (n_references_,)
+    dual_coef_ : ndarray of shape (``n_references_``,)
         Coefficients of the kernels at the references.
-    dual_slopes_ : ndarray of shape (n_references_, n_features) or None
+    dual_slopes_ : ndarray of shape (``n_references_``, n_features) or None
         Coefficients of the derivatives of the kernels at the references; None unless
         solved exactly with forces or stress.
-    references_ : ndarray of shape (n_references_, n_features)
+    references_ : ndarray of shape (``n_references_``, n_features)
         Features of the reference atoms, sorted by species.
-    reference_numbers_ : ndarray of int, shape (n_references_,)
+    reference_numbers_ : ndarray of int, shape (``n_references_``,)
         Their atomic numbers.
-    reference_atoms_ : ndarray of int, shape (n_references_,)
+    reference_atoms_ : ndarray of int, shape (``n_references_``,)
         Their indices among all atoms of the training structures.
     gamma_ : float
         The gamma in use.

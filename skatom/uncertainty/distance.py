@@ -76,7 +76,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
     Notes
     -----
     A structure that is exchangeable with those held out exceeds a grade of 1.0 with a
-    probability of at most n_species / (n_calibration_ + 1): each species has its own
+    probability of at most ``n_species / (n_calibration_ + 1)``: each species has its own
     unit. To the letter this needs an ``X_calibration`` that no step of the pipeline was
     fitted on, such as the calibration structures of a ConformalRegressor.
 
