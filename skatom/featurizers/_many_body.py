@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from ase.data import atomic_numbers
 
@@ -43,9 +45,9 @@ class ManyBodyTensor(StructureRows):
 
     _normalization = "none"
 
+    @abstractmethod
     def _settings(self) -> dict:
         """Arguments of DScribe's MBTR."""
-        raise NotImplementedError
 
     def _learn(self, structures: Structures) -> None:
         self.species_ = learned_species(structures, self.species)
@@ -119,11 +121,13 @@ class ManyBodyTensor(StructureRows):
                 "the geometry 'cosine' of MBTR."
             )
 
+    @abstractmethod
     def _geometry(self) -> str:
-        raise NotImplementedError
+        """Name the geometry function, as DScribe does."""
 
+    @abstractmethod
     def _learn_grid(self) -> None:
-        raise NotImplementedError
+        """Set the grid that the histograms stand on."""
 
 
 def default_range(geometry: str, r_cut: float, species: list[str]) -> tuple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -14,7 +14,7 @@ from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info
 
 
-class StructureRows(TransformerMixin, BaseEstimator):
+class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """One row of features a structure, from structures of any kind.
 
     A subclass defines `_learn`, `_rows` and `_names`; `_check` may refuse structures.
