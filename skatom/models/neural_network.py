@@ -14,6 +14,7 @@ from skatom._validation import (
     Real,
     StrOptions,
     _fit_context,
+    check_is_fitted,
     check_random_state,
     check_sample_weight,
     check_targets,
@@ -294,6 +295,27 @@ class NeuralNetworkRegressor(AtomicRegressor):
         self.history_ = training.loss_curves(net)
         self.net_ = training.for_prediction(net)
         return self
+
+    def latent(self, X) -> np.ndarray:
+        """Give the last hidden layer of every atom, whose linear head is its energy.
+
+        Every element has columns of its own, zero for other atoms, so that one linear
+        function of all columns, plus a constant for each element, gives the atomic
+        energies. Distances between rows tell apart environments as the networks see them.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        latent : ndarray of shape (n_atoms_total, n_latent)
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        elements = self._scaling.elements(X.numbers)
+        values = self._scaling.apply(X.values, X.numbers)
+        return _torch_side().latent_atoms(self.net_.module_, values, elements)
 
     def _check_parameters(self) -> None:
         widths = list(self.hidden_layers)

@@ -326,3 +326,21 @@ def test_warm_start_with_a_new_element_is_refused():
     model.fit(step.transform(frames), read_energies(frames))
     with pytest.raises(ValueError, match="is C, but NeuralNetworkRegressor was fitted"):
         model.fit(step.transform([molecule("CH4")] * 3), np.zeros(3))
+
+
+@pytest.mark.parametrize("hidden_layers", [(12, 5), ()])
+def test_one_linear_head_over_latent_columns_gives_the_atomic_energies(hidden_layers):
+    frames = molecules()
+    X = features(frames)
+    model = quick(hidden_layers=hidden_layers).fit(X, read_energies(frames))
+    latent, elements = model.latent(X), np.searchsorted(model.numbers_, X.numbers)
+    heads = [net[-1] for net in model.net_.module_.networks]
+    weight = np.concatenate([h.weight.detach().numpy()[0] for h in heads])
+    bias = np.concatenate([h.bias.detach().numpy() for h in heads])
+    energies = model.baseline_[elements] + model.scale_ * (
+        latent @ weight + bias[elements]
+    )
+    np.testing.assert_allclose(energies, model.predict_atoms(X), rtol=1e-13)
+    width = len(weight) // 2
+    assert np.abs(latent[elements == 0][:, width:]).max() == 0.0
+    assert np.ptp(latent[elements == 0][:, :width], axis=0).max() > 0.0

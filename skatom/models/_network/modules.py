@@ -109,6 +109,28 @@ class AtomicNetworks(nn.Module):
         energies = [net(x) for net, x in zip(self.networks, rows) if len(x)]
         return torch.cat(energies).squeeze(1) if energies else values.sum(1)
 
+    def latent(self, values: Tensor, sizes: list[int]) -> Tensor:
+        """Give what enters the last, linear layers, each network in its own columns.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_atoms, n_features)
+        sizes : list of int
+            Number of atoms of each element.
+
+        Returns
+        -------
+        latent : Tensor of shape (n_atoms, n_elements * n_last)
+        """
+        n_last = self.networks[0][-1].in_features
+        out = values.new_zeros(len(values), len(self.networks) * n_last)
+        row = 0
+        for k, (net, x) in enumerate(zip(self.networks, values.split(sizes))):
+            columns = slice(k * n_last, (k + 1) * n_last)
+            out[row : row + len(x), columns] = net[:-1](x)
+            row += len(x)
+        return out
+
 
 class WeightedLoss(nn.Module):
     """Mean squared error of energies, forces and virials.

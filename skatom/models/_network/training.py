@@ -202,6 +202,16 @@ def predict_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarra
     return out
 
 
+def latent_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
+    """Evaluate networks up to their last hidden layer, for atoms in any order."""
+    order, x, sizes = _sorted(module, values, elements)
+    with torch.no_grad():
+        latent = module.latent(x, sizes).numpy()
+    out = np.empty_like(latent)
+    out[order] = latent
+    return out
+
+
 def differentiate_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
     """Differentiate the energies of atoms by their features, shape as `values`."""
     order, x, sizes = _sorted(module, values, elements)
