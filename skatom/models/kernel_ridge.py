@@ -27,7 +27,7 @@ from skatom.models._design_matrix import (
     derivative_rows,
 )
 from skatom.models._kernel.exact import solve_exactly
-from skatom.models._kernel.functions import KERNELS, Kernel
+from skatom.models._kernel.named import KERNELS, Kernel
 from skatom.models._kernel.references import choose_references
 from skatom.models._kernel.rows import References, take_references
 from skatom.models._kernel.sparse import solve_sparsely

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows
-from skatom.models._kernel.functions import Kernel
+from skatom.models._kernel.functions import Cross, KernelFunction
 from skatom.models._kernel.rows import (
     References,
     derivative_design,
@@ -89,7 +89,7 @@ def solve_exactly(
     y: np.ndarray,
     energy_weights: np.ndarray,
     blocks: list[DerivativeRows],
-    kernel: Kernel,
+    kernel: KernelFunction,
     alpha: float,
 ) -> tuple[References, np.ndarray, np.ndarray | None]:
     """Solve (W K W + alpha) a = W t over all labels t, W the roots of their weights.
@@ -102,7 +102,7 @@ def solve_exactly(
     energy_weights : ndarray of shape (n_structures,)
     blocks : list of DerivativeRows
         Forces and virials of all structures that have them; empty for energies alone.
-    kernel : Kernel
+    kernel : KernelFunction
     alpha : float
 
     Returns
@@ -178,7 +178,7 @@ def _kind_rows(X: AtomFeatures, blocks: list[DerivativeRows], number: int) -> Ki
     )
 
 
-def _add_curvatures(kind: KindRows, kernel: Kernel, K: np.ndarray) -> None:
+def _add_curvatures(kind: KindRows, kernel: KernelFunction, K: np.ndarray) -> None:
     """Add D (d2k/dx dy) D^T of all atoms of a species to the lower triangle."""
     tiles = [kind.cut(*bounds) for bounds in kind.tiles()]
     for a, left in enumerate(tiles):
@@ -186,17 +186,23 @@ def _add_curvatures(kind: KindRows, kernel: Kernel, K: np.ndarray) -> None:
             _add_tile(left, right, kernel, K)
 
 
-def _add_tile(left: KindRows, right: KindRows, kernel: Kernel, K: np.ndarray) -> None:
+def _add_tile(
+    left: KindRows, right: KindRows, kernel: KernelFunction, K: np.ndarray
+) -> None:
     from skatom.models._row_loops import add_curvature
 
-    c, d = kernel.curvatures(left.points, right.points)
-    p = left.rows @ right.points.T
-    q = left.points @ right.rows.T
-    if kernel.radial:  # p = q = x - y in place of p = y, q = x
-        p *= -1.0
-        p += _along(left)[:, None]
-        q -= _along(right)
-    add_curvature(left.as_tuple(), right.as_tuple(), c, d, p, q, K)
+    c, terms = kernel.curvatures(left.points, right.points)
+    across_left = left.rows @ right.points.T
+    across_right = left.points @ right.rows.T
+    for weight, (p_x, p_y), (q_x, q_y) in terms or [_nothing(c)]:
+        p = p_y * across_left + p_x * _along(left)[:, None]
+        q = q_x * across_right + q_y * _along(right)
+        add_curvature(left.as_tuple(), right.as_tuple(), c, weight, p, q, K)
+        c = np.zeros_like(c)  # counts once
+
+
+def _nothing(c: np.ndarray) -> Cross:
+    return Cross(np.zeros_like(c), (0.0, 1.0), (1.0, 0.0))
 
 
 def _along(kind: KindRows) -> np.ndarray:

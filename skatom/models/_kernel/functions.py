@@ -1,84 +1,140 @@
-"""Kernel functions of two atoms' features, their slopes and their curvature.
+"""Kernel functions of two atoms' features, with their slopes and curvature.
 
-Every smooth kernel here is a profile of one number, either of the scaled squared distance
-s = gamma |x - y|^2 or of the scaled product s = gamma x.y, so that its derivatives are
-matrix products: dk/dx = a y + b x with matrices a and b of the shape of k, and
-d2k/dx dy = c I + d p (x) q.
+Every smooth kernel here, and every sum and product of them, is a function of the three
+products u = |x|^2, v = |y|^2 and w = x.y. With subscripts for its partial derivatives,
+
+    dk/dx = k_w y + 2 k_u x,        dk/dy = k_w x + 2 k_v y,
+    d2k/dx dy = k_w I + 2 k_uw x (x) x + 4 k_uv x (x) y + k_ww y (x) x + 2 k_vw y (x) y,
+
+so derivatives by features are matrix products with matrices of the shape of k, whatever
+the kernel. The derivative by the logarithm of a hyperparameter is a kernel function of
+the same kind, `KernelFunction.derivatives`, and has slopes and a curvature too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
-RADIAL = ("rbf", "matern52", "matern32")
-PRODUCT = ("linear", "polynomial")
-KERNELS = (*RADIAL, *PRODUCT, "laplacian")
+from skatom.models._kernel.jets import Jet
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """Kernel function with fixed parameters.
+class Cross(NamedTuple):
+    """Term d p (x) q of a curvature, with p = a x + b y and q = e x + f y.
 
     Attributes
     ----------
-    name : {"rbf", "matern52", "matern32", "linear", "polynomial", "laplacian"}
-    gamma : float
-        Multiplies the squared distance, the product or (Laplacian) the distance. A
-        length scale l corresponds to 1 / (2 l^2) in the radial kernels.
-    degree, coef0 : float
-        Of the polynomial kernel, (gamma x.y + coef0)^degree.
+    weight : ndarray of shape (n, m)
+        d.
+    left : tuple of float
+        (a, b).
+    right : tuple of float
+        (e, f).
+    """
+
+    weight: np.ndarray
+    left: tuple[float, float]
+    right: tuple[float, float]
+
+
+class Hyperparameter(NamedTuple):
+    """A number that may be optimised, on its natural scale.
+
+    Attributes
+    ----------
+    name : {"length", "variance", "constant"}
+        Length scale l with gamma = 1 / (2 l^2); factor of the kernel; what is added to
+        the product in a polynomial kernel.
+    value, low, high : float
     """
 
     name: str
-    gamma: float
-    degree: float = 3.0
-    coef0: float = 1.0
+    value: float
+    low: float = 1e-5
+    high: float = 1e5
+
+
+class KernelFunction(ABC):
+    """Kernel between rows of features; sums and products with + and *."""
 
     @property
+    @abstractmethod
     def smooth(self) -> bool:
         """Whether forces can be trained: the kernel has two derivatives."""
-        return self.name != "laplacian"
 
     @property
     def radial(self) -> bool:
         """Whether the kernel is a function of the Euclidean distance."""
-        return self.name in RADIAL
+        return False
+
+    @abstractmethod
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+
+    @abstractmethod
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        """Free numbers, in a fixed order."""
+
+    @abstractmethod
+    def with_values(self, values: np.ndarray) -> KernelFunction:
+        """Replace the free numbers, on their natural scale."""
+
+    @abstractmethod
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """Differentiate by the logarithm of each free number."""
+
+    def __add__(self, other: KernelFunction) -> KernelFunction:
+        return Sum(self, other)
+
+    def __mul__(self, other: KernelFunction) -> KernelFunction:
+        return Product(self, other)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Logarithms of the free numbers."""
+        return np.log([h.value for h in self.hyperparameters()])
+
+    def with_theta(self, theta: np.ndarray) -> KernelFunction:
+        """Replace the free numbers by their logarithms."""
+        return self.with_values(np.exp(theta))
 
     def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
-        if self.name == "laplacian":
-            return np.exp(-self.gamma * cdist(X, Y, "cityblock"))
-        return self._profile(self._argument(X, Y), 0)
+        return self.jet(X, Y, 0).k
+
+    def diagonal(self, X: np.ndarray) -> np.ndarray:
+        """Kernel of every row with itself, shape (n,)."""
+        return np.concatenate(
+            [self.values(x[None], x[None])[0] for x in X] or [np.empty(0)]
+        )
 
     def slopes(
         self, X: np.ndarray, Y: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Matrices a and b of dk/dx = a y + b x; b is None where it is zero."""
-        slope = self._profile(self._argument(X, Y), 1)
-        if not self.radial:
-            return self._scale * slope, None
-        slope *= 2.0 * self.gamma
-        return -slope, slope
+        jet = self.jet(X, Y, 1)
+        a = np.broadcast_to(jet.w, jet.k.shape)
+        return a, (None if np.ndim(jet.u) == 0 else jet.u)
 
-    def curvatures(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Matrices c and d of d2k/dx dy = c I + d p (x) q.
-
-        In radial kernels p = q = x - y; in kernels of the product p = y and q = x.
-        """
-        argument = self._argument(X, Y)
-        scale = self._scale
-        if not self.radial:
-            return scale * self._profile(argument, 1), scale**2 * self._profile(
-                argument, 2
-            )
-        return (
-            -2.0 * scale * self._profile(argument, 1),
-            -4.0 * scale**2 * self._profile(argument, 2),
-        )
+    def curvatures(
+        self, X: np.ndarray, Y: np.ndarray
+    ) -> tuple[np.ndarray, list[Cross]]:
+        """Matrix c and the terms of d2k/dx dy = c I + sum d p (x) q."""
+        jet = self.jet(X, Y, 2)
+        c = np.broadcast_to(jet.w, jet.k.shape)
+        if self.radial:
+            return c, [Cross(jet.uw, (1.0, -1.0), (1.0, -1.0))]
+        x, y = (1.0, 0.0), (0.0, 1.0)
+        terms = [
+            Cross(jet.ww, y, x),
+            Cross(jet.uw, x, x),
+            Cross(jet.uv, x, y),
+            Cross(jet.vw, y, y),
+        ]
+        return c, [term for term in terms if np.ndim(term.weight)]
 
     def expansion(
         self, X: np.ndarray, Y: np.ndarray, coef: np.ndarray, slopes: np.ndarray | None
@@ -97,115 +153,96 @@ class Kernel:
         -------
         values : ndarray of shape (n,)
         """
-        values = self.values(X, Y) @ coef
         if slopes is None:
-            return values
-        a, b = self.slopes(Y, X)  # dk/dy = a x + b y
-        values += np.einsum("mn,nm->n", a, X @ slopes.T)
-        if b is not None:
-            values += np.einsum("mf,mf->m", slopes, Y) @ b
+            return self.values(X, Y) @ coef
+        jet = self.jet(X, Y, 1)
+        along = X @ slopes.T
+        along *= jet.w
+        values = jet.k @ coef + along.sum(axis=1)
+        if np.ndim(jet.v):
+            values += jet.v @ np.einsum("mf,mf->m", slopes, Y)
         return values
 
     def expansion_gradient(
         self, X: np.ndarray, Y: np.ndarray, coef: np.ndarray, slopes: np.ndarray | None
     ) -> np.ndarray:
         """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
-        if self.name == "laplacian":
-            return self._laplacian_slope(X, Y, coef)
         a, b = self.slopes(X, Y)
         gradient = (a * coef) @ Y
         if b is not None:
             gradient += (b @ coef)[:, None] * X
         if slopes is None:
             return gradient
-        c, d = self.curvatures(X, Y)
+        c, terms = self.curvatures(X, Y)
         gradient += c @ slopes
-        along = X @ slopes.T  # q . slopes, with q = x, or x - y below
-        if not self.radial:
-            gradient += (d * along) @ Y
-            return gradient
-        along -= np.einsum("mf,mf->m", slopes, Y)
-        d *= along
-        gradient += d.sum(axis=1)[:, None] * X
-        gradient -= d @ Y
+        across, own = X @ slopes.T, np.einsum("mf,mf->m", slopes, Y)
+        for weight, (p_x, p_y), (q_x, q_y) in terms:
+            along = weight * (q_x * across + q_y * own)
+            if p_x:
+                gradient += p_x * along.sum(axis=1)[:, None] * X
+            if p_y:
+                gradient += p_y * (along @ Y)
         return gradient
+
+
+@dataclass(frozen=True)
+class _Pair(KernelFunction):
+    """Two kernels on the same features."""
+
+    one: KernelFunction
+    two: KernelFunction
 
     @property
-    def _scale(self) -> float:
-        return 1.0 if self.name == "linear" else self.gamma
+    def smooth(self) -> bool:
+        """Whether both are."""
+        return self.one.smooth and self.two.smooth
 
-    def _argument(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        argument = X @ Y.T
-        if not self.radial:
-            argument *= self._scale
-            return argument
-        argument *= -2.0 * self.gamma
-        argument += self.gamma * np.einsum("nf,nf->n", X, X)[:, None]
-        argument += self.gamma * np.einsum("nf,nf->n", Y, Y)
-        return np.maximum(argument, 0.0, out=argument)
+    @property
+    def radial(self) -> bool:
+        """Whether both are."""
+        return self.one.radial and self.two.radial
 
-    def _profile(self, s: np.ndarray, order: int) -> np.ndarray:
-        if self.name == "polynomial":
-            return _polynomial(s, order, self.degree, self.coef0)
-        return PROFILES[self.name](s, order)
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        """Those of the first, then those of the second."""
+        return self.one.hyperparameters() + self.two.hyperparameters()
 
-    def _laplacian_slope(self, X, Y, coef) -> np.ndarray:
-        weights = -self.gamma * self.values(X, Y) * coef
-        gradient = np.empty_like(X)
-        for f in range(X.shape[1]):
-            gradient[:, f] = np.einsum(
-                "nm,nm->n", weights, np.sign(X[:, f, None] - Y[:, f])
-            )
-        return gradient
+    def with_values(self, values: np.ndarray) -> KernelFunction:
+        """Replace the free numbers, on their natural scale."""
+        n = len(self.one.hyperparameters())
+        return type(self)(
+            self.one.with_values(values[:n]), self.two.with_values(values[n:])
+        )
 
 
-def _rbf(s: np.ndarray, order: int) -> np.ndarray:
-    k = np.exp(-s)
-    return -k if order == 1 else k
+class Sum(_Pair):
+    """Sum of two kernels."""
+
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+        return self.one.jet(X, Y, order) + self.two.jet(X, Y, order)
+
+    def diagonal(self, X: np.ndarray) -> np.ndarray:
+        """Kernel of every row with itself, shape (n,)."""
+        return self.one.diagonal(X) + self.two.diagonal(X)
+
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """Differentiate by the logarithm of each free number."""
+        return self.one.derivatives() + self.two.derivatives()
 
 
-def _matern52(s: np.ndarray, order: int) -> np.ndarray:
-    """(1 + t + t^2/3) exp(-t), t = sqrt(5) d / l = sqrt(10 s), and derivatives by s."""
-    t = np.sqrt(10.0 * s)
-    decay = np.exp(-t)
-    if order == 0:
-        return (1.0 + t * (1.0 + t / 3.0)) * decay
-    if order == 1:
-        return (-5.0 / 3.0) * (1.0 + t) * decay
-    return (25.0 / 3.0) * decay
+class Product(_Pair):
+    """Product of two kernels."""
 
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+        return self.one.jet(X, Y, order) * self.two.jet(X, Y, order)
 
-def _matern32(s: np.ndarray, order: int) -> np.ndarray:
-    """(1 + t) exp(-t), t = sqrt(3) d / l = sqrt(6 s), and derivatives by s.
+    def diagonal(self, X: np.ndarray) -> np.ndarray:
+        """Kernel of every row with itself, shape (n,)."""
+        return self.one.diagonal(X) * self.two.diagonal(X)
 
-    The second one grows as 1/d towards zero, where it only ever meets (x - y)(x - y)^T
-    and counts for nothing; it is set to zero there.
-    """
-    t = np.sqrt(6.0 * s)
-    decay = np.exp(-t)
-    if order == 0:
-        return (1.0 + t) * decay
-    if order == 1:
-        return -3.0 * decay
-    return np.divide(9.0 * decay, t, out=np.zeros_like(t), where=t > 0)
-
-
-def _linear(s: np.ndarray, order: int) -> np.ndarray:
-    return s if order == 0 else np.full_like(s, 1.0 if order == 1 else 0.0)
-
-
-def _polynomial(s: np.ndarray, order: int, degree: float, coef0: float) -> np.ndarray:
-    factor = 1.0
-    for k in range(order):
-        factor *= degree - k
-    if factor == 0.0:
-        return np.zeros_like(s)
-    return factor * (s + coef0) ** (degree - order)
-
-
-PROFILES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
-    "rbf": _rbf,
-    "matern52": _matern52,
-    "matern32": _matern32,
-    "linear": _linear,
-}
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """Differentiate by the logarithm of each free number."""
+        return tuple(Product(d, self.two) for d in self.one.derivatives()) + tuple(
+            Product(self.one, d) for d in self.two.derivatives()
+        )

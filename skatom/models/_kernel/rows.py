@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
-from skatom.models._kernel.functions import Kernel
+from skatom.models._kernel.functions import KernelFunction
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class References:
     values : ndarray of shape (n_references, n_features)
     numbers : ndarray of int64, shape (n_references,)
         Atomic numbers, ascending.
-    kernel : Kernel
+    kernel : KernelFunction
         Between atoms of one species; between species it is zero.
     """
 
     atoms: np.ndarray
     values: np.ndarray
     numbers: np.ndarray
-    kernel: Kernel
+    kernel: KernelFunction
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -95,7 +95,9 @@ def derivative_design(block: DerivativeRows, references: References) -> np.ndarr
     return design
 
 
-def take_references(X: AtomFeatures, atoms: np.ndarray, kernel: Kernel) -> References:
+def take_references(
+    X: AtomFeatures, atoms: np.ndarray, kernel: KernelFunction
+) -> References:
     """Make references of some atoms, sorted by species and then by index."""
     order = atoms[np.argsort(X.numbers[atoms], kind="stable")]
     return References(order, X.values[order], X.numbers[order], kernel)

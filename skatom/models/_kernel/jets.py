@@ -1,0 +1,110 @@
+"""Values and derivatives of kernels by the products of two feature vectors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Jet(NamedTuple):
+    """A kernel and its partial derivatives by u, v, w, each of shape (n, m) or a number.
+
+    ``u`` and ``v`` hold 2 k_u and 2 k_v, ``uw`` and ``vw`` hold 2 k_uw and 2 k_vw, ``uv``
+    holds 4 k_uv: what stands beside the vectors. Orders that were not asked for are zero.
+    """
+
+    k: np.ndarray
+    w: np.ndarray | float = 0.0
+    u: np.ndarray | float = 0.0
+    v: np.ndarray | float = 0.0
+    ww: np.ndarray | float = 0.0
+    uw: np.ndarray | float = 0.0
+    vw: np.ndarray | float = 0.0
+    uv: np.ndarray | float = 0.0
+
+    def __add__(self, other: Jet) -> Jet:
+        return Jet(*(one + two for one, two in zip(self, other)))
+
+    def __mul__(self, other: Jet) -> Jet:
+        f, g = self, other
+        return Jet(
+            f.k * g.k,
+            f.k * g.w + g.k * f.w,
+            f.k * g.u + g.k * f.u,
+            f.k * g.v + g.k * f.v,
+            f.k * g.ww + g.k * f.ww + 2.0 * f.w * g.w,
+            f.k * g.uw + g.k * f.uw + f.u * g.w + g.u * f.w,
+            f.k * g.vw + g.k * f.vw + f.v * g.w + g.v * f.w,
+            f.k * g.uv + g.k * f.uv + f.u * g.v + g.u * f.v,
+        )
+
+
+def radial_jet(X, Y, scale: float, order: int, profile) -> Jet:
+    """Evaluate a function of s = scale |x - y|^2.
+
+    Parameters
+    ----------
+    X, Y : ndarray of shape (n, n_features) and (m, n_features)
+    scale : float
+    order : int
+        0 for values, 1 for slopes too, 2 for curvatures too.
+    profile : callable
+        Gives the derivative of an order at s: ``profile(s, order)``.
+
+    Returns
+    -------
+    jet : Jet
+    """
+    s = X @ Y.T
+    s *= -2.0 * scale
+    s += scale * np.einsum("nf,nf->n", X, X)[:, None]
+    s += scale * np.einsum("nf,nf->n", Y, Y)
+    np.maximum(s, 0.0, out=s)
+    jet = Jet(profile(s, 0))
+    if order:
+        first = 2.0 * scale * profile(s, 1)
+        jet = jet._replace(w=-first, u=first, v=first)
+    if order > 1:
+        second = 4.0 * scale**2 * profile(s, 2)
+        jet = jet._replace(ww=second, uw=-second, vw=-second, uv=second)
+    return jet
+
+
+def product_jet(X, Y, scale: float, order: int, profile) -> Jet:
+    """Evaluate a function of s = scale x.y; parameters as in `radial_jet`."""
+    s = X @ Y.T
+    if scale != 1.0:
+        s *= scale
+    jet = Jet(profile(s, 0))
+    if order:
+        jet = jet._replace(w=scale * profile(s, 1))
+    if order > 1:
+        jet = jet._replace(ww=scale**2 * profile(s, 2))
+    return jet
+
+
+def cosine_jet(X, Y, order: int, profile) -> Jet:
+    """Evaluate a function of c = x.y / |x||y|, zero where a vector is."""
+    norms_x = np.linalg.norm(X, axis=1)
+    norms_y = np.linalg.norm(Y, axis=1)
+    over_x = np.divide(1.0, norms_x, out=np.zeros_like(norms_x), where=norms_x > 0)
+    over_y = np.divide(1.0, norms_y, out=np.zeros_like(norms_y), where=norms_y > 0)
+    c = (X * over_x[:, None]) @ (Y * over_y[:, None]).T
+    both = over_x[:, None] * over_y
+    jet = Jet(profile(c, 0))
+    if order == 0:
+        return jet
+    first = profile(c, 1)
+    over_u, over_v = (over_x**2)[:, None], over_y**2
+    jet = jet._replace(w=first * both, u=-first * c * over_u, v=-first * c * over_v)
+    if order == 1:
+        return jet
+    second = profile(c, 2)
+    mixed = first + c * second
+    return jet._replace(
+        ww=second * both**2,
+        uw=-mixed * both * over_u,
+        vw=-mixed * both * over_v,
+        uv=mixed * c * over_u * over_v,
+    )

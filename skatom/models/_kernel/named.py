@@ -1,0 +1,195 @@
+"""The kernels that have names, and their derivatives by a length or a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from skatom.models._kernel.functions import Hyperparameter, KernelFunction
+from skatom.models._kernel.jets import Jet, cosine_jet, product_jet, radial_jet
+from skatom.models._kernel.profiles import ORDERS, PROFILES, power
+
+RADIAL = ("rbf", "matern52", "matern32", "exponential")
+PRODUCT = ("linear", "polynomial", "cosine")
+KERNELS = (*RADIAL, *PRODUCT, "laplacian")
+
+
+@dataclass(frozen=True)
+class Kernel(KernelFunction):
+    """One kernel by name.
+
+    Attributes
+    ----------
+    name : {"rbf", "matern52", "matern32", "exponential", "linear", "polynomial", \
+            "cosine", "laplacian"}
+    gamma : float
+        Multiplies the squared distance, the product or (Laplacian) the 1-norm. A length
+        scale l corresponds to 1 / (2 l^2) in the radial kernels. Unused by "linear" and
+        "cosine".
+    degree, coef0 : float
+        Of (gamma x.y + coef0)^degree; "cosine" is (x.y / |x||y|)^degree.
+    variance : float
+        Factor of the kernel.
+    free : tuple of Hyperparameter
+        What `hyperparameters` tells, with bounds; values in it are not used.
+    """
+
+    name: str
+    gamma: float = 0.5
+    degree: float = 3.0
+    coef0: float = 1.0
+    variance: float = 1.0
+    free: tuple[Hyperparameter, ...] = ()
+
+    @property
+    def smooth(self) -> bool:
+        """Whether forces can be trained: the kernel has two derivatives."""
+        return self.name != "laplacian" and ORDERS.get(self.name, 2) >= 2
+
+    @property
+    def radial(self) -> bool:
+        """Whether the kernel is a function of the Euclidean distance."""
+        return self.name in RADIAL
+
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+        if self.name == "laplacian":
+            if order:
+                raise NotImplementedError("The Laplacian kernel has kinks.")
+            distances = cdist(X, Y, "cityblock")
+            distances *= -self.gamma
+            return Jet(self._scaled(np.exp(distances, out=distances)))
+        return _jet(self, X, Y, order, self._profile)
+
+    def diagonal(self, X: np.ndarray) -> np.ndarray:
+        """Kernel of every row with itself, shape (n,)."""
+        if self.name in PRODUCT:
+            squares = self._scale * np.einsum("nf,nf->n", X, X)
+            if self.name == "cosine":
+                return self.variance * (squares > 0).astype(np.float64)
+            return self._profile(squares, 0)
+        return np.full(len(X), self.variance)
+
+    def expansion_gradient(self, X, Y, coef, slopes):
+        """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
+        if self.name != "laplacian":
+            return super().expansion_gradient(X, Y, coef, slopes)
+        weights = -self.gamma * self.values(X, Y) * coef
+        gradient = np.empty_like(X)
+        for f in range(X.shape[1]):
+            signs = np.sign(X[:, f, None] - Y[:, f])
+            gradient[:, f] = np.einsum("nm,nm->n", weights, signs)
+        return gradient
+
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        """Free numbers, in a fixed order."""
+        return tuple(h._replace(value=self._value(h.name)) for h in self.free)
+
+    def with_values(self, values: np.ndarray) -> Kernel:
+        """Replace the free numbers, on their natural scale."""
+        changes = {}
+        for h, value in zip(self.free, values):
+            if h.name == "length":
+                changes["gamma"] = (
+                    1.0 / value if self.name == "laplacian" else 0.5 / value**2
+                )
+            elif h.name == "constant":
+                changes["coef0"] = float(value)
+            else:
+                changes["variance"] = float(value)
+        return replace(self, **changes)
+
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """Differentiate by the logarithm of each free number."""
+        fixed = replace(self, free=())
+        return tuple(
+            {"length": LengthDerivative, "constant": _constant_derivative}[h.name](
+                fixed
+            )
+            if h.name != "variance"
+            else fixed
+            for h in self.free
+        )
+
+    def _value(self, name: str) -> float:
+        if name == "length":
+            return (
+                1.0 / self.gamma
+                if self.name == "laplacian"
+                else np.sqrt(0.5 / self.gamma)
+            )
+        return self.coef0 if name == "constant" else self.variance
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 if self.name in ("linear", "cosine") else self.gamma
+
+    def _scaled(self, k: np.ndarray) -> np.ndarray:
+        return k if self.variance == 1.0 else self.variance * k
+
+    def _profile(self, s: np.ndarray, order: int) -> np.ndarray:
+        if self.name == "polynomial":
+            return self._scaled(power(s, order, self.degree, self.coef0))
+        if self.name == "cosine":
+            return self._scaled(power(s, order, self.degree, 0.0))
+        return self._scaled(PROFILES[self.name](s, order))
+
+
+@dataclass(frozen=True)
+class LengthDerivative(KernelFunction):
+    """Derivative of a named kernel by the logarithm of its length: -2 s k'(s)."""
+
+    kernel: Kernel
+
+    @property
+    def smooth(self) -> bool:
+        """As the kernel."""
+        return self.kernel.smooth
+
+    @property
+    def radial(self) -> bool:
+        """As the kernel."""
+        return self.kernel.radial
+
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+        if self.kernel.name == "laplacian":
+            distances = self.kernel.gamma * cdist(X, Y, "cityblock")
+            return Jet(distances * self.kernel.values(X, Y))
+        return _jet(self.kernel, X, Y, order, self._profile)
+
+    def _profile(self, s: np.ndarray, order: int) -> np.ndarray:
+        profile = self.kernel._profile
+        slope = s * profile(s, order + 1)
+        if order:
+            slope += order * profile(s, order)
+        return -2.0 * slope
+
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        """None: it is not differentiated again."""
+        return ()
+
+    def with_values(self, values: np.ndarray) -> LengthDerivative:
+        """Itself."""
+        return self
+
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """None."""
+        return ()
+
+
+def _constant_derivative(kernel: Kernel) -> Kernel:
+    return replace(
+        kernel,
+        degree=kernel.degree - 1.0,
+        variance=kernel.variance * kernel.degree * kernel.coef0,
+    )
+
+
+def _jet(kernel: Kernel, X: np.ndarray, Y: np.ndarray, order: int, profile) -> Jet:
+    if kernel.name == "cosine":
+        return cosine_jet(X, Y, order, profile)
+    jet = radial_jet if kernel.radial else product_jet
+    return jet(X, Y, kernel._scale, order, profile)
