@@ -18,11 +18,21 @@ from skatom._joined_pairs import JoinedPairs
 from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
 
-__all__ = ["AtomFeatures", "NoDerivativeError", "Origin", "hstack"]
+__all__ = [
+    "AtomFeatures",
+    "NoDerivativeError",
+    "NoStandardDeviationError",
+    "Origin",
+    "hstack",
+]
 
 
 class NoDerivativeError(ValueError):
     """A step or model has no derivative rule, so forces and stress cannot pass it."""
+
+
+class NoStandardDeviationError(ValueError):
+    """An estimator does not say how uncertain the asked-for prediction is."""
 
 
 class Origin(Protocol):

@@ -1,5 +1,6 @@
 """Potentials: forces, stress and energies of atoms from any pipeline."""
 
+from skatom.features import NoStandardDeviationError
 from skatom.potential._evaluate import (
     Evaluation,
     evaluate,
@@ -14,6 +15,7 @@ from skatom.potential.pipeline import Potential, make_potential
 __all__ = [
     "DeltaRegressor",
     "Evaluation",
+    "NoStandardDeviationError",
     "Potential",
     "evaluate",
     "make_potential",

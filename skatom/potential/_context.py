@@ -21,12 +21,15 @@ class Context:
         Which properties besides energies are asked for.
     pairs : NeighborPairs or None
         Pairs of all structures, at least up to the largest r_cut.
+    std : bool
+        Whether standard deviations are asked for, of energies and of what else is.
     """
 
     forces: bool = True
     stress: bool = False
     atomic: bool = False
     pairs: NeighborPairs | None = None
+    std: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,25 @@ def motion_of_features(X: AtomFeatures, g: np.ndarray, context: Context) -> Moti
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """Standard deviations, each computed when it is called for.
+
+    Attributes
+    ----------
+    energies : callable
+        Gives those of the energies, shape (n_structures,), in eV.
+    forces : callable
+        Gives those of force components, shape (n_atoms_total, 3), in eV/Å.
+    atoms : callable
+        Gives those of the energies of atoms, shape (n_atoms_total,), in eV.
+    """
+
+    energies: Callable[[], np.ndarray]
+    forces: Callable[[], np.ndarray]
+    atoms: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Energies:
     """Energies of one estimator at one X, and what can be had from them later.
 
@@ -77,8 +99,10 @@ class Energies:
         with respect to X: an array for rows and features, a Motion for structures.
     atoms : callable
         Gives the energies of all atoms, shape (n_atoms_total,).
+    std : Deviations
     """
 
     values: np.ndarray
     pull: Callable[[np.ndarray], object]
     atoms: Callable[[], np.ndarray]
+    std: Deviations

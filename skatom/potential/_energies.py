@@ -20,6 +20,7 @@ from skatom.base import sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._context import Context, Energies
+from skatom.potential._deviations import deviations, no_deviations, scaled
 from skatom.potential._steps import follow_steps
 from skatom.potential._structures import energies_of_structures
 from skatom.potential._targets import inverse_slope
@@ -44,9 +45,16 @@ def energies(estimator, X, context: Context) -> Energies:
         return energies_of_structures(estimator, X, context)
     if isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms"):
         atoms = estimator.predict_atoms(X)
-        return Energies(sum_atoms(atoms, X.offsets), _leaf(estimator, X), lambda: atoms)
+        return Energies(
+            sum_atoms(atoms, X.offsets),
+            _leaf(estimator, X),
+            lambda: atoms,
+            deviations(estimator, X),
+        )
     values = one_target(estimator.predict(X), estimator)
-    return Energies(values, _leaf(estimator, X), _no_atoms(estimator))
+    return Energies(
+        values, _leaf(estimator, X), _no_atoms(estimator), deviations(estimator, X)
+    )
 
 
 def _leaf(estimator, X):
@@ -62,7 +70,7 @@ def _leaf(estimator, X):
 def _pipeline(estimator, X, context):
     Y, back = follow_steps(estimator.steps[:-1], X, context)
     inner = energies(estimator.steps[-1][1], Y, context)
-    return Energies(inner.values, lambda w: back(inner.pull(w)), inner.atoms)
+    return Energies(inner.values, lambda w: back(inner.pull(w)), inner.atoms, inner.std)
 
 
 @energies.register(BaseSearchCV)
@@ -82,7 +90,7 @@ def _voting(estimator, X, context):
         kept = zip(estimator.estimators, estimator.weights)
         weights = np.array([w for (_, one), w in kept if one != "drop"], dtype=float)
     members = [energies(one, X, context) for one in estimator.estimators_]
-    return _average(members, weights / weights.sum())
+    return _average(estimator, members, weights / weights.sum())
 
 
 @energies.register(BaggingRegressor)
@@ -97,7 +105,7 @@ def _bagging(estimator, X, context):
                 estimator.estimators_, estimator.estimators_features_
             )
         ]
-    return _average(members, np.full(len(members), 1.0 / len(members)))
+    return _average(estimator, members, np.full(len(members), 1.0 / len(members)))
 
 
 def _on_columns(estimator, X, columns, context) -> Energies:
@@ -109,14 +117,15 @@ def _on_columns(estimator, X, columns, context) -> Energies:
         np.add.at(out, (slice(None), columns), inner.pull(w))  # drawn with replacement
         return out
 
-    return Energies(inner.values, pull, inner.atoms)
+    return Energies(inner.values, pull, inner.atoms, inner.std)
 
 
-def _average(members: list[Energies], shares: np.ndarray) -> Energies:
+def _average(estimator, members: list[Energies], shares: np.ndarray) -> Energies:
     return Energies(
         sum(share * one.values for share, one in zip(shares, members)),
         lambda w: reduce(add, [one.pull(s * w) for s, one in zip(shares, members)]),
         lambda: sum(share * one.atoms() for share, one in zip(shares, members)),
+        no_deviations(estimator),
     )
 
 
@@ -135,7 +144,7 @@ def _stacking(estimator, X, context):
             shares.append(g[:, len(members) :])
         return reduce(add, shares)
 
-    return Energies(final.values, pull, _no_atoms(estimator))
+    return Energies(final.values, pull, _no_atoms(estimator), no_deviations(estimator))
 
 
 @energies.register(TransformedTargetRegressor)
@@ -144,10 +153,15 @@ def _transformed_target(estimator, X, context):
     column = inner.values[:, None]
     values = np.ravel(estimator.transformer_.inverse_transform(column))
 
-    def pull(w):
-        return inner.pull(w * inverse_slope(estimator.transformer_, column, values))
+    def slopes():
+        return inverse_slope(estimator.transformer_, column, values)
 
-    return Energies(values, pull, _no_atoms(estimator))
+    return Energies(
+        values,
+        lambda w: inner.pull(w * slopes()),
+        _no_atoms(estimator),
+        scaled(inner.std, slopes, estimator),
+    )
 
 
 def one_target(predicted, estimator) -> np.ndarray:

@@ -33,12 +33,21 @@ class Evaluation:
         In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
     atomic_energies : list of ndarray of shape (n_atoms,), or None
         In eV; they sum to the energies.
+    energy_std : ndarray of shape (n_structures,), or None
+        Standard deviations of the energies in eV.
+    force_std : list of ndarray of shape (n_atoms, 3), or None
+        Standard deviations of the force components in eV/Å.
+    atomic_energy_std : list of ndarray of shape (n_atoms,), or None
+        Standard deviations of the energies of atoms in eV.
     """
 
     energies: np.ndarray
     forces: list[np.ndarray] | None = None
     stress: np.ndarray | None = None
     atomic_energies: list[np.ndarray] | None = None
+    energy_std: np.ndarray | None = None
+    force_std: list[np.ndarray] | None = None
+    atomic_energy_std: list[np.ndarray] | None = None
 
 
 def evaluate(
@@ -48,6 +57,7 @@ def evaluate(
     forces: bool = True,
     stress: bool = False,
     atomic: bool = False,
+    std: bool = False,
     pairs: NeighborPairs | None = None,
 ) -> Evaluation:
     """Predict everything that is asked for in one forward and one backward pass.
@@ -62,6 +72,9 @@ def evaluate(
         Structures. Their calculators are neither used nor changed.
     forces, stress, atomic : bool
         Which properties are wanted besides energies.
+    std : bool
+        Whether standard deviations are wanted: of the energies, and of forces and
+        energies of atoms where these are asked for.
     pairs : NeighborPairs, optional
         Neighbour pairs of X that are known already, at least up to
         ``r_cut_of(estimator)``; longer ones do no harm.
@@ -74,6 +87,8 @@ def evaluate(
     ------
     NoDerivativeError
         If a step or model has no derivative rule, or no energies of atoms.
+    NoStandardDeviationError
+        If a model does not say how uncertain something asked for is.
     ValueError
         If stress is asked for and a structure is not periodic in three directions.
 
@@ -108,8 +123,8 @@ def evaluate(
     if stress:
         _refuse_open(structures)
     if not len(structures):
-        return _nothing(forces, stress, atomic)
-    found = energies(estimator, structures, Context(forces, stress, atomic, pairs))
+        return _nothing(forces, stress, atomic, std)
+    found = energies(estimator, structures, Context(forces, stress, atomic, pairs, std))
     edges = structures.offsets[1:-1]
     motion = None
     if forces or stress:
@@ -119,10 +134,15 @@ def evaluate(
         forces=np.split(motion.forces, edges) if forces else None,
         stress=_voigt(motion.virial, structures) if stress else None,
         atomic_energies=np.split(found.atoms(), edges) if atomic else None,
+        energy_std=found.std.energies() if std else None,
+        force_std=np.split(found.std.forces(), edges) if std and forces else None,
+        atomic_energy_std=np.split(found.std.atoms(), edges)
+        if std and atomic
+        else None,
     )
 
 
-def predict_forces(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
+def predict_forces(estimator, X: Sequence[Atoms], return_std: bool = False):
     """Predict the forces of any fitted estimator: minus the gradient of its energy.
 
     Parameters
@@ -130,16 +150,22 @@ def predict_forces(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
     estimator : fitted estimator
         As in :func:`evaluate`.
     X : sequence of ase.Atoms
+    return_std : bool, default=False
+        Whether standard deviations of the components are wanted too.
 
     Returns
     -------
     forces : list of ndarray of shape (n_atoms, 3)
         In eV/Å, one array a structure, in the atom order of the input.
+    std : list of ndarray of shape (n_atoms, 3)
+        In eV/Å, only with ``return_std``.
 
     Raises
     ------
     NoDerivativeError
         If a step or model has no derivative rule.
+    NoStandardDeviationError
+        If the model has no standard deviations of forces.
 
     Examples
     --------
@@ -154,7 +180,8 @@ def predict_forces(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
     >>> [forces.shape for forces in predict_forces(model, frames)]
     [(3, 3), (5, 3)]
     """
-    return evaluate(estimator, X).forces
+    found = evaluate(estimator, X, std=return_std)
+    return (found.forces, found.force_std) if return_std else found.forces
 
 
 def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
@@ -181,7 +208,7 @@ def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
     return evaluate(estimator, X, forces=False, stress=True).stress
 
 
-def predict_atomic_energies(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
+def predict_atomic_energies(estimator, X: Sequence[Atoms], return_std: bool = False):
     """Predict the energy of every atom, for models that are sums over atoms.
 
     Parameters
@@ -189,18 +216,27 @@ def predict_atomic_energies(estimator, X: Sequence[Atoms]) -> list[np.ndarray]:
     estimator : fitted estimator
         Whose model shares the energy out among atoms, such as AtomicKernelRidge.
     X : sequence of ase.Atoms
+    return_std : bool, default=False
+        Whether their standard deviations are wanted too.
 
     Returns
     -------
     energies : list of ndarray of shape (n_atoms,)
         In eV; they sum to the predicted energies.
+    std : list of ndarray of shape (n_atoms,)
+        In eV, only with ``return_std``.
 
     Raises
     ------
     NoDerivativeError
         If the model predicts energies of whole structures only.
+    NoStandardDeviationError
+        If the model has no standard deviations of energies of atoms.
     """
-    return evaluate(estimator, X, forces=False, atomic=True).atomic_energies
+    found = evaluate(estimator, X, forces=False, atomic=True, std=return_std)
+    if return_std:
+        return found.atomic_energies, found.atomic_energy_std
+    return found.atomic_energies
 
 
 def r_cut_of(estimator) -> float | None:
@@ -264,10 +300,13 @@ def _voigt(virial: np.ndarray, structures: Structures) -> np.ndarray:
     return full_3x3_to_voigt_6_stress(virial / volumes[:, None, None])
 
 
-def _nothing(forces: bool, stress: bool, atomic: bool) -> Evaluation:
+def _nothing(forces: bool, stress: bool, atomic: bool, std: bool) -> Evaluation:
     return Evaluation(
         energies=np.zeros(0),
         forces=[] if forces else None,
         stress=np.zeros((0, 6)) if stress else None,
         atomic_energies=[] if atomic else None,
+        energy_std=np.zeros(0) if std else None,
+        force_std=[] if std and forces else None,
+        atomic_energy_std=[] if std and atomic else None,
     )

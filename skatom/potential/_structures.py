@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from skatom.features import NoDerivativeError
-from skatom.potential._context import Context, Energies, Motion
+from skatom.potential._context import Context, Deviations, Energies, Motion
+from skatom.potential._deviations import with_std
 from skatom.structures import Structures
 
 
@@ -29,7 +30,18 @@ def energies_of_structures(estimator, X: Structures, context: Context) -> Energi
     def atoms():
         return np.concatenate(_method(estimator, "predict_atomic_energies")(X))
 
-    return Energies(values, pull, atoms)
+    return Energies(values, pull, atoms, _deviations(estimator, X))
+
+
+def _deviations(estimator, X: Structures) -> Deviations:
+    def joined(name):
+        return lambda: np.concatenate(with_std(estimator, name, X)[1])
+
+    return Deviations(
+        lambda: with_std(estimator, "predict", X)[1],
+        joined("predict_forces"),
+        joined("predict_atomic_energies"),
+    )
 
 
 def _evaluated(estimator, X: Structures, context: Context) -> Energies:
@@ -39,6 +51,7 @@ def _evaluated(estimator, X: Structures, context: Context) -> Energies:
         stress=context.stress,
         atomic=context.atomic,
         pairs=context.pairs,
+        **({"std": True} if context.std else {}),
     )
 
     def pull(weights):
@@ -49,7 +62,16 @@ def _evaluated(estimator, X: Structures, context: Context) -> Energies:
         virial = _virial(found.stress, X) if context.stress else None
         return Motion(forces, virial).scaled(weights, X.offsets)
 
-    return Energies(found.energies, pull, lambda: np.concatenate(found.atomic_energies))
+    return Energies(
+        found.energies,
+        pull,
+        lambda: np.concatenate(found.atomic_energies),
+        Deviations(
+            lambda: found.energy_std,
+            lambda: np.concatenate(found.force_std),
+            lambda: np.concatenate(found.atomic_energy_std),
+        ),
+    )
 
 
 def _method(estimator, name: str):

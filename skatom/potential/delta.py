@@ -20,7 +20,12 @@ from skatom.models import CompositionBaseline
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.neighbors import NeighborPairs
 from skatom.potential._base_calculator import CalculatorModel
-from skatom.potential._evaluate import Evaluation, evaluate
+from skatom.potential._evaluate import (
+    Evaluation,
+    evaluate,
+    predict_atomic_energies,
+    predict_forces,
+)
 from skatom.structures import Structures, check_structures, read_labels, relabel
 
 
@@ -151,6 +156,7 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
         forces: bool = True,
         stress: bool = False,
         atomic: bool = False,
+        std: bool = False,
         pairs: NeighborPairs | None = None,
     ) -> Evaluation:
         """Predict everything that is asked for: sums of the baseline and the estimator.
@@ -160,6 +166,9 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
         X : sequence of ase.Atoms
         forces, stress, atomic : bool
             Which properties are wanted besides energies.
+        std : bool
+            Whether the standard deviations of the estimator are wanted; the baseline
+            has none.
         pairs : NeighborPairs, optional
             Neighbour pairs of X that are known already.
 
@@ -171,7 +180,7 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
         X = check_structures(X, allow_empty=True)
         asked = {"forces": forces, "stress": stress, "atomic": atomic, "pairs": pairs}
         one = _ask(self.base_, X, **asked)
-        two = evaluate(self.estimator_, X, **asked)
+        two = evaluate(self.estimator_, X, std=std, **asked)
         return Evaluation(
             one.energies + two.energies,
             [a + b for a, b in zip(one.forces, two.forces)] if forces else None,
@@ -179,21 +188,28 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
             [a + b for a, b in zip(one.atomic_energies, two.atomic_energies)]
             if atomic
             else None,
+            two.energy_std,
+            two.force_std,
+            two.atomic_energy_std,
         )
 
-    def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+    def predict_forces(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict forces.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether the estimator is asked for its standard deviations too.
 
         Returns
         -------
         forces : list of ndarray of shape (n_atoms, 3)
             In eV/Å.
+        std : list of ndarray of shape (n_atoms, 3)
+            In eV/Å, only with ``return_std``; the baseline has none.
         """
-        return evaluate(self, X).forces
+        return predict_forces(self, X, return_std)
 
     def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
         """Predict the stress of structures that are periodic in three directions.
@@ -209,19 +225,23 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
         """
         return evaluate(self, X, forces=False, stress=True).stress
 
-    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+    def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict the energy of every atom, where both parts can.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether the estimator is asked for its standard deviations too.
 
         Returns
         -------
         energies : list of ndarray of shape (n_atoms,)
             In eV.
+        std : list of ndarray of shape (n_atoms,)
+            In eV, only with ``return_std``; the baseline has none.
         """
-        return evaluate(self, X, forces=False, atomic=True).atomic_energies
+        return predict_atomic_energies(self, X, return_std)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

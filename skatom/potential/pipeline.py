@@ -84,19 +84,23 @@ class Potential(Pipeline):
                 params[prefix + name] = given
         return super().fit(X, y, **params)
 
-    def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+    def predict_forces(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict forces: minus the gradient of the predicted energy.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether standard deviations of the components are wanted too.
 
         Returns
         -------
         forces : list of ndarray of shape (n_atoms, 3)
             In eV/Å.
+        std : list of ndarray of shape (n_atoms, 3)
+            In eV/Å, only with ``return_std``.
         """
-        return predict_forces(self, X)
+        return predict_forces(self, X, return_std)
 
     def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
         """Predict the stress of structures that are periodic in three directions.
@@ -112,19 +116,23 @@ class Potential(Pipeline):
         """
         return predict_stress(self, X)
 
-    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+    def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict the energy of every atom, for models that are sums over atoms.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether their standard deviations are wanted too.
 
         Returns
         -------
         energies : list of ndarray of shape (n_atoms,)
             In eV.
+        std : list of ndarray of shape (n_atoms,)
+            In eV, only with ``return_std``.
         """
-        return predict_atomic_energies(self, X)
+        return predict_atomic_energies(self, X, return_std)
 
     def evaluate(
         self,
@@ -133,6 +141,7 @@ class Potential(Pipeline):
         forces: bool = True,
         stress: bool = False,
         atomic: bool = False,
+        std: bool = False,
         pairs: NeighborPairs | None = None,
     ) -> Evaluation:
         """Predict everything that is asked for in one pass.
@@ -142,6 +151,8 @@ class Potential(Pipeline):
         X : sequence of ase.Atoms
         forces, stress, atomic : bool
             Which properties are wanted besides energies.
+        std : bool
+            Whether standard deviations of what is asked for are wanted.
         pairs : NeighborPairs, optional
             Neighbour pairs of X that are known already.
 
@@ -154,7 +165,7 @@ class Potential(Pipeline):
         skatom.potential.evaluate : The same for any estimator.
         """
         return evaluate(
-            self, X, forces=forces, stress=stress, atomic=atomic, pairs=pairs
+            self, X, forces=forces, stress=stress, atomic=atomic, std=std, pairs=pairs
         )
 
 

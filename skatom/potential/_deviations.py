@@ -1,0 +1,125 @@
+"""Standard deviations of energies, forces and energies of atoms, where a model has them.
+
+A model says how uncertain it is in three places: ``predict(X, return_std=True)``,
+``predict_atoms(X, return_std=True)`` and, because the deviation of a force is no gradient
+of that of an energy, ``force_std(X)`` for features that can be differentiated.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+
+from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.potential._context import Deviations
+
+
+def deviations(estimator, X) -> Deviations:
+    """Ask a model on features or rows for its standard deviations.
+
+    Parameters
+    ----------
+    estimator : fitted regressor
+    X : AtomFeatures or array-like of shape (n_structures, n_features)
+
+    Returns
+    -------
+    std : Deviations
+    """
+
+    def forces():
+        if not isinstance(X, AtomFeatures) or not hasattr(estimator, "force_std"):
+            raise NoStandardDeviationError(
+                f"{type(estimator).__name__} has no standard deviations of forces: it "
+                "lacks the method force_std for features of atoms. Use a model that has "
+                "it, such as AtomicGaussianProcessRegressor, or ask for those of "
+                "energies only (forces=False)."
+            )
+        return np.asarray(estimator.force_std(X), dtype=np.float64)
+
+    return Deviations(
+        lambda: with_std(estimator, "predict", X)[1],
+        forces,
+        lambda: with_std(estimator, "predict_atoms", X)[1],
+    )
+
+
+def with_std(estimator, name: str, X) -> tuple:
+    """Call a method with ``return_std=True``, or say that it does not know it.
+
+    Parameters
+    ----------
+    estimator : fitted regressor
+    name : {"predict", "predict_atoms", "predict_forces", "predict_atomic_energies"}
+    X : whatever the method takes
+
+    Returns
+    -------
+    predictions, std
+        Arrays, or lists of arrays where the method gives lists.
+
+    Raises
+    ------
+    NoStandardDeviationError
+        If there is no such method, or it has no parameter return_std.
+    """
+    method = getattr(estimator, name, None)
+    if method is None or "return_std" not in inspect.signature(method).parameters:
+        raise NoStandardDeviationError(
+            f"{type(estimator).__name__} gives no standard deviations: its {name} "
+            + ("is missing" if method is None else "does not take return_std=True")
+            + ". Use a model that knows its uncertainty, such as "
+            "AtomicGaussianProcessRegressor, or wrap this one in ConformalRegressor for "
+            "intervals."
+        )
+    predicted, std = method(X, return_std=True)
+    if isinstance(std, list):
+        return predicted, std
+    return predicted, np.asarray(std, dtype=np.float64)
+
+
+def no_deviations(estimator) -> Deviations:
+    """Refuse: the deviation of a combination needs the covariance of its members."""
+
+    def refuse():
+        raise NoStandardDeviationError(
+            f"{type(estimator).__name__} gives no standard deviations: those of its "
+            "members do not tell how their errors go together. Use "
+            "skatom.uncertainty.EnsembleRegressor, or a single model that knows its "
+            "uncertainty."
+        )
+
+    return Deviations(refuse, refuse, refuse)
+
+
+def scaled(std: Deviations, slopes: Callable[[], np.ndarray], estimator) -> Deviations:
+    """Deviations behind a transformation of the target that is affine.
+
+    Parameters
+    ----------
+    std : Deviations
+        Of the inner regressor.
+    slopes : callable
+        Gives the slopes of the inverse transformation at the predictions, shape
+        (n_structures,).
+    estimator : TransformedTargetRegressor
+        What messages name.
+    """
+
+    def factor():
+        all_slopes = slopes()
+        if not np.allclose(all_slopes, all_slopes[0], rtol=1e-9, atol=0.0):
+            raise NoStandardDeviationError(
+                f"{type(estimator).__name__} bends the target, so that its error is not "
+                "described by a standard deviation: use an affine transformer such as "
+                "StandardScaler."
+            )
+        return abs(all_slopes[0])
+
+    return Deviations(
+        lambda: factor() * std.energies(),
+        lambda: factor() * std.forces(),
+        lambda: factor() * std.atoms(),
+    )
