@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from ase.build import bulk
+from conftest import labelled, rattled
+from radial import RadialSums
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -12,8 +14,6 @@ from skatom.models import AtomicRidge, CompositionBaseline
 from skatom.potential import predict_forces, predict_stress
 from skatom.preprocessing import Pool
 from skatom.structures import Structures, read_energies
-from tests.conftest import labelled, rattled
-from tests.radial import RadialSums
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
+from conftest import labelled, rattled
 from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -15,7 +16,6 @@ from skatom.models import AtomicKernelRidge
 from skatom.models import kernel_ridge as module
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
-from tests.conftest import labelled, rattled
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 4))

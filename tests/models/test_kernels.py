@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from differences import numerical_gradient, relative_error
 from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
@@ -21,7 +22,6 @@ from sklearn.metrics.pairwise import (
 from skatom.models._kernel.conversion import from_sklearn
 from skatom.models._kernel.functions import Hyperparameter
 from skatom.models._kernel.named import KERNELS, Kernel
-from tests.differences import numerical_gradient, relative_error
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from conftest import labelled, rattled
+from differences import numerical_forces, numerical_stress, relative_error
+from radial import RadialSums
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -11,9 +14,6 @@ from skatom.models import AtomicRidge
 from skatom.models._design_matrix import LossWeights, derivative_rows
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
-from tests.conftest import labelled, rattled
-from tests.differences import numerical_forces, numerical_stress, relative_error
-from tests.radial import RadialSums
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 4)) + 3.0
