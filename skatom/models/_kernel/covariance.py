@@ -1,0 +1,304 @@
+"""Covariances between what is observed or asked for: energies, forces and virials.
+
+Each of these is linear in the latent functions of atoms: an energy sums their values, a
+force or virial component t sums slopes, t = sum_i D_ti . df/dx (x_i). The covariance of
+two of them is the kernel with both acted upon.
+
+References
+----------
+Bartok and Csanyi, Int. J. Quantum Chem. 115, 1051 (2015), doi:10.1002/qua.24927.
+Christensen and von Lilienfeld, Mach. Learn.: Sci. Technol. 1, 045018 (2020),
+doi:10.1088/2632-2153/abba6f.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
+from skatom.models._kernel.functions import KernelFunction
+
+# Derivative rows that are handled at a time: enough to make calls from Python rare, few
+# enough for their products with the atoms of another such tile to stay in the cache.
+TILE_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class KindRows:
+    """Atoms of one species and the derivative rows they are centres of.
+
+    Attributes
+    ----------
+    number : int
+        Atomic number.
+    points : ndarray of shape (n_atoms_of_kind, n_features)
+    starts : ndarray of int64, shape (n_atoms_of_kind + 1,)
+        First row of each atom; atoms of structures without labels have none.
+    targets : ndarray of int64, shape (n_rows,)
+        Observable that a row contributes to.
+    rows : ndarray of shape (n_rows, n_features)
+    place : ndarray of int64, shape (n_atoms_of_kind,)
+        Index of each atom among all atoms.
+    structures : ndarray of int64, shape (n_atoms_of_kind,)
+    """
+
+    number: int
+    points: np.ndarray
+    starts: np.ndarray
+    targets: np.ndarray
+    rows: np.ndarray
+    place: np.ndarray
+    structures: np.ndarray
+
+    def tiles(self) -> list[KindRows]:
+        """Atoms with rows, split between structures into tiles of about TILE_ROWS rows."""
+        busy = np.flatnonzero(np.diff(self.starts) > 0)
+        first = np.flatnonzero(np.diff(self.structures[busy], prepend=-1))
+        tile = self.starts[busy[first]] // TILE_ROWS
+        edges = first[np.flatnonzero(np.diff(tile, prepend=-1))].tolist()
+        return [
+            self._take(busy[start:stop])
+            for start, stop in zip(edges, [*edges[1:], len(busy)])
+        ]
+
+    def along(self) -> np.ndarray:
+        """Products of derivative rows with the features of their own atom."""
+        own = np.repeat(self.points, np.diff(self.starts), axis=0)
+        return np.einsum("rf,rf->r", self.rows, own)
+
+    def as_tuple(self, offset: int = 0) -> tuple[np.ndarray, ...]:
+        """Arrays in the order that compiled loops expect."""
+        return self.structures + offset, self.starts, self.targets, self.rows
+
+    def _take(self, busy: np.ndarray) -> KindRows:
+        """Atoms whose rows follow each other, each with at least one."""
+        ends = self.starts[busy + 1]
+        rows = slice(self.starts[busy[0]], ends[-1])
+        return KindRows(
+            self.number,
+            self.points[busy],
+            np.concatenate([[0], ends - rows.start]),
+            self.targets[rows],
+            self.rows[rows],
+            self.place[busy],
+            self.structures[busy],
+        )
+
+
+@dataclass(frozen=True)
+class Observables:
+    """Energies of structures, in this order, then their force and virial components.
+
+    Attributes
+    ----------
+    kinds : list of KindRows
+        One a species, atomic numbers ascending.
+    offsets : ndarray of int64, shape (n_structures + 1,)
+        First atom of each structure.
+    n_derivatives : int
+        Number of force and virial components.
+    energy_scale : ndarray of shape (n_structures,)
+        Factors of the energies.
+    """
+
+    kinds: list[KindRows]
+    offsets: np.ndarray
+    n_derivatives: int
+    energy_scale: np.ndarray
+
+    @property
+    def n_energies(self) -> int:
+        """Number of structures."""
+        return len(self.energy_scale)
+
+    def __len__(self) -> int:
+        return self.n_energies + self.n_derivatives
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return int(self.offsets[-1])
+
+
+def observables(
+    X: AtomFeatures,
+    blocks: Iterable[DerivativeRows] = (),
+    energy_scale: np.ndarray | None = None,
+) -> Observables:
+    """Collect what is observed of some structures, scaled by the roots of its weights.
+
+    Parameters
+    ----------
+    X : AtomFeatures
+    blocks : iterable of DerivativeRows
+        Forces and virials of the structures that have them, with their weights.
+    energy_scale : ndarray of shape (n_structures,), optional
+        Factors of the energies, 1 by default.
+
+    Returns
+    -------
+    observables : Observables
+    """
+    blocks = list(blocks)
+    scale = np.ones(len(X)) if energy_scale is None else energy_scale
+    return Observables(
+        [_kind_rows(X, blocks, int(number)) for number in np.unique(X.numbers)],
+        X.offsets,
+        sum(block.n_targets for block in blocks),
+        scale,
+    )
+
+
+def covariance(
+    left: Observables, right: Observables, kernel: KernelFunction
+) -> np.ndarray:
+    """Covariance matrix between two sets of observables.
+
+    Parameters
+    ----------
+    left, right : Observables
+        If they are the same object, only the lower triangle is filled.
+    kernel : KernelFunction
+        Between atoms of one species; between species it is zero.
+
+    Returns
+    -------
+    K : ndarray of shape (len(left), len(right))
+    """
+    K = np.zeros((len(left), len(right)))
+    n, m = left.n_energies, right.n_energies
+    here = {kind.number: kind for kind in left.kinds}
+    pairs = [(here[k.number], k) for k in right.kinds if k.number in here]
+    for one, other in pairs:
+        _add_energies(one, other, kernel, K[:n, :m])
+        _add_slopes(one, other, kernel, m, K)
+        if left is not right:
+            _add_slopes(other, one, kernel, n, K.T)
+        # structures of the left count as later ones, so that no pair is left out
+        offset = 0 if left is right else m
+        mine, others = one.tiles(), other.tiles()
+        for a, tile in enumerate(mine):
+            for against in others[: a + 1] if left is right else others:
+                _add_curvatures(tile, against, offset, kernel, K)
+    K[:n] *= left.energy_scale[:, None]
+    K[:, :m] *= right.energy_scale
+    return K
+
+
+def expansion(seen: Observables, dual: np.ndarray, n_features: int):
+    """Turn coefficients of observables into those of kernels and their slopes at atoms.
+
+    Parameters
+    ----------
+    seen : Observables
+    dual : ndarray of shape (len(seen),)
+    n_features : int
+
+    Returns
+    -------
+    coef : ndarray of shape (n_atoms,)
+    slopes : ndarray of shape (n_atoms, n_features), or None without derivatives
+    """
+    energies = seen.energy_scale * dual[: seen.n_energies]
+    coef = np.repeat(energies, np.diff(seen.offsets))
+    if not seen.n_derivatives:
+        return coef, None
+    slopes = np.zeros((seen.n_atoms, n_features))
+    for kind in seen.kinds:
+        busy = np.diff(kind.starts) > 0
+        if busy.any():
+            slopes[kind.place[busy]] = np.add.reduceat(
+                kind.rows * dual[kind.targets, None], kind.starts[:-1][busy]
+            )
+    return coef, slopes
+
+
+def _kind_rows(X: AtomFeatures, blocks: list[DerivativeRows], number: int) -> KindRows:
+    """Collect the rows of one species from all blocks."""
+    place = np.flatnonzero(X.numbers == number)
+    counts = np.zeros(len(X.numbers), dtype=np.int64)
+    first_target = len(X)
+    targets, rows = [np.empty(0, dtype=np.int64)], [np.empty((0, X.values.shape[1]))]
+    for block in blocks:
+        atoms, centers, where, vectors = block.of_kind(number)
+        counts[block.atoms[atoms]] = np.bincount(centers, minlength=len(atoms))
+        targets.append(where + first_target)
+        rows.append(vectors * np.sqrt(block.weights)[where, None])
+        first_target += block.n_targets
+    return KindRows(
+        number,
+        X.values[place],
+        np.concatenate([[0], np.cumsum(counts[place])]).astype(np.int64),
+        np.concatenate(targets),
+        np.concatenate(rows),
+        place,
+        X.structure_index[place],
+    )
+
+
+def _add_energies(
+    one: KindRows, other: KindRows, kernel: KernelFunction, K: np.ndarray
+) -> None:
+    """Add kernels summed over the atoms of both structures."""
+    columns, first = np.unique(other.structures, return_index=True)
+    step = max(1, CHUNK_BYTES // (8 * len(other.points)))
+    for chunk in _chunks(one.structures, step):
+        k = kernel.values(one.points[chunk], other.points)
+        k = np.add.reduceat(k, first, axis=1)
+        rows, at = np.unique(one.structures[chunk], return_index=True)
+        K[np.ix_(rows, columns)] += np.add.reduceat(k, at, axis=0)
+
+
+def _add_slopes(
+    one: KindRows, other: KindRows, kernel: KernelFunction, n: int, K: np.ndarray
+) -> None:
+    """Add D dk/dx of the rows of one, summed over the atoms of the other's structures."""
+    from skatom.models._row_loops import add_outer, add_scaled
+
+    columns, first = np.unique(other.structures, return_index=True)
+    step = max(1, CHUNK_BYTES // (16 * len(other.points)))
+    for tile in one.tiles():
+        a, b = kernel.slopes(tile.points, other.points)
+        centers = np.repeat(np.arange(len(tile.points)), np.diff(tile.starts))
+        low, high = tile.targets.min(), tile.targets.max() + 1
+        design = np.zeros((high - low, len(other.points)))
+        for start in range(0, len(centers), step):
+            part = slice(start, start + step)
+            products = tile.rows[part] @ other.points.T
+            add_scaled(centers[part], tile.targets[part] - low, a, products, design)
+        if b is not None:
+            add_outer(centers, tile.targets - low, b, tile.along(), design)
+        K[low:high, columns] += np.add.reduceat(design, first, axis=1)
+
+
+def _add_curvatures(
+    left: KindRows, right: KindRows, offset: int, kernel: KernelFunction, K: np.ndarray
+) -> None:
+    """Add D (d2k/dx dy) D^T of two tiles of one species."""
+    from skatom.models._row_loops import add_curvature
+
+    c, terms = kernel.curvatures(left.points, right.points)
+    across_left = left.rows @ right.points.T
+    across_right = left.points @ right.rows.T
+    for weight, (p_x, p_y), (q_x, q_y) in terms:
+        p = p_y * across_left + p_x * left.along()[:, None]
+        q = q_x * across_right + q_y * right.along()
+        add_curvature(left.as_tuple(offset), right.as_tuple(), c, weight, p, q, K)
+        c = np.zeros_like(c)  # counts once
+    if not terms:
+        nothing = np.zeros_like(c)
+        add_curvature(
+            left.as_tuple(offset), right.as_tuple(), c, nothing,
+            across_left, across_right, K,
+        )  # fmt: skip
+
+
+def _chunks(structures: np.ndarray, step: int) -> list[slice]:
+    """Slices of about ``step`` atoms that end between structures."""
+    first = np.flatnonzero(np.diff(structures, prepend=-1))
+    edges = first[np.flatnonzero(np.diff(first // step, prepend=-1))].tolist()
+    return [slice(a, b) for a, b in zip(edges, [*edges[1:], len(structures)])]
