@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._network.element_scaling import ElementScaling
+from skatom.models._network.torch_side import torch_side
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
@@ -265,7 +265,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
         -------
         self : object
         """
-        training = _torch_side()
+        training = torch_side()
         self._check_parameters()
         start = vars(self).get("net_") if self.warm_start else None
         X = self._check_X(X, reset=start is None)
@@ -315,7 +315,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
         X = self._check_X(X, reset=False)
         elements = self._scaling.elements(X.numbers)
         values = self._scaling.apply(X.values, X.numbers)
-        return _torch_side().latent_atoms(self.net_.module_, values, elements)
+        return torch_side().latent_atoms(self.net_.module_, values, elements)
 
     def _check_parameters(self) -> None:
         widths = list(self.hidden_layers)
@@ -414,15 +414,13 @@ class NeuralNetworkRegressor(AtomicRegressor):
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
         elements = self._scaling.elements(X.numbers)
         values = self._scaling.apply(X.values, X.numbers)
-        energies = _torch_side().predict_atoms(self.net_.module_, values, elements)
+        energies = torch_side().predict_atoms(self.net_.module_, values, elements)
         return self.baseline_[elements] + self.scale_ * energies
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
         elements = self._scaling.elements(X.numbers)
         values = self._scaling.apply(X.values, X.numbers)
-        gradient = _torch_side().differentiate_atoms(
-            self.net_.module_, values, elements
-        )
+        gradient = torch_side().differentiate_atoms(self.net_.module_, values, elements)
         return self._scaling.pullback(X.values, X.numbers, self.scale_ * gradient)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -432,7 +430,7 @@ class NeuralNetworkRegressor(AtomicRegressor):
         state = dict(super().__getstate__())
         if "net_" in state:  # plain arrays: small, and no code runs when they are read
             module = state.pop("net_").module_
-            state["_weights"] = _torch_side().stored_weights(module)
+            state["_weights"] = torch_side().stored_weights(module)
         return state
 
     def __setstate__(self, state: dict) -> None:
@@ -440,20 +438,8 @@ class NeuralNetworkRegressor(AtomicRegressor):
         weights = state.pop("_weights", None)
         super().__setstate__(state)
         if weights is not None:
-            training = _torch_side()
+            training = torch_side()
             params = self.get_params(deep=False) | {"device": "cpu"}
             net = training.build_net(params, self._shape, scale=self.scale_)
             training.load_weights(net, weights)
             self.net_ = training.for_prediction(net)
-
-
-def _torch_side() -> ModuleType:
-    """Import what needs torch, which takes a second, when it is needed."""
-    try:
-        from skatom.models._network import training
-    except ImportError as error:
-        raise ImportError(
-            "NeuralNetworkRegressor needs PyTorch and skorch, and one of them is missing "
-            f'({error}). Install both with: pip install "skatom[torch]"'
-        ) from error
-    return training
