@@ -14,7 +14,8 @@ import numpy as np
 from ase import Atoms
 
 from skatom._validation import check_targets
-from skatom.structures import check_structures, read_labels
+from skatom.potential import predict_forces, predict_stress
+from skatom.structures import Structures, check_structures, read_labels
 
 __all__ = [
     "energy_errors",
@@ -208,15 +209,8 @@ def force_errors(estimator, X: Sequence[Atoms]) -> np.ndarray:
     ValueError
         If no structure has forces.
     """
-    from skatom.potential import predict_forces  # late: scorers stand below potentials
-
-    structures = check_structures(X)
-    labels = read_labels(structures)
-    _refuse_none(labels.has_forces, "forces")
-    labelled = structures[labels.has_forces]
-    of_labelled = np.repeat(labels.has_forces, structures.n_atoms)
-    found = np.concatenate(predict_forces(estimator, labelled))
-    return found - labels.forces[of_labelled]
+    labelled, forces = labelled_forces(X)
+    return np.concatenate(predict_forces(estimator, labelled)) - forces
 
 
 def stress_errors(estimator, X: Sequence[Atoms]) -> np.ndarray:
@@ -237,13 +231,20 @@ def stress_errors(estimator, X: Sequence[Atoms]) -> np.ndarray:
     ValueError
         If no structure has a stress.
     """
-    from skatom.potential import predict_stress
-
     structures = check_structures(X)
     labels = read_labels(structures, forces=None, stress="auto")
     _refuse_none(labels.has_stress, "stress")
     found = predict_stress(estimator, structures[labels.has_stress])
     return found - labels.stress[labels.has_stress]
+
+
+def labelled_forces(X: Sequence[Atoms]) -> tuple[Structures, np.ndarray]:
+    """Give the structures that have forces, and these for all their atoms."""
+    structures = check_structures(X)
+    labels = read_labels(structures)
+    _refuse_none(labels.has_forces, "forces")
+    of_labelled = np.repeat(labels.has_forces, structures.n_atoms)
+    return structures[labels.has_forces], labels.forces[of_labelled]
 
 
 def _refuse_none(has_label: np.ndarray, what: str) -> None:
