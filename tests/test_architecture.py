@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Data flows one way: a module imports from lower levels only, and from its own area.
 LEVELS = {
     0: {"_validation", "_parallel", "_pair_kernels", "_neighbor_kernels"},
-    1: {"structures", "neighbors", "_joined_pairs", "features", "_skin"},
+    1: {"_evaluation", "structures", "neighbors", "_joined_pairs", "features", "_skin"},
     2: {"base"},
     3: {"featurizers", "models", "preprocessing", "datasets"},
     4: {"potential", "uncertainty", "metrics"},

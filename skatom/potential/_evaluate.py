@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from skatom._evaluation import Evaluation
 from skatom._validation import check_is_fitted
 from skatom.neighbors import NeighborPairs
 from skatom.potential._context import Context
@@ -17,37 +17,6 @@ from skatom.structures import Structures, check_structures
 
 # Where estimators keep the fitted estimators inside them.
 INNER = ("best_estimator_", "regressor_", "estimators_", "estimator_", "base_")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a model says about a set of structures.
-
-    Attributes
-    ----------
-    energies : ndarray of shape (n_structures,)
-        Total energies in eV.
-    forces : list of ndarray of shape (n_atoms, 3), or None
-        In eV/Å; None where not asked for.
-    stress : ndarray of shape (n_structures, 6), or None
-        In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
-    atomic_energies : list of ndarray of shape (n_atoms,), or None
-        In eV; they sum to the energies.
-    energy_std : ndarray of shape (n_structures,), or None
-        Standard deviations of the energies in eV.
-    force_std : list of ndarray of shape (n_atoms, 3), or None
-        Standard deviations of the force components in eV/Å.
-    atomic_energy_std : list of ndarray of shape (n_atoms,), or None
-        Standard deviations of the energies of atoms in eV.
-    """
-
-    energies: np.ndarray
-    forces: list[np.ndarray] | None = None
-    stress: np.ndarray | None = None
-    atomic_energies: list[np.ndarray] | None = None
-    energy_std: np.ndarray | None = None
-    force_std: list[np.ndarray] | None = None
-    atomic_energy_std: list[np.ndarray] | None = None
 
 
 def evaluate(
