@@ -16,7 +16,9 @@ from skatom.potential._energies import energies
 from skatom.structures import Structures, check_structures
 
 # Where estimators keep the fitted estimators inside them.
-INNER = ("best_estimator_", "regressor_", "estimators_", "estimator_", "base_")
+INNER = (
+    "best_estimator_", "regressor_", "features_", "estimators_", "estimator_", "base_"
+)  # fmt: skip
 
 
 def evaluate(

@@ -2,10 +2,12 @@
 
 from skatom.uncertainty.conformal import ConformalRegressor
 from skatom.uncertainty.distance import FeatureDistance
+from skatom.uncertainty.ensemble import EnsembleRegressor
 from skatom.uncertainty.guard import ExtrapolationError, ExtrapolationWarning
 
 __all__ = [
     "ConformalRegressor",
+    "EnsembleRegressor",
     "ExtrapolationError",
     "ExtrapolationWarning",
     "FeatureDistance",

@@ -52,14 +52,7 @@ def split_rows(
     train, calibration : ndarray of int
         Ascending indices.
     """
-    if structures is None:
-        group_of = np.arange(n_rows)
-    else:
-        hashes = [content_hash(atoms) for atoms in structures]
-        group_of = np.unique(hashes, return_inverse=True)[1]
-        # number groups by first appearance: the draw must not depend on hash values
-        first = np.unique(group_of, return_index=True)[1]
-        group_of = np.argsort(np.argsort(first))[group_of]
+    group_of = content_groups(structures, n_rows)
     sizes = np.bincount(group_of)
     drawn = rng.permutation(len(sizes))
     n_groups = int(np.searchsorted(np.cumsum(sizes[drawn]), n_calibration)) + 1
@@ -71,6 +64,28 @@ def split_rows(
         )
     held_out = np.isin(group_of, drawn[:n_groups])
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def content_groups(structures: Structures | None, n_rows: int) -> np.ndarray:
+    """Give one number to structures of equal content.
+
+    Parameters
+    ----------
+    structures : Structures or None
+    n_rows : int
+        How many rows there are; without structures each is a group of its own.
+
+    Returns
+    -------
+    groups : ndarray of int, shape (n_rows,)
+        0, 1, ... by first appearance: what is drawn must not depend on hash values.
+    """
+    if structures is None:
+        return np.arange(n_rows)
+    hashes = [content_hash(atoms) for atoms in structures]
+    groups = np.unique(hashes, return_inverse=True)[1]
+    first = np.unique(groups, return_index=True)[1]
+    return np.argsort(np.argsort(first))[groups]
 
 
 def check_levels(confidence_level) -> tuple[np.ndarray, bool]:

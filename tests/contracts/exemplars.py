@@ -18,7 +18,7 @@ from skatom.models import (
 from skatom.potential import DeltaRegressor, make_potential
 from skatom.preprocessing import AtomFeatureUnion, PerAtom, Pool
 from skatom.testing import all_estimators
-from skatom.uncertainty import ConformalRegressor
+from skatom.uncertainty import ConformalRegressor, EnsembleRegressor
 
 
 def small(**params):
@@ -71,6 +71,9 @@ REGRESSORS = {
     "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),
     "ConformalRegressor": ConformalRegressor(
         make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
+    ),
+    "EnsembleRegressor": EnsembleRegressor(
+        make_pipeline(small(), AtomicRidge()), n_members=2, random_state=0
     ),
     "pooled": make_pipeline(small(), Pool("sum"), Ridge(fit_intercept=False)),
     "pooled by species": make_pipeline(

@@ -1,0 +1,152 @@
+"""What every estimator with standard deviations offers, for whatever X it is given."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
+
+from skatom._validation import check_is_fitted
+from skatom.features import AtomFeatures
+from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
+from skatom.potential._context import Context, Energies
+from skatom.potential._energies import energies
+from skatom.uncertainty._inputs import rows_and_structures
+
+# Share of the largest target below which a standard deviation is rounding.
+FLOOR = 1e-9
+
+
+class ErrorBarRegressor(
+    MetaEstimatorMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base of estimators that wrap others and know how uncertain these are.
+
+    A subclass defines fit, which sets ``std_floor_``, and `_energies`, the one place
+    where predictions, their derivatives and their standard deviations are made.
+    """
+
+    @abstractmethod
+    def _energies(self, X, context: Context) -> Energies:
+        """Predict for checked structures, AtomFeatures or rows."""
+
+    def predict(self, X, return_std: bool = False):
+        """Predict energies, and how far off they may be.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted too.
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            Total energies in eV.
+        std : ndarray of shape (n_structures,)
+            In eV, positive and finite; only with ``return_std``.
+        """
+        check_is_fitted(self)
+        X = rows_and_structures(X)[0]
+        found = self._energies(X, Context(forces=False, std=return_std))
+        return (found.values, found.std.energies()) if return_std else found.values
+
+    def predict_atoms(self, X, return_std: bool = False):
+        """Predict the energy of every atom; they sum to the energies of structures.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            From the featurizer that stands in front.
+        return_std : bool, default=False
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            In eV.
+        std : ndarray of shape (n_atoms_total,)
+            In eV; only with ``return_std``.
+        """
+        check_is_fitted(self)
+        found = self._energies(X, Context(forces=False, atomic=True, std=return_std))
+        return (found.atoms(), found.std.atoms()) if return_std else found.atoms()
+
+    def force_std(self, X: AtomFeatures) -> NDArray[np.float64]:
+        """Give the standard deviations of force components.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            From the featurizer that stands in front.
+
+        Returns
+        -------
+        std : ndarray of shape (n_atoms_total, 3)
+            In eV/Å.
+        """
+        check_is_fitted(self)
+        return self._energies(X, Context(std=True)).std.forces()
+
+    def predict_atomic_energies(self, X, return_std: bool = False):
+        """Predict the energies of the atoms of structures.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        return_std : bool, default=False
+
+        Returns
+        -------
+        energies : list of ndarray of shape (n_atoms,)
+            In eV.
+        std : list of ndarray of shape (n_atoms,)
+            In eV; only with ``return_std``.
+        """
+        return predict_atomic_energies(self, X, return_std=return_std)
+
+    def predict_forces(self, X, return_std: bool = False):
+        """Predict forces: minus the gradient of the predicted energy.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        return_std : bool, default=False
+
+        Returns
+        -------
+        forces : list of ndarray of shape (n_atoms, 3)
+            In eV/Å.
+        std : list of ndarray of shape (n_atoms, 3)
+            Of every component, in eV/Å; only with ``return_std``.
+        """
+        return predict_forces(self, X, return_std=return_std)
+
+    def predict_stress(self, X) -> NDArray[np.float64]:
+        """Predict the stress of structures that are periodic in three directions.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        stress : ndarray of shape (n_structures, 6)
+            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
+        """
+        return predict_stress(self, X)
+
+    def _positive(self, std) -> np.ndarray:
+        """Lift standard deviations that are zero, or rounding, to the floor."""
+        return np.maximum(std, self.std_floor_)
+
+
+@energies.register(ErrorBarRegressor)
+def _error_bars(estimator, X, context):
+    return estimator._energies(X, context)
+
+
+def smallest_std(y: np.ndarray) -> float:
+    """Give the floor of standard deviations for targets of the size of y."""
+    return FLOOR * (float(np.abs(y).max()) or 1.0)
