@@ -1,0 +1,1 @@
+"""Networks that pass messages between neighbouring atoms, as torch modules."""
