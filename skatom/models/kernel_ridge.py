@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
+from sklearn.gaussian_process.kernels import Kernel as StockKernel
 
 from skatom._validation import (
     Integral,
@@ -18,30 +17,33 @@ from skatom._validation import (
 )
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
-from skatom.models._composition import fit_composition, species_counts
 from skatom.models._design_matrix import (
     CHUNK_BYTES,
-    DerivativeRows,
     LossWeights,
-    count_targets,
     derivative_rows,
 )
 from skatom.models._kernel.exact import solve_exactly
-from skatom.models._kernel.named import KERNELS, Kernel
-from skatom.models._kernel.references import choose_references
+from skatom.models._kernel.memory import (
+    exact_memory,
+    memory_limit,
+    refuse_exact,
+    refuse_sparse,
+    sparse_memory,
+)
+from skatom.models._kernel.named import KERNELS
+from skatom.models._kernel.problem import Problem
+from skatom.models._kernel.recipe import make_kernel
+from skatom.models._kernel.references import SELECTIONS, choose_references
 from skatom.models._kernel.rows import References, take_references
 from skatom.models._kernel.sparse import solve_sparsely
+from skatom.models._kernel.species import AtomKernel
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
-from skatom.structures import Labels
 
 # "auto" solves exactly up to this many labels: a matrix of 1.8 GB.
 EXACT_LABELS = 15_000
 # References that "auto" takes beyond.
 AUTO_REFERENCES = 4_000
-LARGEST_MATRIX_BYTES = 16e9
-# gamma="scale" is this over the variance within species, summed over features.
-SCALE = 0.01
 
 
 class AtomicKernelRidge(AtomicRegressor):
@@ -60,27 +62,43 @@ class AtomicKernelRidge(AtomicRegressor):
     alpha : float, default=1e-7
         Regularisation: the variance of the noise in an energy of one atom, relative to
         that of the function. Must not be negative.
-    kernel : str, default="rbf"
+    kernel : str or kernel object of scikit-learn, default="rbf"
         Kernel between the features of two atoms: "rbf", "matern52", "matern32",
-        "polynomial", "linear" or "laplacian", which has a kink, so that forces
-        can be predicted but not trained.
-    gamma : float, "scale" or None, default="scale"
+        "exponential", "polynomial", "linear", "cosine" (the cosine of the angle between
+        them to the power ``degree``) or "laplacian". The exponential and the Laplacian
+        kernel have kinks, so that forces can be predicted but not trained. Or RBF,
+        Matern, DotProduct, ConstantKernel of :mod:`sklearn.gaussian_process.kernels`,
+        and sums, products and powers of them.
+    gamma : float, "scale", "species", None, array-like or dict, default="scale"
         Inverse squared length: exp(-gamma d^2) for "rbf", with the same length scale
-        l, gamma = 1 / (2 l^2), for the Matern kernels; ``exp(-gamma |d|_1)`` for
-        "laplacian", (gamma x.y + coef0)^degree for "polynomial"; unused for "linear".
+        l, gamma = 1 / (2 l^2), for the other radial kernels; ``exp(-gamma |d|_1)`` for
+        "laplacian", (gamma x.y + coef0)^degree for "polynomial".
         "scale" is 0.01 over the variance of the features within their species, summed
         over features: ten times the typical distance is the length over which a
-        function changes much. None is 1 / n_features, scikit-learn's default.
+        function changes much; "species" takes the variance of each species by itself.
+        None is 1 / n_features, scikit-learn's default. An array has one number a
+        feature, a dict one number or array a chemical symbol. Kernel objects have
+        lengths of their own.
     degree : float, default=3
-        Degree of the polynomial kernel.
+        Degree of the polynomial kernel, and power of the cosine.
     coef0 : float, default=1
         Constant of the polynomial kernel.
-    n_references : int, "auto" or None, default="auto"
+    species_coupling : float, array-like of shape (n_species, n_species), or None, \
+            default=None
+        What the kernel between atoms of different species is multiplied by, so that they
+        learn from each other [4]_: one number up to 1 for all pairs, or a positive
+        semidefinite matrix in the order of atomic numbers, whose diagonal holds the
+        variances of species. None couples none.
+    n_references : int, "auto", "all" or None, default="auto"
         Number of atoms whose kernels span the model. None solves exactly, with one
         function for every label. "auto" does so up to 15 000 labels (energies and force
-        components), and takes 4 000 references beyond. See Notes.
-    reference_selection : {"fps", "random"}, default="fps"
-        How references are chosen: farthest-point sampling, or drawing at random.
+        components), and takes 4 000 references beyond. "all" takes every atom. See Notes.
+    reference_selection : {"fps", "cur", "kmeans", "random"}, default="fps"
+        How references are chosen: farthest-point sampling, drawing by leverage (CUR),
+        the atoms nearest to the centres of k-means, or drawing at random.
+    aggregation : {"sum", "mean"}, default="sum"
+        Whether y is extensive, a sum over atoms, or intensive, a mean over them. A mean
+        has no forces: they are not trained on.
     baseline : {"composition"} or None, default="composition"
         Subtract one energy a species, fitted by least squares of smallest norm. A plain
         matrix has no composition and no baseline.
@@ -96,8 +114,11 @@ class AtomicKernelRidge(AtomicRegressor):
         ("auto"). None trains on energies alone.
     stress : {"auto", "calc"} or str or None, default=None
         The same for stress, by default not trained on.
+    max_memory : float or None, default=None
+        Memory in GB that fit may take; a fit that needs more is refused before anything
+        is allocated. None for all that the machine has.
     random_state : int, RandomState or None, default=None
-        For drawing references at random; nothing else draws.
+        For choosing references by "cur", "kmeans" or "random"; nothing else draws.
 
     Attributes
     ----------
@@ -112,8 +133,10 @@ class AtomicKernelRidge(AtomicRegressor):
         Their atomic numbers.
     reference_atoms_ : ndarray of int, shape (``n_references_``,)
         Their indices among all atoms of the training structures.
-    gamma_ : float
-        The gamma in use.
+    gamma_ : float, ndarray of shape (n_species, 1 or n_features), or None
+        The gamma in use; None for kernel objects that are sums or products.
+    kernel_ : AtomKernel
+        The kernel between atoms.
     baseline_ : ndarray of shape (n_species,)
         Energies of species in eV.
     numbers_ : ndarray of int, shape (n_species,)
@@ -153,6 +176,8 @@ class AtomicKernelRidge(AtomicRegressor):
        doi:10.1002/qua.24927.
     .. [3] Christensen and von Lilienfeld, Mach. Learn.: Sci. Technol. 1, 045018 (2020),
        doi:10.1088/2632-2153/abba6f.
+    .. [4] Willatt, Musil and Ceriotti, Phys. Chem. Chem. Phys. 20, 29661 (2018),
+       doi:10.1039/C8CP05921G.
 
     Examples
     --------
@@ -166,25 +191,30 @@ class AtomicKernelRidge(AtomicRegressor):
 
     _parameter_constraints: dict = {
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "kernel": [StrOptions(set(KERNELS))],
+        "kernel": [StrOptions(set(KERNELS)), StockKernel],
         "gamma": [
             Interval(Real, 0, None, closed="neither"),
-            StrOptions({"scale"}),
+            StrOptions({"scale", "species"}),
+            "array-like",
+            dict,
             None,
         ],
         "degree": [Interval(Real, 0, None, closed="left")],
         "coef0": [Interval(Real, None, None, closed="neither")],
+        "species_coupling": [Real, "array-like", None],
         "n_references": [
             Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
+            StrOptions({"auto", "all"}),
             None,
         ],
-        "reference_selection": [StrOptions({"fps", "random"})],
+        "reference_selection": [StrOptions(set(SELECTIONS))],
+        "aggregation": [StrOptions({"sum", "mean"})],
         "baseline": [StrOptions({"composition"}), None],
         "force_weight": [Interval(Real, 0, None, closed="left")],
         "stress_weight": [Interval(Real, 0, None, closed="left")],
         "forces": [str, None],
         "stress": [str, None],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
     }
 
@@ -196,13 +226,16 @@ class AtomicKernelRidge(AtomicRegressor):
         gamma="scale",
         degree=3,
         coef0=1,
+        species_coupling=None,
         n_references="auto",
         reference_selection="fps",
+        aggregation="sum",
         baseline="composition",
         force_weight=1.0,
         stress_weight=1.0,
         forces="auto",
         stress=None,
+        max_memory=None,
         random_state=None,
     ):
         self.alpha = alpha
@@ -210,13 +243,16 @@ class AtomicKernelRidge(AtomicRegressor):
         self.gamma = gamma
         self.degree = degree
         self.coef0 = coef0
+        self.species_coupling = species_coupling
         self.n_references = n_references
         self.reference_selection = reference_selection
+        self.aggregation = aggregation
         self.baseline = baseline
         self.force_weight = force_weight
         self.stress_weight = stress_weight
         self.forces = forces
         self.stress = stress
+        self.max_memory = max_memory
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -247,135 +283,160 @@ class AtomicKernelRidge(AtomicRegressor):
             are to be trained with the Laplacian kernel, or with y a rescaled copy of the
             energies of the structures; if the exact solution needs more than 16 GB.
         """
-        plain = not isinstance(X, AtomFeatures)
+        problem = self._problem(X, y, sample_weight, forces, stress)
+        above = self._fit_baseline(problem)
+        self.kernel_ = self._make_kernel(problem, self.gamma)
+        self.gamma_ = self.kernel_.gamma
+        self._solve(problem, above)
+        return self
+
+    def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
+        """Check and read what to fit, and what is to be subtracted before."""
+        self._plain = not isinstance(X, AtomFeatures)
         X = self._check_X(X, reset=True)
-        self.numbers_ = np.unique(X.numbers)
         y = check_targets(y, len(X))
         warn_of_mixed_units(X, y)
         samples = check_sample_weight(sample_weight, len(X))
+        weights = LossWeights(samples, self.force_weight, self.stress_weight)
+        if self.aggregation == "mean":
+            if forces is not None or stress is not None:
+                raise ValueError(
+                    "A mean over atoms has no forces and no stress: leave them out, or "
+                    "set aggregation='sum'."
+                )
+            return Problem.of_means(X, y, weights)
         labels = self._read_labels(X, forces, stress)
         if labels is not None:
-            self._check_derivatives(X, y)
-        weights = LossWeights(samples, self.force_weight, self.stress_weight)
+            refuse_rescaled_targets(y, X.structures)
+        return Problem.of_sums(X, y, labels, weights)
+
+    def _fit_baseline(self, problem: Problem) -> np.ndarray:
+        """Fit energies of species, and give what the totals are above them."""
         self.baseline_ = np.zeros(len(self.numbers_))
-        if self.baseline is not None and not plain:
-            energy_weights = weights.energies(X.n_atoms)
-            self.baseline_ = fit_composition(
-                X, y, energy_weights, self.numbers_
-            ).energies
-            y = y - species_counts(X, self.numbers_) @ self.baseline_
-        self.gamma_ = self._choose_gamma(X, samples)
-        self._solve(X, y, labels, weights, self._kernel(self.gamma_))
-        return self
+        if self._has_baseline():
+            self.baseline_ = problem.baseline(self.numbers_)
+        return problem.above(self.baseline_, self.numbers_)
 
-    def _check_derivatives(self, X: AtomFeatures, y: np.ndarray) -> None:
-        if self.kernel == "laplacian":
+    def _has_baseline(self) -> bool:
+        return self.baseline is not None and not self._plain
+
+    def _make_kernel(self, problem: Problem, gamma) -> AtomKernel:
+        kernel = make_kernel(
+            self.kernel, gamma, float(self.degree), float(self.coef0),
+            self.species_coupling, problem.X, problem.weights.samples,
+        )  # fmt: skip
+        if problem.labels is not None and not kernel.function.smooth:
             raise ValueError(
-                "The Laplacian kernel has a kink and no second derivative, so forces and "
-                "stress cannot be trained with it: choose kernel='matern32' or 'rbf', or "
-                "forces=None."
+                f"The kernel {self.kernel!r} has a kink and no second derivative, so "
+                "forces and stress cannot be trained with it: choose kernel='matern32' "
+                "or 'rbf', or forces=None."
             )
-        refuse_rescaled_targets(y, X.structures)
+        return kernel
 
-    def _solve(
-        self,
-        X: AtomFeatures,
-        y: np.ndarray,
-        labels: Labels | None,
-        weights: LossWeights,
-        kernel: Kernel,
-    ) -> None:
+    def _solve(self, problem: Problem, y: np.ndarray) -> None:
         """Solve for all labels exactly, or in the span of chosen references."""
-        energy_weights = weights.energies(X.n_atoms)
-        n_labels = len(X) + (0 if labels is None else count_targets(X, labels))
-        n_references = self._n_references(n_labels)
-        blocks: Iterable[DerivativeRows] = ()
-        if n_references is None:
-            if labels is not None:
-                blocks = derivative_rows(X, labels, weights, len(X.numbers))
-            references, self.dual_coef_, self.dual_slopes_ = solve_exactly(
-                X, y, energy_weights, list(blocks), kernel, self.alpha
+        kernel = self.kernel_
+        X = kernel.scale_features(problem.X)
+        atoms = self._choose_atoms(problem, X)
+        if atoms is None:
+            blocks = self._rows(problem, len(X.numbers))
+            references, self.dual_coef_, slopes = solve_exactly(
+                X, y, problem.energy_weights, blocks, kernel, self.alpha
             )
         else:
-            candidates = np.flatnonzero(weights.samples[X.structure_index] > 0)
-            atoms = candidates[
-                choose_references(
-                    X.values[candidates],
-                    X.numbers[candidates],
-                    n_references,
-                    self.reference_selection,
-                    check_random_state(self.random_state),
-                )
-            ]
-            references = take_references(X, atoms, kernel)
-            if labels is not None:
-                blocks = derivative_rows(X, labels, weights, len(atoms))
-            self.dual_slopes_ = None
+            references, slopes = take_references(X, atoms, kernel), None
+            blocks = map(kernel.scale_rows, self._rows(problem, len(atoms)))
             self.dual_coef_ = solve_sparsely(
-                X, y, energy_weights, blocks, references, self.alpha
+                X, y, problem.energy_weights, blocks, references, self.alpha
             )
-        self.references_ = references.values
-        self.reference_numbers_ = references.numbers
-        self.reference_atoms_ = references.atoms
+        self._keep(problem, references, slopes)
 
-    def _n_references(self, n_labels: int) -> int | None:
-        """Resolve "auto"; None is the exact solution."""
-        if self.n_references == "auto":
-            return None if n_labels <= EXACT_LABELS else AUTO_REFERENCES
-        if self.n_references is None and 8 * n_labels**2 > LARGEST_MATRIX_BYTES:
-            raise ValueError(
-                f"The exact solution for {n_labels} labels needs a matrix of "
-                f"{8e-9 * n_labels**2:.0f} GB: set n_references='auto' or to a number "
-                "of atoms, say 4000."
+    def _keep(
+        self, problem: Problem, references: References, slopes: np.ndarray | None
+    ) -> None:
+        """Store references and slopes in the units of the features."""
+        numbers = references.numbers
+        self.references_ = problem.X.values[references.atoms]
+        self.reference_numbers_, self.reference_atoms_ = numbers, references.atoms
+        self.dual_slopes_ = (
+            None if slopes is None else self.kernel_.unscaled(slopes, numbers)
+        )
+
+    def _rows(self, problem: Problem, n_columns: int):
+        if problem.labels is None:
+            return ()
+        return derivative_rows(problem.X, problem.labels, problem.weights, n_columns)
+
+    def _choose_atoms(self, problem: Problem, X: AtomFeatures) -> np.ndarray | None:
+        """Choose references; None is the exact solution. Refuse what does not fit."""
+        n_labels, limit = problem.n_labels, memory_limit(self.max_memory)
+        needed = exact_memory(problem.X, problem.labels, n_labels)
+        n_references = self.n_references
+        if n_references == "auto":
+            exact = n_labels <= EXACT_LABELS and needed <= limit
+            n_references = None if exact else AUTO_REFERENCES
+        if n_references is None:
+            refuse_exact(needed, limit, n_labels)
+            return None
+        candidates = np.flatnonzero(problem.weights.samples[X.structure_index] > 0)
+        if n_references == "all":
+            n_references = len(candidates)
+        n_references = min(n_references, len(candidates))
+        refuse_sparse(sparse_memory(X, n_references), limit, n_references)
+        return candidates[
+            choose_references(
+                X.values[candidates],
+                X.numbers[candidates],
+                n_references,
+                self.reference_selection,
+                check_random_state(self.random_state),
             )
-        return self.n_references
+        ]
 
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
         energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        kernel = self._kernel(self.gamma_)
-        for atoms, expansion in self._parts(X):
-            energies[atoms] += kernel.expansion(X.values[atoms], *expansion)
-        return energies
+        values = self.kernel_.scaled(X.values, X.numbers)
+        for atoms, factor, expansion in self._parts(X):
+            part = self.kernel_.function.expansion(values[atoms], *expansion)
+            energies[atoms] += factor * part
+        return energies / self._shares(X)
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        gradient = np.zeros_like(X.values)
-        kernel = self._kernel(self.gamma_)
-        for atoms, expansion in self._parts(X):
-            gradient[atoms] = kernel.expansion_gradient(X.values[atoms], *expansion)
-        return gradient
+        values = self.kernel_.scaled(X.values, X.numbers)
+        gradient = np.zeros_like(values)
+        for atoms, factor, expansion in self._parts(X):
+            part = self.kernel_.function.expansion_gradient(values[atoms], *expansion)
+            gradient[atoms] += factor * part
+        # the derivative by what is scaled, times the scale
+        gradient = self.kernel_.scaled(gradient, X.numbers)
+        return gradient / np.reshape(self._shares(X), (-1, 1))
+
+    def _shares(self, X: AtomFeatures) -> np.ndarray:
+        """How many atoms share a mean, for each atom; one for sums."""
+        if self.aggregation == "sum":
+            return np.ones(1)
+        return X.n_atoms[X.structure_index].astype(np.float64)
 
     def _parts(self, X: AtomFeatures):
-        """Atoms of one species, not too many at a time, and the references of it."""
-        for number, at in self._references().kinds():
-            slopes = None if self.dual_slopes_ is None else self.dual_slopes_[at]
-            expansion = (self.references_[at], self.dual_coef_[at], slopes)
+        """Atoms of one species, not too many at a time, and references coupled to it."""
+        references = self._references()
+        slopes = self.dual_slopes_
+        if slopes is not None:
+            slopes = self.kernel_.scaled(slopes, references.numbers)
+        for number in np.unique(X.numbers):
             atoms = np.flatnonzero(X.numbers == number)
-            step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
-            for start in range(0, len(atoms), step):
-                yield atoms[start : start + step], expansion
+            for at, factor in references.coupled(number):
+                expansion = (
+                    references.values[at],
+                    self.dual_coef_[at],
+                    None if slopes is None else slopes[at],
+                )
+                step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
+                for start in range(0, len(atoms), step):
+                    yield atoms[start : start + step], factor, expansion
 
     def _references(self) -> References:
+        values = self.kernel_.scaled(self.references_, self.reference_numbers_)
         return References(
-            self.reference_atoms_,
-            self.references_,
-            self.reference_numbers_,
-            self._kernel(self.gamma_),
+            self.reference_atoms_, values, self.reference_numbers_, self.kernel_
         )
-
-    def _kernel(self, gamma: float) -> Kernel:
-        return Kernel(self.kernel, float(gamma), float(self.degree), float(self.coef0))
-
-    def _choose_gamma(self, X: AtomFeatures, samples: np.ndarray) -> float:
-        if self.gamma is None:
-            return 1.0 / X.values.shape[1]
-        if self.gamma != "scale":
-            return float(self.gamma)
-        weights = samples[X.structure_index]
-        total = 0.0
-        for number in self.numbers_:
-            mask = (X.numbers == number) & (weights > 0)
-            if mask.any():
-                values, w = X.values[mask], weights[mask]
-                mean = np.average(values, axis=0, weights=w)
-                total += w @ np.sum((values - mean) ** 2, axis=1)
-        return float(SCALE * weights.sum() / total) if total > 0 else 1.0

@@ -19,6 +19,11 @@ _AREAS = (
 )
 # What they keep their fitted numbers in.
 _FITTED = (
+    "skatom.models._kernel.functions.Hyperparameter",
+    "skatom.models._kernel.functions.Product",
+    "skatom.models._kernel.functions.Sum",
+    "skatom.models._kernel.named.Kernel",
+    "skatom.models._kernel.species.AtomKernel",
     "skatom.uncertainty._environments.References",
     "skatom.uncertainty._scores.EnergyScores",
     "skatom.uncertainty._scores.ForceScores",

@@ -4,16 +4,22 @@ import warnings
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from conftest import labelled, rattled
+from differences import numerical_forces
 from sklearn.base import clone
+from sklearn.gaussian_process.kernels import RBF, DotProduct, Matern
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skatom.features import AtomFeatures
 from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge
 from skatom.models import kernel_ridge as module
+from skatom.models._design_matrix import LossWeights, derivative_rows
+from skatom.models._kernel import exact, rigid
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
 
@@ -150,7 +156,7 @@ def loss(fitted: Potential, frames: Structures, y, stress) -> float:
 def squared_norm(model: AtomicKernelRidge) -> float:
     """|f|^2 of the fitted function, from values and slopes at its own references."""
     total = 0.0
-    kernel = model._kernel(model.gamma_)
+    kernel = model.kernel_.function
     for number in model.numbers_:
         at = model.reference_numbers_ == number
         points, coef = model.references_[at], model.dual_coef_[at]
@@ -301,10 +307,10 @@ def test_laplacian_kernel_refuses_forces(crystals):
         potential(kernel="laplacian").fit(*crystals)
 
 
-def test_matrix_larger_than_memory_is_refused(crystals, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_MATRIX_BYTES", 1e4)
-    with pytest.raises(ValueError, match="set n_references"):
-        potential(n_references=None).fit(*crystals)
+def test_matrix_larger_than_memory_is_refused(crystals):
+    for n_references, remedy in ((None, "set n_references='auto'"), (30, "to fewer")):
+        with pytest.raises(ValueError, match=remedy):
+            potential(n_references=n_references, max_memory=1e-4).fit(*crystals)
 
 
 def test_rescaled_energies_with_forces_are_refused(crystals):
@@ -328,3 +334,208 @@ def test_labels_are_not_read_at_predict(crystals):
     for atoms in liars:
         atoms.calc = SinglePointCalculator(atoms, energy=1e6)
     np.testing.assert_array_equal(fitted.predict(liars), fitted.predict(frames))
+
+
+def molecules(n: int) -> Structures:
+    """Rattled formic acid with made-up energies and forces of springs."""
+    frames = []
+    for seed in range(n):
+        atoms = rattled(molecule("HCOOH"), seed=seed, stdev=0.05)
+        frames.append(springs(atoms))
+    return Structures(frames)
+
+
+def springs(atoms):
+    """Label with springs of strength one between all atoms, at 1.5 Å."""
+    vectors = atoms.positions[:, None] - atoms.positions
+    distances = np.linalg.norm(vectors, axis=2) + 1e-300
+    np.fill_diagonal(distances, 1.5)
+    pull = (distances - 1.5)[:, :, None] * vectors / distances[:, :, None]
+    atoms.calc = SinglePointCalculator(
+        atoms,
+        energy=0.25 * np.sum((distances - 1.5) ** 2),
+        forces=-pull.sum(axis=1),
+    )
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def acids() -> tuple[Structures, np.ndarray]:
+    frames = molecules(8)
+    return frames, read_energies(frames)
+
+
+def test_net_forces_and_torques_are_left_out(acids, monkeypatch):
+    """The smaller problem has the solution of the whole one."""
+    frames, y = acids
+    reduced = potential(gamma=0.1).fit(frames, y)
+    monkeypatch.setattr(exact, "without_rigid_motion", lambda block: block)
+    whole = potential(gamma=0.1).fit(frames, y)
+    # solutions of different matrices, of condition 1e8
+    np.testing.assert_allclose(
+        reduced.predict(frames), whole.predict(frames), atol=1e-7
+    )
+    np.testing.assert_allclose(
+        reduced.predict_forces(frames), whole.predict_forces(frames), atol=1e-6
+    )
+
+
+def test_molecules_have_six_labels_less(acids):
+    frames, _ = acids
+    features = ACSF(r_cut=4.0).fit_transform(frames)
+    labels = read_labels(frames)
+    blocks = derivative_rows(features, labels, LossWeights(np.ones(8), 1.0, 1.0), 1)
+    block = rigid.without_rigid_motion(next(blocks))
+    assert block.n_targets == 8 * (3 * 5 - 6)
+    uneven = LossWeights(np.arange(1.0, 9.0), 1.0, 1.0)
+    block = rigid.without_rigid_motion(
+        next(derivative_rows(features, labels, uneven, 1))
+    )
+    np.testing.assert_array_equal(block.weights, np.repeat(np.arange(1.0, 9.0), 9))
+
+
+def test_linear_molecules_have_five_rigid_motions():
+    inside = rigid.internal_directions(
+        np.array([[0, 0, 0.0], [0, 0, 1.2], [0, 0, 2.4]])
+    )
+    assert [part.shape[1] for part in inside] == [5, 4]
+
+
+SCALES = np.array([0.5, 1.0, 2.0, 0.2])
+LENGTHS = np.sqrt(0.5) / SCALES
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "matern52", "exponential", "cosine"])
+def test_gamma_of_features_is_scaling_them(kernel):
+    common = {"alpha": 1e-3, "kernel": kernel, "degree": 2}
+    whole = AtomicKernelRidge(gamma=SCALES**2, **common).fit(ROWS, TARGETS)
+    scaled = AtomicKernelRidge(gamma=1.0, **common).fit(ROWS * SCALES, TARGETS)
+    np.testing.assert_allclose(
+        whole.predict(NEW_ROWS), scaled.predict(NEW_ROWS * SCALES), rtol=1e-8
+    )
+    slope = scaled.feature_gradient(NEW_ROWS * SCALES) * SCALES
+    np.testing.assert_allclose(whole.feature_gradient(NEW_ROWS), slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [RBF(1.5), 2.0 * RBF(LENGTHS), Matern(1.5, nu=1.5) + DotProduct(0.5) ** 2],
+    ids=["rbf", "anisotropic", "sum"],
+)
+def test_kernel_objects_are_those_of_kernel_ridge(kernel):
+    ours = AtomicKernelRidge(alpha=1e-3, kernel=kernel).fit(ROWS, TARGETS)
+    stock = KernelRidge(alpha=1e-3, kernel=kernel).fit(ROWS, TARGETS)
+    np.testing.assert_allclose(
+        ours.predict(NEW_ROWS), stock.predict(NEW_ROWS), rtol=1e-8
+    )
+
+
+SPECIES = {
+    "species": {"gamma": "species"},
+    "each": {"gamma": {"Ni": 0.1, "Cu": 0.3}},
+    "coupled": {"gamma": 0.1, "species_coupling": 0.5},
+    "all": {"gamma": "species", "species_coupling": [[1.0, 0.3], [0.3, 0.5]]},
+    "composed": {"kernel": RBF(2.0) + 0.1 * DotProduct(1.0) ** 2},
+    "composed, coupled": {
+        "kernel": Matern(2.0, nu=2.5) * DotProduct(1.0),
+        "species_coupling": 0.5,
+    },
+    "cosine": {"kernel": "cosine", "degree": 2},
+}
+
+
+@pytest.mark.parametrize("n_references", [None, 25])
+@pytest.mark.parametrize("params", SPECIES.values(), ids=SPECIES)
+def test_forces_are_slopes_with_any_species_kernel(params, n_references, crystals):
+    frames, y = crystals
+    fitted = potential(alpha=1e-3, n_references=n_references, **params).fit(frames, y)
+    atoms = rattled(frames[3], seed=5, stdev=0.05)
+    forces = fitted.predict_forces([atoms])[0]
+    np.testing.assert_allclose(
+        forces,
+        numerical_forces(fitted.predict, atoms),
+        atol=1e-5 * np.abs(forces).max(),
+    )
+
+
+@pytest.mark.parametrize("params", SPECIES.values(), ids=SPECIES)
+def test_residuals_are_alpha_times_the_coefficients(params, crystals):
+    """The equations of the exact solution, from predictions alone."""
+    frames, y = crystals
+    fitted = potential(alpha=1e-6, baseline=None, **params).fit(frames[:4], y[:4])
+    model = fitted.named_steps["model"]
+    coef = np.empty(len(model.dual_coef_))
+    coef[model.reference_atoms_] = model.dual_coef_
+    first = coef[np.cumsum([0, *frames[:3].n_atoms])]
+    residual = y[:4] - fitted.predict(frames[:4])
+    np.testing.assert_allclose(residual, 1e-6 * frames[:4].n_atoms * first, atol=1e-7)
+    # a wrong block of curvatures would leave as much as there is
+    assert errors(fitted, frames[:4])[0] < 0.02 * np.std(read_labels(frames).forces)
+
+
+def test_coupled_species_learn_from_each_other(crystals):
+    """With all species alike and one kernel for all, atoms count as of one species."""
+    frames, y = crystals
+    fitted = potential(
+        alpha=1e-3, gamma=0.1, species_coupling=1.0, forces=None, baseline=None
+    ).fit(frames, y)
+    features = fitted[:-1].transform(frames)
+    alike = AtomFeatures(
+        features.values, features.offsets, np.full_like(features.numbers, 29)
+    )
+    one = AtomicKernelRidge(alpha=1e-3, gamma=0.1, baseline=None).fit(alike, y)
+    np.testing.assert_allclose(fitted.predict(frames), one.predict(alike), rtol=1e-8)
+
+
+def test_a_mean_is_what_is_left_when_structures_are_repeated(crystals):
+    frames, y = crystals
+    twice = Structures([atoms.repeat((2, 1, 1)) for atoms in frames])
+    fitted = potential(aggregation="mean", gamma=0.1).fit(frames, y)
+    np.testing.assert_allclose(fitted.predict(twice), fitted.predict(frames), rtol=1e-8)
+    atoms = frames[0].copy()
+    np.testing.assert_allclose(
+        fitted.predict_forces([atoms])[0],
+        numerical_forces(fitted.predict, atoms),
+        atol=1e-6,
+    )
+
+
+def test_a_mean_is_kernel_ridge_on_averaged_kernels(crystals):
+    frames, y = crystals
+    params = {"alpha": 1e-3, "gamma": 0.1, "baseline": None}
+    fitted = potential(aggregation="mean", **params).fit(frames, y)
+    features = fitted[:-1].transform(frames)
+    x, z, owner = features.values, features.numbers, features.structure_index
+    k = rbf_kernel(x, gamma=0.1) * (z[:, None] == z)
+    share = (owner == np.arange(len(frames))[:, None]) / frames.n_atoms[:, None]
+    averaged = share @ k @ share.T
+    expected = averaged @ np.linalg.solve(averaged + 1e-3 * np.eye(len(frames)), y)
+    np.testing.assert_allclose(fitted.predict(frames), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"gamma": [1.0, 2.0]}, "gamma has entries for 2"),
+        ({"gamma": {"Cu": 0.1}}, "no entry for Ni"),
+        ({"gamma": {"Cu": 0.1, "Ni": [1.0] * 2}}, "of Ni has entries for 2"),
+        ({"gamma": {"Cu": 0.1, "Nj": 0.1}}, "'Nj', which is no chemical symbol"),
+        ({"gamma": {"Cu": 0.1, "Ni": -0.1}}, "gamma of Ni must be positive"),
+        ({"kernel": RBF([1.0, 2.0])}, "the kernel has lengths for 2"),
+        ({"species_coupling": 1.5}, "positive semidefinite"),
+        ({"species_coupling": [[1.0]]}, "but X has 2 species"),
+        ({"species_coupling": [[1.0, 0.1], [0.2, 1.0]]}, "must be symmetric"),
+        ({"kernel": "exponential"}, "has a kink"),
+    ],
+)
+def test_kernels_that_do_not_fit_are_refused(params, message, crystals):
+    with pytest.raises(ValueError, match=message):
+        potential(**params).fit(*crystals)
+
+
+def test_means_refuse_forces(crystals):
+    frames, y = crystals
+    model = AtomicKernelRidge(aggregation="mean")
+    features = ACSF(r_cut=4.0).fit_transform(frames)
+    with pytest.raises(ValueError, match="A mean over atoms has no forces"):
+        model.fit(features, y, forces="calc")

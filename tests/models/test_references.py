@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from skatom.models._kernel.references import choose_references, farthest_points
+from skatom.models._kernel.references import (
+    central_points,
+    choose_references,
+    farthest_points,
+    leverage_points,
+)
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(40, 3))
@@ -36,13 +41,13 @@ def test_copies_are_not_picked(offset):
     )
 
 
-@pytest.mark.parametrize("selection", ["fps", "random"])
+@pytest.mark.parametrize("selection", ["fps", "cur", "random"])
 def test_kinds_share_by_their_counts_and_each_has_one(selection):
     counts = {int(z): int(np.sum(KINDS[chosen(12, selection)] == z)) for z in (1, 6, 8)}
     assert counts == {1: 9, 6: 2, 8: 1}
 
 
-@pytest.mark.parametrize("selection", ["fps", "random"])
+@pytest.mark.parametrize("selection", ["fps", "cur", "random"])
 def test_more_than_there_are_gives_all(selection):
     assert chosen(1000, selection).tolist() == list(range(40))
 
@@ -55,3 +60,29 @@ def test_random_choice_follows_its_seed():
     assert chosen(10, "random").tolist() == chosen(10, "random").tolist()
     other = choose_references(VALUES, KINDS, 10, "random", np.random.RandomState(1))
     assert other.tolist() != chosen(10, "random").tolist()
+
+
+def test_leverage_finds_what_nothing_else_stands_for():
+    """One row alone in its direction has leverage one of three."""
+    values = np.column_stack([RNG.normal(size=(200, 2)), np.zeros(200)])
+    values[7, 2] = 5.0
+    draws = [leverage_points(values, 3, np.random.RandomState(s)) for s in range(20)]
+    # uniform draws would find it with a chance of 3 in 200
+    assert sum(7 in picked for picked in draws) > 8
+
+
+def test_centres_are_of_all_clusters():
+    centres = 10.0 * np.arange(6)
+    values = (centres[:, None] + 0.1 * RNG.normal(size=(6, 30))).reshape(-1, 1)
+    picked = central_points(values, 6, np.random.RandomState(0))
+    assert sorted(np.round(values[picked, 0] / 10.0)) == list(range(6))
+
+
+@pytest.mark.parametrize("selection", ["cur", "kmeans", "random"])
+def test_asking_for_all_gives_all(selection):
+    assert chosen(10**4, selection).tolist() == list(range(40))
+
+
+def test_rows_of_zeros_are_drawn_at_random():
+    picked = leverage_points(np.zeros((9, 2)), 3, np.random.RandomState(0))
+    assert len(set(picked.tolist())) == 3

@@ -21,6 +21,8 @@ import numpy as np
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
 from skatom.models._kernel.functions import KernelFunction
+from skatom.models._kernel.species import AtomKernel
+from skatom.models._kernel.totals import cross_kernel, total_kernel
 
 # Derivative rows that are handled at a time: enough to make calls from Python rare, few
 # enough for their products with the atoms of another such tile to stay in the cache.
@@ -154,7 +156,7 @@ def observables(
 
 
 def covariance(
-    left: Observables, right: Observables, kernel: KernelFunction
+    left: Observables, right: Observables, kernel: AtomKernel | KernelFunction
 ) -> np.ndarray:
     """Covariance matrix between two sets of observables.
 
@@ -162,28 +164,30 @@ def covariance(
     ----------
     left, right : Observables
         If they are the same object, only the lower triangle is filled.
-    kernel : KernelFunction
-        Between atoms of one species; between species it is zero.
+    kernel : AtomKernel or KernelFunction
+        Between atoms whose features are scaled already; a function is the kernel
+        between atoms of one species, and zero between species.
 
     Returns
     -------
     K : ndarray of shape (len(left), len(right))
     """
+    if isinstance(kernel, KernelFunction):
+        kernel = AtomKernel(kernel, np.unique([kind.number for kind in left.kinds]))
     K = np.zeros((len(left), len(right)))
     n, m = left.n_energies, right.n_energies
-    here = {kind.number: kind for kind in left.kinds}
-    pairs = [(here[k.number], k) for k in right.kinds if k.number in here]
-    for one, other in pairs:
-        _add_energies(one, other, kernel, K[:n, :m])
-        _add_slopes(one, other, kernel, m, K)
+    K[:n, :m] = totals(left, right, kernel)
+    for one, other, factor in _coupled(left, right, kernel):
+        _add_slopes(one, other, factor, kernel.function, m, K)
         if left is not right:
-            _add_slopes(other, one, kernel, n, K.T)
+            _add_slopes(other, one, factor, kernel.function, n, K.T)
         # structures of the left count as later ones, so that no pair is left out
         offset = 0 if left is right else m
-        mine, others = one.tiles(), other.tiles()
-        for a, tile in enumerate(mine):
-            for against in others[: a + 1] if left is right else others:
-                _add_curvatures(tile, against, offset, kernel, K)
+        for tile in one.tiles():
+            for against in other.tiles():
+                last = tile.structures[-1] + offset
+                if against.structures[0] <= last:
+                    _add_curvatures(tile, against, offset, factor, kernel.function, K)
     K[:n] *= left.energy_scale[:, None]
     K[:, :m] *= right.energy_scale
     return K
@@ -240,21 +244,31 @@ def _kind_rows(X: AtomFeatures, blocks: list[DerivativeRows], number: int) -> Ki
     )
 
 
-def _add_energies(
-    one: KindRows, other: KindRows, kernel: KernelFunction, K: np.ndarray
-) -> None:
-    """Add kernels summed over the atoms of both structures."""
-    columns, first = np.unique(other.structures, return_index=True)
-    step = max(1, CHUNK_BYTES // (8 * len(other.points)))
-    for chunk in _chunks(one.structures, step):
-        k = kernel.values(one.points[chunk], other.points)
-        k = np.add.reduceat(k, first, axis=1)
-        rows, at = np.unique(one.structures[chunk], return_index=True)
-        K[np.ix_(rows, columns)] += np.add.reduceat(k, at, axis=0)
+def totals(left: Observables, right: Observables, kernel: AtomKernel) -> np.ndarray:
+    """Kernel among the totals of structures."""
+    ours = {kind.number: (kind.points, kind.structures) for kind in left.kinds}
+    if left is right:
+        return total_kernel(ours, left.n_energies, kernel)
+    theirs = {kind.number: (kind.points, kind.structures) for kind in right.kinds}
+    return cross_kernel(ours, theirs, (left.n_energies, right.n_energies), kernel)
+
+
+def _coupled(left: Observables, right: Observables, kernel: AtomKernel):
+    """Give the kinds of both sides between which the kernel is not zero."""
+    others = {kind.number: kind for kind in right.kinds}
+    for one in left.kinds:
+        for number, factor in kernel.partners(one.number):
+            if number in others:
+                yield one, others[number], factor
 
 
 def _add_slopes(
-    one: KindRows, other: KindRows, kernel: KernelFunction, n: int, K: np.ndarray
+    one: KindRows,
+    other: KindRows,
+    factor: float,
+    function: KernelFunction,
+    n: int,
+    K: np.ndarray,
 ) -> None:
     """Add D dk/dx of the rows of one, summed over the atoms of the other's structures."""
     from skatom.models._row_loops import add_outer, add_scaled
@@ -262,7 +276,7 @@ def _add_slopes(
     columns, first = np.unique(other.structures, return_index=True)
     step = max(1, CHUNK_BYTES // (16 * len(other.points)))
     for tile in one.tiles():
-        a, b = kernel.slopes(tile.points, other.points)
+        a, b = function.slopes(tile.points, other.points)
         centers = np.repeat(np.arange(len(tile.points)), np.diff(tile.starts))
         low, high = tile.targets.min(), tile.targets.max() + 1
         design = np.zeros((high - low, len(other.points)))
@@ -272,21 +286,27 @@ def _add_slopes(
             add_scaled(centers[part], tile.targets[part] - low, a, products, design)
         if b is not None:
             add_outer(centers, tile.targets - low, b, tile.along(), design)
-        K[low:high, columns] += np.add.reduceat(design, first, axis=1)
+        K[low:high, columns] += factor * np.add.reduceat(design, first, axis=1)
 
 
 def _add_curvatures(
-    left: KindRows, right: KindRows, offset: int, kernel: KernelFunction, K: np.ndarray
+    left: KindRows,
+    right: KindRows,
+    offset: int,
+    factor: float,
+    function: KernelFunction,
+    K: np.ndarray,
 ) -> None:
-    """Add D (d2k/dx dy) D^T of two tiles of one species."""
+    """Add D (d2k/dx dy) D^T of two tiles."""
     from skatom.models._row_loops import add_curvature
 
-    c, terms = kernel.curvatures(left.points, right.points)
+    c, terms = function.curvatures(left.points, right.points)
     across_left = left.rows @ right.points.T
     across_right = left.points @ right.rows.T
+    c = c if factor == 1.0 else factor * c
     for weight, (p_x, p_y), (q_x, q_y) in terms:
         p = p_y * across_left + p_x * left.along()[:, None]
-        q = q_x * across_right + q_y * right.along()
+        q = factor * (q_x * across_right + q_y * right.along())
         add_curvature(left.as_tuple(offset), right.as_tuple(), c, weight, p, q, K)
         c = np.zeros_like(c)  # counts once
     if not terms:
@@ -295,10 +315,3 @@ def _add_curvatures(
             left.as_tuple(offset), right.as_tuple(), c, nothing,
             across_left, across_right, K,
         )  # fmt: skip
-
-
-def _chunks(structures: np.ndarray, step: int) -> list[slice]:
-    """Slices of about ``step`` atoms that end between structures."""
-    first = np.flatnonzero(np.diff(structures, prepend=-1))
-    edges = first[np.flatnonzero(np.diff(first // step, prepend=-1))].tolist()
-    return [slice(a, b) for a, b in zip(edges, [*edges[1:], len(structures)])]

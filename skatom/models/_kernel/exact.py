@@ -13,36 +13,102 @@ doi:10.1088/2632-2153/abba6f.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows
-from skatom.models._kernel.covariance import covariance, expansion, observables
-from skatom.models._kernel.functions import KernelFunction
+from skatom.models._kernel.covariance import (
+    Observables,
+    covariance,
+    expansion,
+    observables,
+)
+from skatom.models._kernel.rigid import without_rigid_motion
 from skatom.models._kernel.rows import References, take_references
+from skatom.models._kernel.species import AtomKernel
 from skatom.models._solve import cholesky, solve_cholesky
+
+
+class ExactProblem(NamedTuple):
+    """The system of equations (W K W + alpha) a = W t, W the roots of the weights.
+
+    Attributes
+    ----------
+    observables : Observables
+        Energies, then forces and virials.
+    K : ndarray of shape (n_labels, n_labels)
+        W K W, its lower triangle.
+    targets : ndarray of shape (n_labels,)
+        W t.
+    """
+
+    observables: Observables
+    K: np.ndarray
+    targets: np.ndarray
+
+
+def exact_problem(
+    X: AtomFeatures,
+    y: np.ndarray,
+    energy_weights: np.ndarray,
+    blocks: Iterable[DerivativeRows],
+    kernel: AtomKernel,
+) -> ExactProblem:
+    """Collect all labels and the kernel among them.
+
+    Parameters
+    ----------
+    X : AtomFeatures
+        Scaled as the kernel wants them.
+    y : ndarray of shape (n_structures,)
+        Energies, baseline subtracted.
+    energy_weights : ndarray of shape (n_structures,)
+    blocks : iterable of DerivativeRows
+        Forces and virials of all structures that have them, not scaled; none for
+        energies alone.
+    kernel : AtomKernel
+
+    Returns
+    -------
+    problem : ExactProblem
+    """
+    blocks = [without_rigid_motion(kernel.scale_rows(block)) for block in blocks]
+    root = np.sqrt(energy_weights)
+    labels = observables(X, blocks, root)
+    targets = [root * y, *(np.sqrt(block.weights) * block.labels for block in blocks)]
+    del blocks  # their rows stand in the observables
+    K = covariance(labels, labels, kernel)
+    return ExactProblem(labels, K, np.concatenate(targets))
 
 
 def solve_exactly(
     X: AtomFeatures,
     y: np.ndarray,
     energy_weights: np.ndarray,
-    blocks: list[DerivativeRows],
-    kernel: KernelFunction,
+    blocks: Iterable[DerivativeRows],
+    kernel: AtomKernel,
     alpha: float,
 ) -> tuple[References, np.ndarray, np.ndarray | None]:
-    """Solve (W K W + alpha) a = W t over all labels t, W the roots of their weights.
+    """Solve (W K W + alpha) a = W t over all labels t; parameters as `exact_problem`.
 
-    Parameters
-    ----------
-    X : AtomFeatures
-    y : ndarray of shape (n_structures,)
-        Energies, baseline subtracted.
-    energy_weights : ndarray of shape (n_structures,)
-    blocks : list of DerivativeRows
-        Forces and virials of all structures that have them; empty for energies alone.
-    kernel : KernelFunction
-    alpha : float
+    Returns
+    -------
+    references, coef, slopes
+        As of `expand`.
+    """
+    labels, K, targets = exact_problem(X, y, energy_weights, blocks, kernel)
+    K.flat[:: len(labels) + 1] += alpha
+    factor = cholesky(K, "kernel matrix")
+    return expand(X, labels, solve_cholesky(factor, targets), kernel)
+
+
+def expand(
+    X: AtomFeatures, labels: Observables, dual: np.ndarray, kernel: AtomKernel
+) -> tuple[References, np.ndarray, np.ndarray | None]:
+    """Turn coefficients of labels into those of atoms.
 
     Returns
     -------
@@ -54,13 +120,6 @@ def solve_exactly(
         Coefficients of the kernels' derivatives there.
     """
     references = take_references(X, np.arange(len(X.numbers)), kernel)
-    root = np.sqrt(energy_weights)
-    labels = observables(X, blocks, root)
-    K = covariance(labels, labels, kernel)
-    K.flat[:: len(labels) + 1] += alpha
-    factor = cholesky(K, "kernel matrix")
-    targets = [root * y, *(np.sqrt(block.weights) * block.labels for block in blocks)]
-    dual = solve_cholesky(factor, np.concatenate(targets))
     coef, slopes = expansion(labels, dual, X.values.shape[1])
     order = references.atoms
     return references, coef[order], None if slopes is None else slopes[order]

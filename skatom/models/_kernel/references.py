@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.metrics import pairwise_distances_argmin_min
 
 # Squared distance, relative to the largest, below which two environments are the same.
 SAME = 1e-20
@@ -26,9 +28,10 @@ def choose_references(
         Atoms of different kinds never stand for each other.
     n_references : int
         How many are wanted. Fewer come back where environments repeat.
-    selection : {"fps", "random"}
+    selection : {"fps", "cur", "kmeans", "random"}
         Farthest-point sampling, which begins at the atom farthest from the mean of its
-        kind and draws nothing, or uniform drawing.
+        kind and draws nothing; drawing by leverage; the atoms nearest to the centres of
+        k-means; or uniform drawing.
     rng : RandomState
 
     Returns
@@ -39,15 +42,12 @@ def choose_references(
     chosen = []
     for kind, quota in zip(*_quotas(kinds, n_references)):
         atoms = np.flatnonzero(kinds == kind)
-        if selection == "random":
-            picked = rng.permutation(len(atoms))[:quota]
-        else:
-            picked = farthest_points(values[atoms], quota)
+        picked = SELECTIONS[selection](values[atoms], quota, rng)
         chosen.append(atoms[picked])
     return np.sort(np.concatenate(chosen))
 
 
-def farthest_points(values: np.ndarray, n_points: int) -> np.ndarray:
+def farthest_points(values: np.ndarray, n_points: int, rng=None) -> np.ndarray:
     """Pick points greedily, each as far as possible from all picked before.
 
     Stops early when only copies of picked points are left. The picked points cover the
@@ -57,6 +57,8 @@ def farthest_points(values: np.ndarray, n_points: int) -> np.ndarray:
     ----------
     values : ndarray of shape (n, n_features)
     n_points : int
+    rng : None
+        Nothing is drawn.
 
     Returns
     -------
@@ -85,6 +87,68 @@ def farthest_points(values: np.ndarray, n_points: int) -> np.ndarray:
     return np.array(picked, dtype=np.int64)
 
 
+def leverage_points(
+    values: np.ndarray, n_points: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw rows by their leverage on the best approximation of rank n_points (CUR).
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, n_features)
+    n_points : int
+    rng : RandomState
+
+    Returns
+    -------
+    picked : ndarray of int64
+
+    References
+    ----------
+    Mahoney and Drineas, PNAS 106, 697 (2009), doi:10.1073/pnas.0803205106.
+    """
+    if n_points >= len(values):
+        return np.arange(len(values))
+    size, axes = np.linalg.eigh(values.T @ values)
+    keep = np.flatnonzero(size > CANCELLED * max(size[-1], 1e-300))[-n_points:]
+    if not len(keep):
+        return rng.permutation(len(values))[:n_points]
+    scores = np.sum((values @ (axes[:, keep] / np.sqrt(size[keep]))) ** 2, axis=1)
+    # the largest of log(score) + Gumbel noise are a draw without replacement
+    keys = np.log(np.maximum(scores, 1e-300)) + rng.gumbel(size=len(scores))
+    return np.argsort(-keys, kind="stable")[:n_points]
+
+
+def central_points(
+    values: np.ndarray, n_points: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Pick the rows nearest to the centres of k-means.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, n_features)
+    n_points : int
+    rng : RandomState
+        For where the centres begin.
+
+    Returns
+    -------
+    picked : ndarray of int64
+        Fewer than n_points where centres share their nearest row.
+    """
+    if n_points >= len(values):
+        return np.arange(len(values))
+    centres = MiniBatchKMeans(n_points, n_init=1, random_state=rng).fit(values)
+    nearest, _ = pairwise_distances_argmin_min(centres.cluster_centers_, values)
+    return np.unique(nearest)
+
+
+def random_points(
+    values: np.ndarray, n_points: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw rows with equal chances."""
+    return rng.permutation(len(values))[:n_points]
+
+
 def _quotas(kinds: np.ndarray, n_references: int) -> tuple[np.ndarray, np.ndarray]:
     """Share n_references among kinds by their counts, at least one each."""
     present, counts = np.unique(kinds, return_counts=True)
@@ -97,3 +161,11 @@ def _quotas(kinds: np.ndarray, n_references: int) -> tuple[np.ndarray, np.ndarra
             break
         quotas[kind] += 1
     return present, np.minimum(quotas, counts)
+
+
+SELECTIONS = {
+    "fps": farthest_points,
+    "cur": leverage_points,
+    "kmeans": central_points,
+    "random": random_points,
+}

@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
-from skatom.models._kernel.functions import KernelFunction
+from skatom.models._kernel.species import AtomKernel
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class References:
     values : ndarray of shape (n_references, n_features)
     numbers : ndarray of int64, shape (n_references,)
         Atomic numbers, ascending.
-    kernel : KernelFunction
-        Between atoms of one species; between species it is zero.
+    kernel : AtomKernel
+        The values are scaled as it wants them.
     """
 
     atoms: np.ndarray
     values: np.ndarray
     numbers: np.ndarray
-    kernel: KernelFunction
+    kernel: AtomKernel
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -40,6 +40,13 @@ class References:
         present, first = np.unique(self.numbers, return_index=True)
         for number, start, stop in zip(present, first, [*first[1:], len(self)]):
             yield int(number), slice(int(start), int(stop))
+
+    def coupled(self, number: int) -> Iterator[tuple[slice, float]]:
+        """Give the references that a species is coupled with, and how strongly."""
+        kinds = dict(self.kinds())
+        for other, factor in self.kernel.partners(number):
+            if other in kinds:
+                yield kinds[other], factor
 
 
 def structures_at_a_time(X: AtomFeatures, n_columns: int) -> list[tuple[int, int]]:
@@ -62,13 +69,15 @@ def energy_rows(
     rows = np.zeros((stop - start, len(references)))
     atoms = slice(X.offsets[start], X.offsets[stop])
     values, numbers = X.values[atoms], X.numbers[atoms]
-    for number, columns in references.kinds():
+    structure_index = X.structure_index[atoms] - start
+    for number in np.unique(numbers):
         mask = numbers == number
-        k = references.kernel.values(values[mask], references.values[columns])
-        structures = X.structure_index[atoms][mask] - start
-        present, first = np.unique(structures, return_index=True)
-        if len(present):
-            rows[present, columns] = np.add.reduceat(k, first, axis=0)
+        present, first = np.unique(structure_index[mask], return_index=True)
+        for columns, factor in references.coupled(number):
+            k = references.kernel.function.values(
+                values[mask], references.values[columns]
+            )
+            rows[present, columns] += factor * np.add.reduceat(k, first, axis=0)
     return rows
 
 
@@ -77,26 +86,29 @@ def derivative_design(block: DerivativeRows, references: References) -> np.ndarr
     from skatom.models._row_loops import add_outer, add_scaled
 
     design = np.zeros((block.n_targets, len(references)))
-    for number, columns in references.kinds():
+    function = references.kernel.function
+    for number in np.unique(block.features.numbers):
         atoms, centers, targets, rows = block.of_kind(number)
-        if not len(atoms):
-            continue
-        points, basis = block.features.values[atoms], references.values[columns]
-        a, b = references.kernel.slopes(points, basis)
-        out = design[:, columns]
-        step = max(1, CHUNK_BYTES // (16 * len(basis)))
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            products = rows[part] @ basis.T
-            add_scaled(centers[part], targets[part], a, products, out)
-        if b is not None:
-            along = np.einsum("rf,rf->r", rows, points[centers])
-            add_outer(centers, targets, b, along, out)
+        points = block.features.values[atoms]
+        along = np.einsum("rf,rf->r", rows, points[centers])
+        for columns, factor in references.coupled(number):
+            basis = references.values[columns]
+            a, b = function.slopes(points, basis)
+            if factor != 1.0:
+                a, b = factor * a, None if b is None else factor * b
+            out = design[:, columns]
+            step = max(1, CHUNK_BYTES // (16 * len(basis)))
+            for start in range(0, len(rows), step):
+                part = slice(start, start + step)
+                products = rows[part] @ basis.T
+                add_scaled(centers[part], targets[part], a, products, out)
+            if b is not None:
+                add_outer(centers, targets, b, along, out)
     return design
 
 
 def take_references(
-    X: AtomFeatures, atoms: np.ndarray, kernel: KernelFunction
+    X: AtomFeatures, atoms: np.ndarray, kernel: AtomKernel
 ) -> References:
     """Make references of some atoms, sorted by species and then by index."""
     order = atoms[np.argsort(X.numbers[atoms], kind="stable")]

@@ -64,11 +64,19 @@ def solve_sparsely(
 
 
 def _penalty_root(references: References) -> np.ndarray:
-    """Upper triangle L^T of the kernel among the references, one block a species."""
+    """Upper triangle L^T of the kernel among the references.
+
+    One block a species, unless species are coupled.
+    """
     root = np.zeros((len(references), len(references)))
+    name = "kernel among the references"
+    for number, at in references.kinds():
+        for columns, factor in references.coupled(number):
+            root[at, columns] = factor * references.kernel.function.values(
+                references.values[at], references.values[columns]
+            )
+    if references.kernel.coupling is not None:
+        return np.tril(cholesky(root, name)).T
     for _, at in references.kinds():
-        points = references.values[at]
-        block = references.kernel.values(points, points)
-        factor = cholesky(block, "kernel among the references")
-        root[at, at] = np.tril(factor).T
+        root[at, at] = np.tril(cholesky(root[at, at].copy(), name)).T
     return root

@@ -1,0 +1,66 @@
+"""What a kernel model is fitted to, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.models._composition import fit_composition, species_counts
+from skatom.models._design_matrix import LossWeights, count_targets
+from skatom.structures import Labels
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Training set of a kernel model.
+
+    Attributes
+    ----------
+    X : AtomFeatures
+    y : ndarray of shape (n_structures,)
+        Totals of structures; means over atoms have been multiplied by their number.
+    labels : Labels or None
+        Forces and stress, if there are any to train on.
+    weights : LossWeights
+    energy_weights : ndarray of shape (n_structures,)
+        Weights of squared errors of the totals.
+    """
+
+    X: AtomFeatures
+    y: np.ndarray
+    labels: Labels | None
+    weights: LossWeights
+    energy_weights: np.ndarray
+
+    @classmethod
+    def of_sums(cls, X, y, labels, weights: LossWeights) -> Problem:
+        """Y is a sum over atoms."""
+        return cls(X, y, labels, weights, weights.energies(X.n_atoms))
+
+    @classmethod
+    def of_means(cls, X, y, weights: LossWeights) -> Problem:
+        """Y is a mean over atoms: n (y - mean) has the weight 1 / n^2."""
+        n = X.n_atoms
+        return cls(X, y * n, None, weights, weights.samples / n**2)
+
+    @property
+    def n_labels(self) -> int:
+        """Number of energies, force components and virial components."""
+        if self.labels is None:
+            return len(self.X)
+        return len(self.X) + count_targets(self.X, self.labels)
+
+    def baseline(self, numbers: np.ndarray, keep: np.ndarray | None = None):
+        """Fit one energy a species, on the structures where ``keep`` is true."""
+        weights = self.energy_weights
+        if keep is not None:
+            weights = np.where(keep, weights, 0.0)
+        return fit_composition(self.X, self.y, weights, numbers).energies
+
+    def above(self, baseline: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Subtract energies of species from y."""
+        if not np.any(baseline):
+            return self.y
+        return self.y - species_counts(self.X, numbers) @ baseline
