@@ -7,12 +7,16 @@ from skatom.preprocessing._derivatives import (
 )
 from skatom.preprocessing.per_atom import PerAtom
 from skatom.preprocessing.pool import Pool
+from skatom.preprocessing.select_cur import SelectCUR
+from skatom.preprocessing.select_fps import SelectFPS
 from skatom.preprocessing.union import AtomFeatureUnion
 
 __all__ = [
     "AtomFeatureUnion",
     "PerAtom",
     "Pool",
+    "SelectCUR",
+    "SelectFPS",
     "register_transformer",
     "transform_pullback",
     "transform_pushforward",

@@ -87,6 +87,8 @@ ELSEWHERE = {
     "PerAtom": "inside the pipelines of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",
     "AtomFeatureUnion": "'union' of FEATURES",
+    "SelectFPS": "works on rows; tests/preprocessing/test_selectors.py",
+    "SelectCUR": "works on rows; tests/preprocessing/test_selectors.py",
     **dict.fromkeys(
         (
             "Composition",
