@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from threading import Lock
 
 import numpy as np
 from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
+SECONDS_BETWEEN_UPDATES = 0.2
+# To a file or a log, where a line cannot be rewritten.
+SECONDS_BETWEEN_LINES = 5.0
+BAR = 24
 # Below this many atoms a second thread costs more than it brings (about 0.1 ms a task).
 ATOMS_WORTH_A_THREAD = 1000
 
@@ -19,6 +26,7 @@ def run_chunks(
     task: Callable[[int, int], None],
     weights: Sequence[int] | np.ndarray,
     n_jobs: int | None,
+    progress: Progress | None = None,
 ) -> None:
     """Run ``task(start, stop)`` over all centres, in threads when that pays.
 
@@ -31,17 +39,108 @@ def run_chunks(
         Cumulative work up to each centre (the offsets of its pairs).
     n_jobs : int or None
         Number of threads, as in joblib.
+    progress : Progress, optional
+        Told of the centres that are done, in smaller chunks.
     """
     n_atoms = len(weights) - 1
-    n_chunks = max(1, min(effective_n_jobs(n_jobs), n_atoms // ATOMS_WORTH_A_THREAD))
+    most = n_atoms // ATOMS_WORTH_A_THREAD
+    n_threads = max(1, min(effective_n_jobs(n_jobs), most))
+    n_chunks = n_threads if progress is None else max(n_threads, min(most, 100))
+    if progress is not None:
+        task = progress.following(task)
     if n_chunks == 1:
         task(0, n_atoms)
         return
     levels = np.linspace(0, weights[-1], n_chunks + 1)[1:-1]
     edges = [0, *np.searchsorted(weights, levels).tolist(), n_atoms]
+    if n_threads == 1:
+        for start, stop in zip(edges[:-1], edges[1:]):
+            task(start, stop)
+        return
     # joblib's threads take 10 ms to start, plain ones 0.1 ms
-    with ThreadPoolExecutor(n_chunks) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(task, edges[:-1], edges[1:]))
+
+
+class Progress:
+    """One line on standard error that says how far a long computation is.
+
+    In a terminal the line is rewritten; elsewhere a new one is written now and then.
+
+    Parameters
+    ----------
+    name : str
+        What is being computed.
+    total : int
+        Number of things to do.
+    unit : str
+        What they are.
+
+    Examples
+    --------
+    >>> from skatom._parallel import Progress
+    >>> with Progress("SOAP", 3, "structures") as progress:
+    ...     for _ in range(3):
+    ...         progress.advance(1)
+    """
+
+    def __init__(self, name: str, total: int, unit: str = "atoms"):
+        self.name = name
+        self.total = total
+        self.unit = unit
+        self._lock = Lock()  # chunks end in several threads
+
+    def __enter__(self) -> Progress:
+        self._done = 0
+        self._began = time.perf_counter()
+        self._rewrites = sys.stderr.isatty()
+        self._pause = (
+            SECONDS_BETWEEN_UPDATES if self._rewrites else SECONDS_BETWEEN_LINES
+        )
+        self._written = self._began
+        return self
+
+    def __exit__(self, *error) -> None:
+        if error[0] is None:
+            self._write(
+                f"{self.name}: {self.total} {self.unit} in {self._seconds():.1f} s",
+                "\n",
+            )
+        elif self._rewrites:
+            sys.stderr.write("\n")  # the error starts on a line of its own
+
+    def advance(self, n: int) -> None:
+        """Count n more things as done."""
+        with self._lock:
+            self._done += n
+            now = time.perf_counter()
+            if now - self._written < self._pause or not self._done:
+                return
+            self._written = now
+            share = self._done / max(self.total, 1)
+            bar = "#" * round(BAR * share)
+            left = self._seconds() * (1.0 - share) / share
+            self._write(
+                f"{self.name} [{bar:<{BAR}}] {share:4.0%} of {self.total} {self.unit}, "
+                f"{left:.0f} s left",
+                "" if self._rewrites else "\n",
+            )
+
+    def following(self, task: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        """Give a task that counts the things from start to stop when it has done them."""
+
+        def counted(start: int, stop: int) -> None:
+            task(start, stop)
+            self.advance(stop - start)
+
+        return counted
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _write(self, line: str, end: str) -> None:
+        sys.stderr.write((f"\r{line:<79}" if self._rewrites else line) + end)
+        sys.stderr.flush()
 
 
 def few_blas_threads(n_atoms: int) -> AbstractContextManager:

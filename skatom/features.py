@@ -220,6 +220,23 @@ class AtomFeatures:
         origin = None if self.origin is None else _Transformed(step, self)
         return AtomFeatures(values, self.offsets, self.numbers, self.structures, origin)
 
+    def astype(self, dtype) -> AtomFeatures:
+        """Give the same features with values of another type.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+            float32 halves memory; derivatives stay those of double precision.
+
+        Returns
+        -------
+        features : AtomFeatures
+        """
+        values = self.values.astype(dtype, copy=False)
+        return AtomFeatures(
+            values, self.offsets, self.numbers, self.structures, self.origin
+        )
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -21,9 +21,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Data flows one way: a module imports from lower levels only, and from its own area.
 LEVELS = {
-    0: {"_validation", "_parallel", "_pair_kernels", "_neighbor_kernels"},
+    0: {"_validation", "_parallel", "_memory", "_pair_kernels", "_neighbor_kernels"},
     1: {"_evaluation", "structures", "neighbors", "_joined_pairs", "features", "_skin"},
-    2: {"base"},
+    2: {"base", "_atom_featurizer"},
     3: {"featurizers", "models", "preprocessing", "datasets"},
     4: {"potential", "uncertainty", "metrics"},
     5: {"calculator", "plotting", "persistence"},
@@ -39,6 +39,7 @@ NEIGHBORS = {
     ("_joined_pairs", "neighbors"),
     ("_skin", "structures"),
     ("_skin", "neighbors"),
+    ("base", "_atom_featurizer"),
     ("uncertainty", "potential"),
     ("metrics", "potential"),
     ("calculator", "persistence"),

@@ -80,6 +80,14 @@ class SOAP(AtomFeaturizer):
         absent neighbours.
     n_jobs : int, default=None
         Number of threads.
+    dtype : {"float64", "float32"}, default="float64"
+        Type in which values are kept. "float32" halves memory and rounds each value once,
+        by 6e-8 of it; models and derivatives compute in float64 all the same.
+    max_memory : int, float or str, default=None
+        Bytes, or a text such as "8GB", that features and neighbour pairs may take;
+        ``transform`` refuses more before it allocates anything.
+    verbose : int, default=0
+        1 shows on standard error how far ``transform`` is.
 
     Attributes
     ----------
@@ -172,6 +180,9 @@ class SOAP(AtomFeaturizer):
         species=None,
         handle_unknown="error",
         n_jobs=None,
+        dtype="float64",
+        max_memory=None,
+        verbose=0,
     ):
         self.r_cut = r_cut
         self.n_max = n_max
@@ -190,6 +201,9 @@ class SOAP(AtomFeaturizer):
         self.species = species
         self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
+        self.dtype = dtype
+        self.max_memory = max_memory
+        self.verbose = verbose
 
     @classmethod
     def like_dscribe(

@@ -134,7 +134,8 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if not isinstance(X, AtomFeatures):
             self._check_rows(X, reset=False)
             return self._only().transform(X)
-        values = np.empty((len(X.values), self.n_atom_features_))
+        # stored as they came: features in single precision stay in it
+        values = np.empty((len(X.values), self.n_atom_features_), dtype=X.values.dtype)
         for key, rows in self._groups(X.numbers).items():
             part = X.values[rows]
             if len(part):
@@ -288,7 +289,7 @@ def _transformed(transformer, values: np.ndarray) -> np.ndarray:
     scikit-learn's checks of its input take 0.2 ms, more than the features of a molecule,
     so the most common transformer is written out.
     """
-    plain = type(transformer) is StandardScaler
+    plain = type(transformer) is StandardScaler and values.dtype == np.float64
     if not plain or values.shape[1] != transformer.n_features_in_:
         return transformer.transform(_guarded(values))
     if transformer.with_mean:

@@ -1,0 +1,409 @@
+"""The contract of featurizers: structures in, differentiable features of atoms out."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from skatom._memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
+from skatom._parallel import Progress, run_chunks
+from skatom._validation import (
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    _fit_context,
+    check_is_fitted,
+    closest,
+    listing,
+    locate_atom,
+)
+from skatom.features import AtomFeatures, Featurized
+from skatom.neighbors import NeighborPairs, neighbor_pairs
+from skatom.structures import Structures, check_structures
+from skatom.structures._labels import warn_of_ignored_info
+
+# Forecasts search the neighbours of about this many atoms.
+SAMPLE_ATOMS = 20_000
+# Single precision is rounded from blocks of double precision of this size.
+BLOCK_BYTES = 4_000_000
+REMEDY = (
+    "Give fewer structures at a time and keep a choice of columns (PerAtom(SelectFPS())) "
+    "or one row of each (Pool), store values as dtype='float32', write them to a "
+    "FeatureStore, or ask for fewer features."
+)
+
+
+@dataclass(frozen=True)
+class PairBlock:
+    """What a descriptor kernel sees: the pairs of centres ``start`` to ``stop``.
+
+    Attributes
+    ----------
+    start, stop : int
+        Centres to work on.
+    offsets : ndarray of int64, shape (n_atoms + 1,)
+        The pairs of centre i are ``offsets[i]:offsets[i + 1]``.
+    channels : ndarray of int64, shape (n_pairs,)
+        Index into ``species_`` of the neighbour; ascending inside each row.
+    centre_channels : ndarray of int64, shape (n_atoms,)
+        Index into ``species_`` of the centre; -1 for an ignored species.
+    vectors : ndarray of shape (n_pairs, 3)
+        From centre to neighbour, in Å. Pairs longer than r_cut may be present.
+    """
+
+    start: int
+    stop: int
+    offsets: np.ndarray
+    channels: np.ndarray
+    centre_channels: np.ndarray
+    vectors: np.ndarray
+
+
+class AtomFeaturizer(
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
+):
+    """Base of featurizers: structures in, differentiable per-atom features out.
+
+    A subclass stores its parameters, among them ``r_cut``, ``species``,
+    ``handle_unknown`` and ``n_jobs``, and defines `_setup`, `_forward`, `_pullback`,
+    `_pushforward`, `_jacobian` and `_feature_names`. Everything else is done here. The
+    parameters ``dtype``, ``max_memory`` and ``verbose`` are optional; a subclass that
+    stores them in ``__init__`` has them.
+
+    Attributes
+    ----------
+    species_ : list of str
+        Chemical symbols that the features distinguish, by atomic number.
+    n_atom_features_ : int
+        Number of features of each atom.
+    """
+
+    _parameter_constraints: dict = {
+        "r_cut": [Interval(Real, 0, None, closed="neither")],
+        "species": ["array-like", None],
+        "handle_unknown": [StrOptions({"error", "ignore"})],
+        "n_jobs": [Integral, None],
+        "dtype": [StrOptions({"float64", "float32"})],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), str, None],
+        "verbose": ["verbose"],
+    }
+
+    # What a subclass without these parameters has.
+    dtype = "float64"
+    max_memory: float | str | None = None
+    verbose = 0
+
+    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
+        # scikit-learn's default would wrap the output of every subclass anew
+        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
+
+    # -- what a subclass defines -------------------------------------------------------
+
+    def _setup(self) -> None:
+        """Prepare arrays for the kernels, called in fit when species_ is known."""
+
+    @abstractmethod
+    def _feature_names(self) -> list[str]:
+        """Physical names of all columns, in order."""
+
+    @abstractmethod
+    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
+        """Write the features of the block's centres to rows of out, given as zeros."""
+
+    @abstractmethod
+    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
+        """Write d(sum g * values)/d vectors to the block's rows of out (n_pairs, 3)."""
+
+    @abstractmethod
+    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
+        """Write the change of the values under v (n_pairs, 3) to the block's centres."""
+
+    @abstractmethod
+    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
+        """Write d values / d vectors to the block's rows of out (n_pairs, 3, n_feat)."""
+
+    # -- scikit-learn's interface ------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn which species there are.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            Structures.
+        y : ignored
+
+        Returns
+        -------
+        self : object
+        """
+        structures = check_structures(X)
+        warn_of_ignored_info(structures)
+        if self.species is None:
+            present = np.unique(structures.numbers)
+        else:
+            present = _species_numbers(self.species)
+        self.species_ = [chemical_symbols[z] for z in present]
+        self._setup()
+        self.n_atom_features_ = len(self._feature_names())
+        return self
+
+    def transform(self, X) -> AtomFeatures:
+        """Compute the features of every atom.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            Structures. Labels are neither needed nor read.
+
+        Returns
+        -------
+        features : AtomFeatures of shape (n_structures, n_features)
+
+        Raises
+        ------
+        ValueError
+            If a structure has a species that was not seen in fit, unless
+            ``handle_unknown="ignore"``, or two atoms at the same place.
+        MemoryError
+            If the features and neighbour pairs would take more than ``max_memory``.
+        """
+        check_is_fitted(self)
+        structures = check_structures(X, allow_empty=True)
+        self._check_species(structures)
+        if self.max_memory is not None:
+            forecast = self.estimate_memory(structures)
+            what = f"The features of {len(structures)} structures ({forecast})"
+            refuse_too_much(forecast.total, self.max_memory, what, REMEDY)
+        pairs = neighbor_pairs(structures, self.r_cut)
+        if not self.verbose:
+            return self.transform_pairs(structures, pairs)
+        with Progress(type(self).__name__, pairs.n_atoms) as progress:
+            return self._transform_pairs(structures, pairs, progress)
+
+    def estimate_memory(self, X) -> MemoryForecast:
+        """Forecast what the features of structures take, without computing them.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+            Structures. Neighbours are counted for about 20 000 atoms of them, evenly
+            taken, and for the largest structure.
+
+        Returns
+        -------
+        forecast : MemoryForecast
+            Bytes of ``values``, ``pairs`` and the largest ``jacobian``.
+
+        Examples
+        --------
+        >>> from ase.build import molecule
+        >>> from skatom.featurizers import ACSF
+        >>> X = [molecule("H2O"), molecule("CH4")]
+        >>> print(ACSF().fit(X).estimate_memory(X))
+        14.6 kB for 228 features of 8 atoms, 1.29 kB for 26 neighbour pairs, 109 kB for \
+the largest Jacobian of one structure
+        """
+        check_is_fitted(self)
+        structures = check_structures(X, allow_empty=True)
+        sizes = structures.n_atoms
+        n_atoms, width = int(sizes.sum()), self.n_atom_features_
+        if not n_atoms:
+            return MemoryForecast(0, 0, width, 0, 0, 0)
+        step = max(1, round(n_atoms / SAMPLE_ATOMS))
+        some = np.arange(step // 2, len(sizes), step)
+        per_atom, largest = _count_pairs(structures, some, self.r_cut)
+        n_pairs = round(per_atom * n_atoms)
+        if step > 1:
+            most = np.array([np.argmax(sizes)])
+            largest = max(largest, _count_pairs(structures, most, self.r_cut)[1])
+        return MemoryForecast(
+            n_atoms,
+            n_pairs,
+            width,
+            n_atoms * width * np.dtype(self.dtype).itemsize,
+            n_pairs * BYTES_A_PAIR + 16 * n_atoms + 8,
+            largest * 3 * width * 8,
+        )
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Give the physical name of every feature.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features,)
+        """
+        check_is_fitted(self)
+        return np.asarray(self._feature_names(), dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
+
+        Parameters
+        ----------
+        transform : str or None
+
+        Returns
+        -------
+        self : object
+        """
+        return self
+
+    # -- derivatives, for AtomFeatures -------------------------------------------------
+
+    def pullback(self, pairs: NeighborPairs, g: np.ndarray) -> np.ndarray:
+        """Carry dE/dvalues back to the pair vectors, (n_atoms, n) to (n_pairs, 3)."""
+        return self._run(self._pullback, pairs, (pairs.n_pairs, 3), g)
+
+    def pushforward(self, pairs: NeighborPairs, v: np.ndarray) -> np.ndarray:
+        """Carry a change of the pair vectors to the values."""
+        shape = (pairs.n_atoms, self.n_atom_features_)
+        return self._run(self._pushforward, pairs, shape, v)
+
+    def jacobian(self, pairs: NeighborPairs) -> np.ndarray:
+        """Differentiate values by pair vectors, shape (n_pairs, 3, n_features)."""
+        shape = (pairs.n_pairs, 3, self.n_atom_features_)
+        what = f"The Jacobian of {shape[2]} features by {shape[0]} pair vectors"
+        remedy = "Train without forces of so large structures, or on fewer features."
+        refuse_too_much(8.0 * np.prod(shape), self.max_memory, what, remedy)
+        return self._run(self._jacobian, pairs, shape)
+
+    def transform_pairs(
+        self, structures: Structures, pairs: NeighborPairs
+    ) -> AtomFeatures:
+        """Compute features for neighbour pairs that are known already.
+
+        Parameters
+        ----------
+        structures : Structures
+            Checked structures of species seen in fit.
+        pairs : NeighborPairs
+            Their pairs, at least up to r_cut; longer ones count as absent. A calculator
+            keeps such a list for many steps.
+
+        Returns
+        -------
+        features : AtomFeatures of shape (n_structures, n_features)
+        """
+        return self._transform_pairs(structures, pairs, None)
+
+    def _transform_pairs(self, structures, pairs, progress) -> AtomFeatures:
+        offsets = structures.offsets
+        if self.handle_unknown == "ignore":
+            pairs = self._known_only(pairs)
+        shape = (pairs.n_atoms, self.n_atom_features_)
+        if self.dtype == "float64":
+            values = self._run(self._forward, pairs, shape, progress=progress)
+        else:
+            values = self._rounded_values(pairs, shape, progress)
+        origin = Featurized(self, pairs, offsets)
+        return AtomFeatures(values, offsets, pairs.numbers, structures, origin)
+
+    def _rounded_values(self, pairs: NeighborPairs, shape, progress) -> np.ndarray:
+        """Compute values in double precision, block by block, and store them in single."""
+        centre_channels = self._channel_of()[pairs.numbers]
+        channels = centre_channels[pairs.neighbors]
+        out = np.empty(shape, dtype=self.dtype)
+        size = max(1, BLOCK_BYTES // (8 * shape[1]))
+
+        def task(start: int, stop: int) -> None:
+            for first in range(start, stop, size):
+                last = min(first + size, stop)
+                block = PairBlock(
+                    0,
+                    last - first,
+                    pairs.offsets[first : last + 1],
+                    channels,
+                    centre_channels[first:last],
+                    pairs.vectors,
+                )
+                exact = np.zeros((last - first, shape[1]))
+                self._forward(block, exact)
+                out[first:last] = exact
+
+        run_chunks(task, pairs.offsets, self.n_jobs, progress)
+        return out
+
+    def _run(
+        self, kernel, pairs: NeighborPairs, shape: tuple, *inputs, progress=None
+    ) -> np.ndarray:
+        channel_of = self._channel_of()
+        centre_channels = channel_of[pairs.numbers]
+        channels = centre_channels[pairs.neighbors]
+        out = np.zeros(shape)
+
+        def task(start: int, stop: int) -> None:
+            block = PairBlock(
+                start, stop, pairs.offsets, channels, centre_channels, pairs.vectors
+            )
+            kernel(block, *inputs, out)
+
+        run_chunks(task, pairs.offsets, self.n_jobs, progress)
+        return out
+
+    def _channel_of(self) -> np.ndarray:
+        """Table from atomic number to index into species_, -1 where unknown."""
+        table = np.full(len(chemical_symbols), -1, dtype=np.int64)
+        table[[atomic_numbers[s] for s in self.species_]] = np.arange(
+            len(self.species_)
+        )
+        return table
+
+    def _known_only(self, pairs: NeighborPairs) -> NeighborPairs:
+        """Drop the pairs of ignored species, which then are as if they were not there."""
+        known = self._channel_of()[pairs.numbers] >= 0
+        if known.all():
+            return pairs
+        return pairs.where(known[pairs.neighbors] & known[pairs.centers])
+
+    def _check_species(self, structures: Structures) -> None:
+        unknown = self._channel_of()[structures.numbers] < 0
+        if self.handle_unknown == "ignore" or not unknown.any():
+            return
+        atom = int(np.argmax(unknown))
+        s, i = locate_atom(atom, structures.offsets)
+        names = sorted({chemical_symbols[z] for z in structures.numbers[unknown]})
+        raise ValueError(
+            f"Structure {s}, atom {i} is "
+            f"{chemical_symbols[structures.numbers[atom]]}, but fit saw only "
+            f"{', '.join(self.species_)} (unknown here: {listing(names)}). Fit on "
+            "structures with these elements, list them in species, or set "
+            "handle_unknown='ignore'."
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def _species_numbers(species: Sequence[str]) -> np.ndarray:
+    """Atomic numbers of a list of symbols, each once, ascending."""
+    unknown = [s for s in species if s not in atomic_numbers or atomic_numbers[s] < 1]
+    if unknown:
+        raise ValueError(
+            f"species holds {listing(map(repr, unknown))}, which is no chemical symbol."
+            + closest(str(unknown[0]), chemical_symbols[1:])
+        )
+    if not len(species):
+        raise ValueError("species is empty: list at least one chemical symbol.")
+    return np.unique([atomic_numbers[s] for s in species])
+
+
+def _count_pairs(structures: Structures, some, r_cut: float) -> tuple[float, int]:
+    """Pairs an atom in some structures, and pairs of the one that has most."""
+    sample = structures[some] if len(some) else structures[:1]
+    counts = np.diff(neighbor_pairs(sample, r_cut).offsets[sample.offsets])
+    return counts.sum() / sample.n_atoms.sum(), int(counts.max())
