@@ -11,6 +11,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skatom._memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
+from skatom._origins import Featurized
 from skatom._parallel import Progress, run_chunks
 from skatom._validation import (
     Integral,
@@ -23,7 +24,7 @@ from skatom._validation import (
     listing,
     locate_atom,
 )
-from skatom.features import AtomFeatures, Featurized
+from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info

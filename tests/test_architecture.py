@@ -22,7 +22,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Data flows one way: a module imports from lower levels only, and from its own area.
 LEVELS = {
     0: {"_validation", "_parallel", "_memory", "_pair_kernels", "_neighbor_kernels"},
-    1: {"_evaluation", "structures", "neighbors", "_joined_pairs", "features", "_skin"},
+    1: {
+        "_evaluation",
+        "structures",
+        "neighbors",
+        "_joined_pairs",
+        "_origins",
+        "features",
+        "_skin",
+    },
     2: {"base", "_atom_featurizer"},
     3: {"featurizers", "models", "preprocessing", "datasets"},
     4: {"potential", "uncertainty", "metrics"},
@@ -35,7 +43,9 @@ NEIGHBORS = {
     ("neighbors", "structures"),
     ("features", "structures"),
     ("features", "neighbors"),
-    ("features", "_joined_pairs"),
+    ("_origins", "neighbors"),
+    ("_origins", "_joined_pairs"),
+    ("features", "_origins"),
     ("_joined_pairs", "neighbors"),
     ("_skin", "structures"),
     ("_skin", "neighbors"),
