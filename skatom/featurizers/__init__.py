@@ -7,6 +7,7 @@ from skatom.featurizers.aev import AEV
 from skatom.featurizers.composition import Composition
 from skatom.featurizers.coulomb_matrix import CoulombMatrix
 from skatom.featurizers.ewald_sum_matrix import EwaldSumMatrix
+from skatom.featurizers.fchl19 import FCHL19
 from skatom.featurizers.gmp import GMP
 from skatom.featurizers.lmbtr import LMBTR
 from skatom.featurizers.mbtr import MBTR
@@ -18,6 +19,7 @@ from skatom.featurizers.wacsf import WeightedACSF
 __all__ = [
     "ACSF",
     "AEV",
+    "FCHL19",
     "GMP",
     "LMBTR",
     "MBTR",

@@ -1,0 +1,253 @@
+"""Two- and three-body features of the FCHL19 representation."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from skatom._validation import Integral, Interval, Real
+from skatom.base import AtomFeaturizer, PairBlock
+
+__all__ = ["FCHL19"]
+
+# W of a triple is a product of exponentials up to exp(eta r_cut²/4); see the kernels.
+MAX_ANGULAR_DECAY = 2000.0
+
+
+class FCHL19(AtomFeaturizer):
+    r"""Two- and three-body features of Faber, Christensen, Huang and von Lilienfeld.
+
+    Neighbours are spread over shells whose width grows with the distance, and triples over
+    shells and a Fourier series of the angle. The term of three-body dispersion by Axilrod,
+    Teller and Muto weights triples, so that near ones count more [1]_:
+
+    - two-body: sum_j r_ij^-n f(r_ij) LogNormal(R; mu(r_ij), sigma(r_ij)), with
+      sigma² = ln(1 + eta_2/r²) and mu = ln r - sigma²/2;
+    - three-body: w sqrt(eta_3/pi) sum_{j<k} (1 + 3 cos_i cos_j cos_k) (r_ij r_ik r_jk)^-p
+      exp(-eta_3 ((r_ij + r_ik)/2 - R)²) f(r_ij) f(r_ik) 2 exp(-(zeta o)²/2) A(o theta_i),
+      where A is the cosine and the sine, and o is 1, 3, 5, ..,
+
+    with f(r) = (1 + cos(pi r/r_cut))/2 for a radius of each kind of function. The defaults
+    are those of the paper, which were optimised for energies of molecules.
+
+    Parameters
+    ----------
+    r_cut : float, default=8.0
+        Radius of the two-body functions, in Å.
+    r_cut_angular : float, default=8.0
+        Radius of the three-body functions, in Å; at most ``r_cut``. The number of triples
+        grows with its sixth power: choose 4 to 6 Å for crystals.
+    n_radial, n_angular : int, default=24 and 20
+        Number of shells of both kinds; the last one stands at the radius.
+    n_fourier : int, default=1
+        Number of orders o of the Fourier series, each a cosine and a sine.
+    radial_eta, angular_eta : float, default=0.32 and 2.7
+        Exponents eta_2 (in Å²) and eta_3 (in 1/Å²).
+    zeta : float, default=pi
+        Width of the angular functions, in radians.
+    two_body_decay, three_body_decay : float, default=1.8 and 0.57
+        Powers n and p by which distances weigh less.
+    three_body_weight : float, default=13.4
+        Factor w of the three-body functions.
+    species : list of str, default=None
+        Chemical symbols to tell apart; by default those seen in fit.
+    handle_unknown : {"error", "ignore"}, default="error"
+        What to do with species that are not among ``species_``; "ignore" treats them as
+        if they were not there.
+    n_jobs : int, default=None
+        Number of threads.
+
+    Attributes
+    ----------
+    species_ : list of str
+        Chemical symbols that the features distinguish, by atomic number.
+    n_atom_features_ : int
+        Number of features of each atom.
+    radial_shells_, angular_shells_ : ndarray of float
+        Radii of the shells, in Å.
+
+    See Also
+    --------
+    AEV : Shells and sectors of angles, without weights of distances.
+    ACSF : Symmetry functions with exponents of your own.
+
+    Notes
+    -----
+    Columns: two-body by species, then three-body by pair of species a <= b in the order of
+    ``species_`` (00, 01, .., 11, 12, ..), there by shell, order and cosine before sine.
+    Values and order equal those of ``generate_fchl19`` in qmllib [2]_, given ``elements``
+    sorted by atomic number; unlike there, cells may be periodic and derivatives have any
+    ``n_fourier``.
+
+    The sine has a cusp where three atoms are in line. Its slope there is taken to be zero,
+    the mean of both sides.
+
+    Where energies and forces are learned together by kernels, a separate kernel for each
+    element of the centre is what the paper uses.
+
+    References
+    ----------
+    .. [1] A. S. Christensen, L. A. Bratholm, F. A. Faber and O. A. von Lilienfeld, J.
+       Chem. Phys. 152, 044107 (2020), eqs. 5 to 14. doi:10.1063/1.5126701
+    .. [2] A. S. Christensen et al., qmllib, https://github.com/qmlcode/qmllib
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.featurizers import FCHL19
+    >>> fchl = FCHL19().fit([molecule("H2O")])
+    >>> fchl.transform([molecule("H2O")]).values.shape
+    (3, 168)
+    >>> print(*fchl.get_feature_names_out()[[0, 48, 49]])
+    FCHL_H_R0.333333 FCHL_H-H_R0.4_cos1 FCHL_H-H_R0.4_sin1
+    """
+
+    _parameter_constraints: dict = {
+        **AtomFeaturizer._parameter_constraints,
+        "r_cut_angular": [Interval(Real, 0, None, closed="neither")],
+        "n_radial": [Interval(Integral, 1, None, closed="left")],
+        "n_angular": [Interval(Integral, 1, None, closed="left")],
+        "n_fourier": [Interval(Integral, 1, None, closed="left")],
+        "radial_eta": [Interval(Real, 0, None, closed="neither")],
+        "angular_eta": [Interval(Real, 0, None, closed="neither")],
+        "zeta": [Interval(Real, 0, None, closed="left")],
+        "two_body_decay": [Interval(Real, 0, None, closed="left")],
+        "three_body_decay": [Interval(Real, 0, None, closed="left")],
+        "three_body_weight": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        r_cut=8.0,
+        *,
+        r_cut_angular=8.0,
+        n_radial=24,
+        n_angular=20,
+        n_fourier=1,
+        radial_eta=0.32,
+        angular_eta=2.7,
+        zeta=np.pi,
+        two_body_decay=1.8,
+        three_body_decay=0.57,
+        three_body_weight=13.4,
+        species=None,
+        handle_unknown="error",
+        n_jobs=None,
+    ):
+        self.r_cut = r_cut
+        self.r_cut_angular = r_cut_angular
+        self.n_radial = n_radial
+        self.n_angular = n_angular
+        self.n_fourier = n_fourier
+        self.radial_eta = radial_eta
+        self.angular_eta = angular_eta
+        self.zeta = zeta
+        self.two_body_decay = two_body_decay
+        self.three_body_decay = three_body_decay
+        self.three_body_weight = three_body_weight
+        self.species = species
+        self.handle_unknown = handle_unknown
+        self.n_jobs = n_jobs
+
+    def _setup(self) -> None:
+        """Turn the parameters into the arrays that the kernels read."""
+        if self.r_cut_angular > self.r_cut:
+            raise ValueError(
+                f"r_cut_angular={self.r_cut_angular:g} Å is larger than "
+                f"r_cut={self.r_cut:g} Å, to which neighbours are listed. Make r_cut at "
+                "least as large."
+            )
+        if self.angular_eta * self.r_cut_angular**2 > MAX_ANGULAR_DECAY:
+            limit = MAX_ANGULAR_DECAY / self.r_cut_angular**2
+            raise ValueError(
+                f"angular_eta={self.angular_eta:g} makes shells that are too narrow to "
+                f"be computed; with r_cut_angular={self.r_cut_angular:g} Å it may be up "
+                f"to {limit:.4g} per Å²."
+            )
+        self.radial_shells_ = np.linspace(0, self.r_cut, 1 + self.n_radial)[1:]
+        self.angular_shells_ = np.linspace(0, self.r_cut_angular, 1 + self.n_angular)[
+            1:
+        ]
+        shells = np.stack(
+            [
+                np.log(self.radial_shells_),
+                1 / (self.radial_shells_ * np.sqrt(2 * np.pi)),
+            ]
+        )
+        orders = np.arange(1, 2 * self.n_fourier, 2)
+        weight = self.three_body_weight * np.sqrt(self.angular_eta / np.pi)
+        self._radial = (
+            (float(self.r_cut), 0, 0.0),
+            (float(self.radial_eta), float(self.two_body_decay)),
+            (_padded(shells), int(self.n_radial)),
+        )
+        self._angular = (
+            (float(self.r_cut_angular), 0, 0.0),
+            (float(self.angular_eta), 0.5 * self.three_body_decay),
+            2 * weight * np.exp(-0.5 * (self.zeta * orders) ** 2),
+            (_padded(self.angular_shells_[None]), int(self.n_angular)),
+            len(self.species_) * int(self.n_radial),
+        )
+
+    def _feature_names(self) -> list[str]:
+        waves = [
+            f"{wave}{order}"
+            for order in range(1, 2 * self.n_fourier, 2)
+            for wave in ("cos", "sin")
+        ]
+        return [
+            f"FCHL_{a}_R{shell:.6g}"
+            for a in self.species_
+            for shell in self.radial_shells_
+        ] + [
+            f"FCHL_{a}-{b}_R{shell:.6g}_{wave}"
+            for a, b in combinations_with_replacement(self.species_, 2)
+            for shell in self.angular_shells_
+            for wave in waves
+        ]
+
+    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
+        from skatom.featurizers._kernels.fchl_pairs import radial_values
+        from skatom.featurizers._kernels.fchl_values import angular_values
+
+        block = self._arguments(block)
+        radial_values(*block, *self._radial, out)
+        angular_values(*block, *self._angular, out)
+
+    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
+        from skatom.featurizers._kernels.fchl_pairs import radial_pullback
+        from skatom.featurizers._kernels.fchl_pullback import angular_pullback
+
+        g = np.ascontiguousarray(g, dtype=np.float64)
+        block = self._arguments(block)
+        radial_pullback(*block, *self._radial, g, out)
+        angular_pullback(*block, *self._angular, g, out)
+
+    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
+        from skatom.featurizers._kernels.fchl_pairs import radial_pushforward
+        from skatom.featurizers._kernels.fchl_pushforward import angular_pushforward
+
+        v = np.ascontiguousarray(v, dtype=np.float64)
+        block = self._arguments(block)
+        radial_pushforward(*block, *self._radial, v, out)
+        angular_pushforward(*block, *self._angular, v, out)
+
+    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
+        from skatom.featurizers._kernels.fchl_jacobian import angular_jacobian
+        from skatom.featurizers._kernels.fchl_pairs import radial_jacobian
+
+        block = self._arguments(block)
+        radial_jacobian(*block, *self._radial, out)
+        angular_jacobian(*block, *self._angular, out)
+
+    def _arguments(self, block: PairBlock) -> tuple:
+        pairs = block.start, block.stop, block.offsets, block.channels, block.vectors
+        return pairs, len(self.species_)
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """Fill rows with zeros up to whole groups of eight."""
+    out = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8))
+    out[:, : rows.shape[1]] = rows
+    return out
