@@ -4,6 +4,7 @@ from skatom.uncertainty.conformal import ConformalRegressor
 from skatom.uncertainty.distance import FeatureDistance
 from skatom.uncertainty.ensemble import EnsembleRegressor
 from skatom.uncertainty.guard import ExtrapolationError, ExtrapolationWarning
+from skatom.uncertainty.latent import LatentDistance
 
 __all__ = [
     "ConformalRegressor",
@@ -11,4 +12,5 @@ __all__ = [
     "ExtrapolationError",
     "ExtrapolationWarning",
     "FeatureDistance",
+    "LatentDistance",
 ]

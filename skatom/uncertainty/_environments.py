@@ -1,4 +1,4 @@
-"""Features that enter the last step of a fitted pipeline, and distances between them."""
+"""Features before the last step, or the last layer, of a pipeline, and their distances."""
 
 from __future__ import annotations
 
@@ -83,8 +83,37 @@ def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatu
     return AtomFeatures.from_rows(np.asarray(features, dtype=np.float64))
 
 
-def flat_features(estimator, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def latent_features(estimator, X) -> AtomFeatures:
+    """Compute what the last, linear layer of a pipeline sees.
+
+    Parameters
+    ----------
+    estimator : Pipeline or model
+        Fitted. The features of a model without ``latent`` are what enters it.
+    X : Structures, AtomFeatures, or array-like of shape (n_structures, n_features)
+
+    Returns
+    -------
+    latent : AtomFeatures
+        Plain numbers, without derivatives.
+    """
+    features = X if isinstance(X, AtomFeatures) else last_features(estimator, X)
+    model = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    model = fitted_part(model)
+    values = model.latent(features) if hasattr(model, "latent") else features.values
+    return AtomFeatures(values, features.offsets, features.numbers, features.structures)
+
+
+def flat_features(
+    estimator, X, of=last_features
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute the features of many structures, a chunk at a time.
+
+    Parameters
+    ----------
+    estimator : Pipeline or model
+    X : Structures, or array-like of shape (n_structures, n_features)
+    of : {last_features, latent_features}
 
     Returns
     -------
@@ -96,7 +125,7 @@ def flat_features(estimator, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     parts = []
     for start in range(0, n, CHUNK):
-        features = last_features(estimator, X[start : start + CHUNK])
+        features = of(estimator, X[start : start + CHUNK])
         parts.append(
             (features.values, features.numbers, features.structure_index + start)
         )
@@ -158,3 +187,61 @@ class References:
             squares.partition(k - 1, axis=1)
             out[start : start + rows] = np.sqrt(squares[:, :k]).mean(axis=1)
         return out
+
+    def own_distances(self) -> np.ndarray:
+        """Average the distances of each reference to the nearest of the others.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_references,)
+            Infinite for one alone.
+        """
+        if len(self.values) == 1:
+            return np.array([np.inf])
+        k = min(self.n_neighbors, len(self.values) - 1)
+        # each is its own nearest, at no distance
+        one_more = References(self.values, k + 1).mean_distances(self.values)
+        return one_more * (k + 1) / k
+
+
+def references_by_species(
+    values: np.ndarray, numbers: np.ndarray, n_neighbors: int, limit: int, rng
+) -> dict[int, References]:
+    """Keep environments of each species, drawn at random where there are too many.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_atoms, n_features)
+    numbers : ndarray of int, shape (n_atoms,)
+    n_neighbors, limit : int
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    references : dict of int to References
+    """
+    references = {}
+    for z in np.unique(numbers):
+        rows = np.flatnonzero(numbers == z)
+        if len(rows) > limit:
+            rows = np.sort(rng.choice(rows, limit, replace=False))
+        references[int(z)] = References(values[rows], n_neighbors)
+    return references
+
+
+def species_distances(
+    references: dict[int, References], values: np.ndarray, numbers: np.ndarray
+) -> np.ndarray:
+    """Average the distances of atoms to the nearest references of their species.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_atoms,)
+        Infinite for species without references.
+    """
+    out = np.full(len(numbers), np.inf)
+    for z in np.unique(numbers):
+        if int(z) in references:
+            rows = np.flatnonzero(numbers == z)
+            out[rows] = references[int(z)].mean_distances(values[rows])
+    return out

@@ -22,15 +22,17 @@ from skatom._validation import (
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs
 from skatom.uncertainty._environments import (
-    References,
     fitted_part,
     flat_features,
     last_features,
+    references_by_species,
+    species_distances,
 )
 from skatom.uncertainty._inputs import rows_and_structures, split_rows
 
 # Distances below this share of the size of the features are rounding errors.
 SMALLEST_UNIT = 1e-6
+SMALLEST = np.finfo(np.float64).tiny
 
 
 class FeatureDistance(OutlierMixin, BaseEstimator):
@@ -71,6 +73,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
     See Also
     --------
     skatom.uncertainty.ConformalRegressor : Intervals, valid where grades are small.
+    skatom.uncertainty.LatentDistance : Plain distances, in the last hidden layer.
     skatom.calculator.SkatomCalculator : Warn or stop during dynamics.
 
     Notes
@@ -163,12 +166,9 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         else:
             X_calibration = rows_and_structures(X_calibration)[0]
         values, numbers, _ = flat_features(inner, X)
-        self.references_ = {}
-        for z in np.unique(numbers):
-            rows = np.flatnonzero(numbers == z)
-            if len(rows) > self.max_environments:
-                rows = np.sort(rng.choice(rows, self.max_environments, replace=False))
-            self.references_[int(z)] = References(values[rows], self.n_neighbors)
+        self.references_ = references_by_species(
+            values, numbers, self.n_neighbors, self.max_environments, rng
+        )
         self.n_calibration_ = len(X_calibration)
         floor = SMALLEST_UNIT * float(np.sqrt(np.mean(values**2)))
         self.units_ = self._find_units(inner, X_calibration, floor)
@@ -211,9 +211,9 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         grades : list of ndarray of shape (n_atoms,)
         """
         self._check_fitted()
-        grades = np.full(len(features.numbers), np.inf)
-        for z, distances, rows in self._distances(features.values, features.numbers):
-            grades[rows] = distances / self.units_[z]
+        grades = species_distances(self.references_, features.values, features.numbers)
+        for z, unit in self.units_.items():
+            grades[features.numbers == z] /= unit
         return np.split(grades, features.offsets[1:-1]) if len(features) else []
 
     def grade(self, X) -> NDArray[np.float64]:
@@ -274,9 +274,11 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
 
     def _find_units(self, inner, X_calibration, floor: float) -> dict[int, float]:
         values, numbers, _ = flat_features(inner, X_calibration)
+        distances = species_distances(self.references_, values, numbers)
         units = {
-            z: max(float(distances.max()), floor, np.finfo(np.float64).tiny)
-            for z, distances, _ in self._distances(values, numbers)
+            int(z): max(float(distances[numbers == z].max()), floor, SMALLEST)
+            for z in np.unique(numbers)
+            if int(z) in self.references_
         }
         if not units:
             raise ValueError(
@@ -285,16 +287,6 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
             )
         largest = max(units.values())
         return {z: units.get(z, largest) for z in self.references_}
-
-    def _distances(self, values: np.ndarray, numbers: np.ndarray):
-        for z in np.unique(numbers):
-            if int(z) in self.references_:
-                rows = np.flatnonzero(numbers == z)
-                yield (
-                    int(z),
-                    self.references_[int(z)].mean_distances(values[rows]),
-                    rows,
-                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -84,6 +84,7 @@ REGRESSORS = {
 # Checked elsewhere, and where.
 ELSEWHERE = {
     "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
+    "LatentDistance": "an outlier detector; tests/uncertainty/test_latent.py",
     "PerAtom": "inside the pipelines of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",
     "AtomFeatureUnion": "'union' of FEATURES",
