@@ -26,7 +26,7 @@ from skatom._validation import (
 )
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs, neighbor_pairs
-from skatom.structures import Structures, check_structures
+from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._labels import warn_of_ignored_info
 
 # Forecasts search the neighbours of about this many atoms.
@@ -83,6 +83,9 @@ class AtomFeaturizer(
         Chemical symbols that the features distinguish, by atomic number.
     n_atom_features_ : int
         Number of features of each atom.
+    fitted_on_ : ndarray of uint64
+        Fingerprints of the structures of fit, by which calibration tells structures that
+        a pipeline was trained on.
     """
 
     _parameter_constraints: dict = {
@@ -154,6 +157,7 @@ class AtomFeaturizer(
         self.species_ = [chemical_symbols[z] for z in present]
         self._setup()
         self.n_atom_features_ = len(self._feature_names())
+        self.fitted_on_ = np.unique(fingerprints(structures))
         return self
 
     def transform(self, X) -> AtomFeatures:

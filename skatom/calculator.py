@@ -285,11 +285,13 @@ class SkatomCalculator(Calculator):
         if name == "energy_interval":
             conformal = self._need_conformal(name)
             energy = self.get_property("energy", atoms)
-            self.extras[name] = conformal.interval_around([energy])[0]
+            self.extras[name] = conformal.interval_around(
+                [energy], X=Structures([atoms])
+            )[0]
         elif name == "forces_interval":
             conformal = self._need_conformal(name)
             forces = self.get_property("forces", atoms)
-            self.extras[name] = conformal.forces_interval_around(forces)
+            self.extras[name] = conformal.forces_interval_around(forces, atoms=atoms)
         elif name == "energy_std":
             self.get_property("energy", atoms)
             model = _predicting_std(self.estimator)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skatom._atom_featurizer import _species_numbers
 from skatom._validation import _fit_context, check_is_fitted, listing
-from skatom.structures import Structures, check_structures
+from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._labels import warn_of_ignored_info
 
 
@@ -53,6 +53,7 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self._learn(structures)
         self._check(structures)
         self.n_features_out_ = len(self._names())
+        self.fitted_on_ = np.unique(fingerprints(structures))
         return self
 
     def transform(self, X):

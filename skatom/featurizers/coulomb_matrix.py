@@ -22,7 +22,7 @@ from skatom.featurizers._matrix_rows import (
     spectra,
 )
 from skatom.neighbors import COINCIDENT, neighbor_pairs
-from skatom.structures import Structures, check_structures
+from skatom.structures import Structures, check_structures, fingerprints
 
 __all__ = ["CoulombMatrix"]
 
@@ -147,6 +147,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         check_size(structures, self.n_atoms_max_)
         vectors = self.rows == "atoms" or self.permutation == "eigenspectrum"
         self.n_features_out_ = self.n_atoms_max_ ** (1 if vectors else 2)
+        self.fitted_on_ = np.unique(fingerprints(structures))
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # rows of atoms are no table, so there is nothing for set_output to wrap
         self._sklearn_auto_wrap_output_keys = (

@@ -25,8 +25,15 @@ _FITTED = (
     "skatom.models._kernel.named.Kernel",
     "skatom.models._kernel.species.AtomKernel",
     "skatom.uncertainty._environments.References",
-    "skatom.uncertainty._scores.EnergyScores",
-    "skatom.uncertainty._scores.ForceScores",
+    "skatom.uncertainty._calibration.SplitCalibration",
+    "skatom.uncertainty._cross.CrossCalibration",
+    "skatom.uncertainty._cross.SizedRegressor",
+    "skatom.uncertainty._force_calibration.ForceCalibration",
+    "skatom.uncertainty._quantile_models.QuantileCalibration",
+    "skatom.uncertainty._rankings.ForceScores",
+    "skatom.uncertainty._rankings.Ranking",
+    "skatom.uncertainty._rankings.Rankings",
+    "skatom.uncertainty._sizes.Floor",
 )
 _KERNELS = (
     "CompoundKernel",

@@ -1,36 +1,96 @@
-"""Errors on held-out structures, ranked, and the quantiles that bound new ones."""
+"""Energies calibrated on structures that the estimator was not fitted on."""
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skatom._validation import listing
-from skatom.features import NoDerivativeError
-from skatom.potential import predict_forces
-from skatom.structures import Structures, read_labels
-from skatom.uncertainty._quantiles import structures_needed
-from skatom.uncertainty._scores import AbsoluteScore, EnergyScores, ForceScores
+from skatom.uncertainty._groups import group_labels
+from skatom.uncertainty._rankings import Rankings
+from skatom.uncertainty._sizes import Floor, raw_sizes
 
 
-def score_energies(estimator, X, y: np.ndarray, indices: np.ndarray) -> EnergyScores:
-    """Rank the errors of energies, and refuse predictions that cannot be ranked.
+@dataclass(frozen=True)
+class SplitCalibration:
+    """Ranked errors of held-out structures, each divided by its size.
 
-    Parameters
+    Attributes
     ----------
-    estimator : fitted estimator
-    X : Structures, AtomFeatures or array-like
-        Held-out structures.
-    y : ndarray of shape (n_structures,)
-    indices : ndarray of int, shape (n_structures,)
-        Where they stand in what the user gave, for messages.
-
-    Returns
-    -------
-    scores : EnergyScores
+    scores : Rankings
+    source : object
+        What gives sizes, as :func:`~skatom.uncertainty._sizes.raw_sizes` takes it.
+    floor : Floor
+    groups : object
+        What tells the group of a structure.
     """
-    y_pred = np.asarray(estimator.predict(X), dtype=np.float64)
+
+    scores: Rankings
+    source: Any
+    floor: Floor
+    groups: Any
+
+    @classmethod
+    def of(cls, estimator, X, y, indices, *, source, floor, groups) -> SplitCalibration:
+        """Rank the errors of held-out structures.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : Structures, AtomFeatures or array-like
+            Held-out structures.
+        y : ndarray of shape (n_structures,)
+        indices : ndarray of int, shape (n_structures,)
+            Where they stand in what the user gave, for messages.
+        source, groups : object
+        floor : {"median"} or float or None
+        """
+        y_pred, sizes = raw_sizes(source, estimator, X, len(y))
+        check_predictions(y_pred, y, indices)
+        floor = Floor.of(sizes, floor)
+        scores = np.abs(y - y_pred) / floor.above(sizes)
+        return cls(
+            Rankings.of(scores, labels=group_labels(groups, X)), source, floor, groups
+        )
+
+    @property
+    def needs_structures(self) -> bool:
+        """Whether widths depend on more than the prediction."""
+        return self.source is not None or self.groups is not None
+
+    def intervals(self, estimator, X, levels: np.ndarray, y_pred=None):
+        """Predict energies with intervals.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : Structures, AtomFeatures or array-like
+            Not needed beside y_pred unless `needs_structures`.
+        levels : ndarray of shape (k,)
+        y_pred : ndarray of shape (n,), optional
+            Energies that are known already.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n,)
+        intervals : ndarray of shape (n, 2, k)
+        """
+        if y_pred is None or self.source is not None:
+            n = X.shape[0] if hasattr(X, "shape") else len(X)
+            found, sizes = raw_sizes(self.source, estimator, X, n)
+            y_pred = found if y_pred is None else y_pred
+        else:
+            sizes = np.ones(len(y_pred))
+        half = self.floor.above(sizes)[:, None] * self.scores.quantiles(
+            levels, group_labels(self.groups, X)
+        )
+        return y_pred, np.stack([y_pred[:, None] - half, y_pred[:, None] + half], 1)
+
+
+def check_predictions(y_pred: np.ndarray, y: np.ndarray, indices: np.ndarray) -> None:
+    """Refuse predictions whose errors cannot be ranked."""
     if y_pred.shape != y.shape:
         raise ValueError(
             f"The estimator predicts an array of shape {y_pred.shape} for {len(y)} "
@@ -42,56 +102,3 @@ def score_energies(estimator, X, y: np.ndarray, indices: np.ndarray) -> EnergySc
             f"The estimator predicts NaN or infinity for structures {listing(bad)}, so "
             "their errors cannot be ranked."
         )
-    return EnergyScores(np.sort(AbsoluteScore().scores(y, y_pred)))
-
-
-def score_forces(estimator, X, source: str | None) -> ForceScores | None:
-    """Rank the errors of force components of the structures that have force labels.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-    X : object
-        Held-out structures; anything else has no forces.
-    source : {"auto", "calc"} or str or None
-        Where forces are, as in :func:`~skatom.structures.read_labels`.
-
-    Returns
-    -------
-    scores : ForceScores or None
-        None if there is nothing to rank: no labels, or, with "auto", no derivative.
-    """
-    if source is None or not isinstance(X, Structures):
-        return None
-    labels = read_labels(X, forces=source)
-    labelled = np.flatnonzero(labels.has_forces)
-    if not len(labelled):
-        return None
-    try:
-        predicted = predict_forces(estimator, X[labelled])
-    except NoDerivativeError:
-        if source == "auto":
-            return None
-        raise
-    edges = X.offsets
-    return ForceScores.of_structures(
-        [
-            AbsoluteScore().scores(labels.forces[edges[s] : edges[s + 1]], forces)
-            for s, forces in zip(labelled, predicted)
-        ]
-    )
-
-
-def ranked_quantiles(scores, levels: np.ndarray, **options) -> np.ndarray:
-    """Give one quantile per level, and a sentence where there are too few structures."""
-    quantiles = np.array([scores.quantile(level, **options) for level in levels])
-    beyond = levels[np.isinf(quantiles)]
-    if len(beyond):
-        warnings.warn(
-            f"Intervals at level {beyond.min():g} are infinite: that needs at least "
-            f"{structures_needed(beyond.min())} calibration structures, and there are "
-            f"{scores.n_structures}. Hold out more of them, or ask for a lower level.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return quantiles

@@ -7,8 +7,9 @@ from numbers import Real
 
 import numpy as np
 
+from skatom._validation import listing
 from skatom.features import AtomFeatures
-from skatom.structures import Structures, check_structures, content_hash
+from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._sequence import holds_structures
 
 
@@ -67,25 +68,44 @@ def split_rows(
 
 
 def content_groups(structures: Structures | None, n_rows: int) -> np.ndarray:
-    """Give one number to structures of equal content.
+    """Give structures of equal content one number.
 
     Parameters
     ----------
     structures : Structures or None
+        None for rows of numbers, which are all taken as different.
     n_rows : int
-        How many rows there are; without structures each is a group of its own.
 
     Returns
     -------
-    groups : ndarray of int, shape (n_rows,)
-        0, 1, ... by first appearance: what is drawn must not depend on hash values.
+    group_of : ndarray of int, shape (n_rows,)
+        By first appearance, so that a draw does not depend on hash values.
     """
     if structures is None:
         return np.arange(n_rows)
-    hashes = [content_hash(atoms) for atoms in structures]
-    groups = np.unique(hashes, return_inverse=True)[1]
-    first = np.unique(groups, return_index=True)[1]
-    return np.argsort(np.argsort(first))[groups]
+    group_of = np.unique(fingerprints(structures), return_inverse=True)[1]
+    first = np.unique(group_of, return_index=True)[1]
+    return np.argsort(np.argsort(first))[group_of]
+
+
+def refuse_straddling(
+    group_of: np.ndarray, train: np.ndarray, held_out: np.ndarray
+) -> None:
+    """Refuse a split with copies of one structure on both sides.
+
+    Parameters
+    ----------
+    group_of : ndarray of int, shape (n_rows,)
+        As from :func:`content_groups`.
+    train, held_out : ndarray of int
+    """
+    leaked = np.flatnonzero(np.isin(group_of[held_out], group_of[train]))
+    if len(leaked):
+        raise ValueError(
+            f"The splitter given as cv holds out structures {listing(held_out[leaked])}, "
+            "of which there are copies among those to train on: intervals would not "
+            "cover. Drop copies (duplicate_report finds them), or use cv=None."
+        )
 
 
 def check_levels(confidence_level) -> tuple[np.ndarray, bool]:

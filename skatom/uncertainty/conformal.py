@@ -1,11 +1,10 @@
-"""Split conformal prediction for energies and forces of any estimator."""
+"""Conformal prediction for energies and forces of any estimator."""
 
 from __future__ import annotations
 
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import column_or_1d, get_tags, indexable
 
@@ -21,21 +20,29 @@ from skatom._validation import (
     check_is_fitted,
     check_random_state,
     check_targets,
-    listing,
 )
-from skatom.potential import predict_forces
 from skatom.potential._energies import energies
 from skatom.structures import Structures
-from skatom.uncertainty._calibration import (
-    ranked_quantiles,
-    score_energies,
-    score_forces,
+from skatom.uncertainty._calibration import SplitCalibration
+from skatom.uncertainty._combinations import check_combination
+from skatom.uncertainty._cross import CrossCalibration
+from skatom.uncertainty._energy_intervals import EnergyIntervals
+from skatom.uncertainty._force_calibration import ForceCalibration
+from skatom.uncertainty._force_intervals import ForceIntervals
+from skatom.uncertainty._inputs import (
+    content_groups,
+    refuse_straddling,
+    rows_and_structures,
+    split_rows,
 )
-from skatom.uncertainty._inputs import check_levels, rows_and_structures, split_rows
-from skatom.uncertainty._scores import AbsoluteScore, ForceScores
+from skatom.uncertainty._quantile_models import QuantileCalibration, quantile_models
+from skatom.uncertainty._sizes import NAMES, resolve_score
+from skatom.uncertainty._trained_on import refuse_trained_on
 
 
-class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class ConformalRegressor(
+    EnergyIntervals, ForceIntervals, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
     """Intervals with guaranteed coverage around the predictions of any estimator.
 
     Part of the structures is held out of the fit. Their errors, ranked, say how large the
@@ -47,31 +54,60 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     ----------
     estimator : estimator with fit and predict
         A pipeline or model on structures, or any regressor on rows of numbers.
+    method : {"split", "cv+", "jackknife+", "cqr"}, default="split"
+        How structures that the model has not seen are come by. ``"split"`` holds part of
+        them out. ``"cv+"`` and ``"jackknife+"`` [2]_ fit once a fold, or once a
+        structure, and lose none; they run on MAPIE and calibrate energies only.
+        ``"cqr"`` [3]_ calibrates models of two quantiles: the estimator must end in a
+        quantile regressor.
+    conformity_score : {"absolute", "std", "latent", "llpr"}, callable or object, \
+default="absolute"
+        What errors are divided by before they are ranked, and widths multiplied with.
+        ``"absolute"``: nothing, one width for all. ``"std"``: the standard deviation of
+        ``predict(X, return_std=True)`` (and of forces, where the estimator has those).
+        ``"latent"``: the distance to training structures in the features of the last
+        step [4]_. ``"llpr"``: the rigidity of the last layer. A callable of (estimator,
+        X), or a fitted object with ``predict(X, return_std=True)`` or
+        ``score_samples(X)``: what it gives.
+    groups : {"composition", "size"} or str or callable, optional
+        Calibrate each group of structures by itself [5]_: those of one formula, of one
+        number of atoms, with the same ``info[groups]`` (a source, a temperature), or with
+        the same value of a function of X that returns one label per structure.
     confidence_level : float, default=0.9
         Probability that an interval covers, unless predict_interval is given another.
     calibration_size : float or int, default=0.2
         Share, or number, of structures that are held out for calibration. Structures of
         equal content are held out together.
-    cv : {"prefit"} or None, default=None
+    cv : {"prefit"}, int, splitter or None, default=None
         None fits a clone of the estimator on what is not held out. ``"prefit"`` takes the
         estimator as it is, fitted on other structures, and calibrates on all that fit
-        gets. `clone` forgets the fit; a `sklearn.frozen.FrozenEstimator` keeps it.
+        gets. `clone` forgets the fit; a `sklearn.frozen.FrozenEstimator` keeps it. A
+        splitter holds out its first test fold; for ``"cv+"`` it, or a number of folds
+        (5 by default), makes the folds. A splitter must keep copies together.
     forces : {"auto", "calc"} or str or None, default="auto"
         Where calibration structures hold their forces: ``"calc"`` in the results of
         calculators, another name in ``arrays[name]``, ``"auto"`` in either (and no force
         intervals if there are none, or if the estimator cannot predict forces). None
         calibrates energies only.
+    floor : {"median"} or float or None, default=None
+        Added to what errors are divided by: the median of calibration structures, or a
+        number in its unit. Tames standard deviations that are now and then far too small,
+        as those of small ensembles. Sizes below a hundredth of the median are raised to
+        it in any case: no interval has zero width.
+    n_jobs : int, optional
+        Folds that are fitted at once by ``"cv+"`` and ``"jackknife+"``.
     random_state : int, RandomState instance or None, default=None
         Draws the structures that are held out.
 
     Attributes
     ----------
     estimator_ : estimator
-        The fitted estimator.
-    energy_scores_ : EnergyScores
-        Ranked calibration errors of energies.
-    force_scores_ : ForceScores or None
-        Ranked calibration errors of force components. None without force labels.
+        The fitted estimator (of all structures for ``"cv+"`` and ``"jackknife+"``, of
+        the median for ``"cqr"``).
+    calibration_ : SplitCalibration, CrossCalibration or QuantileCalibration
+        What gives the widths of energies.
+    force_calibration_ : ForceCalibration or None
+        What gives the widths of forces. None without force labels.
     n_calibration_ : int
         Number of calibration structures.
     train_indices_, calibration_indices_ : ndarray of int
@@ -90,27 +126,47 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     at random from one source; frames of one trajectory are not, and a model that drives
     dynamics leaves its source):
 
-    - energies: the interval of a new structure covers with probability >= level;
+    - energies: the interval of a new structure covers with probability >= level, for
+      every conformity score (``"cv+"`` and ``"jackknife+"``: >= 2 level - 1, in practice
+      about level); with groups, for a new structure of each group by itself;
     - forces: a component drawn at random from a new structure is covered with probability
       >= level. In other words: the expected share of covered components of a new
       structure is >= level. Components of one structure are not exchangeable one by one,
       so every structure gets the same weight, whatever its size, and components share
-      it [2]_ [3]_;
+      it [6]_ [7]_. The same holds for force vectors and `predict_forces_radius`;
+    - forces, ``by_element=True``: the same for the atoms of each element, among
+      structures that contain it;
     - forces, ``simultaneous=True``: all components of a new structure are covered at once
       with probability >= level. The score is the largest error of a structure.
 
-    What is not: coverage for a given composition, element, size or temperature, coverage
-    given the calibration set at hand (it scatters from one to the next by about
-    sqrt(level (1 - level) / n)), nor coverage for structures unlike those of calibration.
+    What is not: coverage for a given composition, size or temperature that is no group,
+    coverage given the calibration set at hand (it scatters from one to the next by about
+    sqrt(level (1 - level) / n)), coverage for one certain atom, nor coverage for
+    structures unlike those of calibration. Groups with too few structures have the
+    intervals of all, and a warning. ``floor="median"`` is taken from the calibration
+    structures and shifts the probability by the influence of one of them on a median.
     The guarantee says nothing about width: intervals of a useless model are valid and wide.
+
+    Calibration structures that the estimator was fitted on are refused, by content, also
+    with ``cv="prefit"``: featurizers of skatom remember the structures of their fit. What
+    cannot be known: the past of models on rows of numbers, of a featurizer that is frozen
+    inside a pipeline, of estimators that are not ours; and structures that are the same
+    up to rounding, rotation or order of atoms count as different ones.
 
     References
     ----------
     .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani, L. Wasserman, J. Am. Stat.
        Assoc. 113, 1094 (2018), doi:10.1080/01621459.2017.1307116
-    .. [2] A. N. Angelopoulos, S. Bates, A. Fisch, L. Lei, T. Schuster, "Conformal risk
+    .. [2] R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani, Ann. Stat. 49, 486
+       (2021), doi:10.1214/20-AOS1965
+    .. [3] Y. Romano, E. Patterson, E. J. Candès, NeurIPS 32 (2019), arXiv:1905.03222
+    .. [4] Y. Hu, J. Musielewicz, Z. W. Ulissi, A. J. Medford, Mach. Learn.: Sci.
+       Technol. 3, 045028 (2022), doi:10.1088/2632-2153/aca7b1
+    .. [5] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World",
+       Springer (2005), doi:10.1007/b106715, section 4.5
+    .. [6] A. N. Angelopoulos, S. Bates, A. Fisch, L. Lei, T. Schuster, "Conformal risk
        control", ICLR 2024, arXiv:2208.02814
-    .. [3] Y. Lee, R. F. Barber, R. Willett, "Distribution-free inference with
+    .. [7] Y. Lee, R. F. Barber, R. Willett, "Distribution-free inference with
        hierarchical data", arXiv:2306.06342 (2023)
 
     Examples
@@ -130,13 +186,32 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
+        "method": [StrOptions({"split", "cv+", "jackknife+", "cqr"})],
+        "conformity_score": [
+            StrOptions(set(NAMES)),
+            callable,
+            HasMethods("predict"),
+            HasMethods("score_samples"),
+        ],
+        "groups": [str, callable, None],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "calibration_size": [
             Interval(Real, 0, 1, closed="neither"),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "cv": [StrOptions({"prefit"}), None],
+        "cv": [
+            StrOptions({"prefit"}),
+            Interval(Integral, 2, None, closed="left"),
+            HasMethods("split"),
+            None,
+        ],
         "forces": [str, None],
+        "floor": [
+            StrOptions({"median"}),
+            Interval(Real, 0, None, closed="left"),
+            None,
+        ],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
 
@@ -144,17 +219,27 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self,
         estimator,
         *,
+        method="split",
+        conformity_score="absolute",
+        groups=None,
         confidence_level=0.9,
         calibration_size=0.2,
         cv=None,
         forces="auto",
+        floor=None,
+        n_jobs=None,
         random_state=None,
     ):
         self.estimator = estimator
+        self.method = method
+        self.conformity_score = conformity_score
+        self.groups = groups
         self.confidence_level = confidence_level
         self.calibration_size = calibration_size
         self.cv = cv
         self.forces = forces
+        self.floor = floor
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -178,160 +263,73 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         X, structures = rows_and_structures(X)
         X = X if structures is not None else indexable(X)[0]
         y = check_targets(y if y is None else column_or_1d(y, warn=True), _n_rows(X))
+        check_combination(self, fit_params)
+        if self.method in ("cv+", "jackknife+"):
+            return self._fit_folds(X, structures, y)
         if self.cv == "prefit":
-            if fit_params:
-                raise ValueError(
-                    f"cv='prefit' does not fit the estimator, so {listing(fit_params)} "
-                    "would not be used. Leave it out, or set cv=None."
-                )
             train, held_out = np.arange(0), np.arange(len(y))
-            estimator = self.estimator
+            refuse_trained_on(self.estimator, structures, held_out)
         else:
-            train, held_out = self._split(structures, len(y))
-            params = _check_method_params(X, fit_params, indices=train)
-            estimator = clone(self.estimator)
-            estimator.fit(_safe_indexing(X, train), y[train], **params)
-        X_held_out = _safe_indexing(X, held_out)
-        energy_scores = score_energies(estimator, X_held_out, y[held_out], held_out)
-        force_scores = score_forces(estimator, X_held_out, self.forces)
-        self.estimator_ = estimator
-        self.energy_scores_ = energy_scores
-        self.force_scores_ = force_scores
+            train, held_out = self._split(X, y, structures)
+        X_train, X_held_out = (_safe_indexing(X, rows) for rows in (train, held_out))
+        y_held_out = y[held_out]
+        params = _check_method_params(X, fit_params, indices=train)
+        if self.method == "cqr":
+            lower, estimator, upper = (
+                model.fit(X_train, y[train], **params)
+                for model in quantile_models(self.estimator, self.confidence_level)
+            )
+            calibration = QuantileCalibration.of(
+                lower, upper, X_held_out, y_held_out, held_out, groups=self.groups
+            )
+        else:
+            estimator = self.estimator
+            if self.cv != "prefit":
+                estimator = clone(estimator).fit(X_train, y[train], **params)
+            calibration = SplitCalibration.of(
+                estimator,
+                X_held_out,
+                y_held_out,
+                held_out,
+                source=resolve_score(
+                    self.conformity_score,
+                    estimator,
+                    X_train if len(train) else None,
+                ),
+                floor=self.floor,
+                groups=self.groups,
+            )
+        self.force_calibration_ = ForceCalibration.of(
+            estimator,
+            X_held_out,
+            labels_in=self.forces,
+            with_std=isinstance(self.conformity_score, str)
+            and self.conformity_score == "std",
+            floor=self.floor,
+            groups=self.groups,
+        )
+        self.estimator_, self.calibration_ = estimator, calibration
         self.n_calibration_ = len(held_out)
         self.train_indices_, self.calibration_indices_ = train, held_out
         return self
 
-    def predict(self, X) -> NDArray[np.float64]:
-        """Predict energies, as the estimator does.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            In eV.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(rows_and_structures(X)[0])
-
-    def predict_interval(self, X, confidence_level=None):
-        """Predict energies with intervals that cover at the wanted level.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-        confidence_level : float or sequence of float, optional
-            One level or k levels, by default that of the constructor.
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            Energies in eV.
-        intervals : ndarray of shape (n_structures, 2) or (n_structures, 2, k)
-            Lower and upper end in eV; with a third axis for a sequence of levels.
-
-        Warns
-        -----
-        UserWarning
-            If there are too few calibration structures for a level; those intervals are
-            infinite.
-        """
-        y = self.predict(X)
-        return y, self.interval_around(y, confidence_level)
-
-    def interval_around(self, y_pred, confidence_level=None) -> NDArray[np.float64]:
-        """Give the intervals of energies that have been predicted already.
-
-        Parameters
-        ----------
-        y_pred : array-like of shape (n_structures,)
-            Energies predicted by ``estimator_``, in eV.
-        confidence_level : float or sequence of float, optional
-
-        Returns
-        -------
-        intervals : ndarray of shape (n_structures, 2) or (n_structures, 2, k)
-        """
-        check_is_fitted(self)
-        levels, single = self._levels(confidence_level)
-        quantiles = ranked_quantiles(self.energy_scores_, levels)
-        intervals = AbsoluteScore().intervals(y_pred, quantiles)
-        return intervals[..., 0] if single else intervals
-
-    def predict_forces(self, X) -> list[NDArray[np.float64]]:
-        """Predict forces, as the estimator does.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å, one array per structure.
-        """
-        check_is_fitted(self)
-        return predict_forces(self.estimator_, X)
-
-    def predict_forces_interval(
-        self, X, confidence_level=None, *, simultaneous: bool = False
-    ):
-        """Predict forces with intervals of their components.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        confidence_level : float or sequence of float, optional
-            One level or k levels, by default that of the constructor.
-        simultaneous : bool, default=False
-            Whether all components of a structure shall be covered at once, instead of one
-            drawn at random. See the notes of the class.
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å.
-        intervals : list of ndarray of shape (n_atoms, 3, 2) or (n_atoms, 3, 2, k)
-            Lower and upper end of every component in eV/Å.
-
-        Raises
-        ------
-        ValueError
-            If fit found no forces to calibrate on.
-        """
-        check_is_fitted(self)
-        self._check_force_scores()
-        forces = self.predict_forces(X)
-        intervals = [
-            self.forces_interval_around(f, confidence_level, simultaneous=simultaneous)
-            for f in forces
-        ]
-        return forces, intervals
-
-    def forces_interval_around(
-        self, forces, confidence_level=None, *, simultaneous: bool = False
-    ) -> NDArray[np.float64]:
-        """Give the intervals of forces of a structure that have been predicted already.
-
-        Parameters
-        ----------
-        forces : array-like of shape (n_atoms, 3)
-            Forces predicted by ``estimator_``, in eV/Å.
-        confidence_level : float or sequence of float, optional
-        simultaneous : bool, default=False
-
-        Returns
-        -------
-        intervals : ndarray of shape (n_atoms, 3, 2) or (n_atoms, 3, 2, k)
-        """
-        check_is_fitted(self)
-        scores = self._check_force_scores()
-        levels, single = self._levels(confidence_level)
-        quantiles = ranked_quantiles(scores, levels, simultaneous=simultaneous)
-        intervals = AbsoluteScore().intervals(forces, quantiles)
-        return intervals[..., 0] if single else intervals
+    def _fit_folds(self, X, structures, y):
+        """Calibrate on all structures, each predicted by a model that has not seen it."""
+        self.calibration_ = CrossCalibration.of(
+            self.estimator,
+            X,
+            structures,
+            y,
+            method=self.method,
+            score=self.conformity_score,
+            cv=self.cv,
+            n_jobs=self.n_jobs,
+        )
+        self.estimator_ = self.calibration_.whole()
+        self.force_calibration_ = None
+        self.n_calibration_ = len(y)
+        self.train_indices_ = self.calibration_indices_ = np.arange(len(y))
+        return self
 
     @property
     def n_features_in_(self) -> int:
@@ -352,31 +350,21 @@ class ConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} has no {name} here: its estimator has none."
             ) from error
 
-    def _split(self, structures: Structures | None, n: int):
+    def _split(self, X, y, structures: Structures | None):
+        n = len(y)
         if n < 2:
             raise ValueError(
                 f"Calibration needs structures that the estimator is not fitted on, but "
                 f"there is one sample in all (n_samples = {n}). Give at least two."
             )
+        if hasattr(self.cv, "split"):
+            train, held_out = next(iter(self.cv.split(X, y)))
+            refuse_straddling(content_groups(structures, n), train, held_out)
+            return np.asarray(train), np.asarray(held_out)
         share = self.calibration_size < 1
         wanted = ceil(self.calibration_size * n) if share else self.calibration_size
         rng = check_random_state(self.random_state)
         return split_rows(structures, n, int(wanted), rng)
-
-    def _check_force_scores(self) -> ForceScores:
-        if self.force_scores_ is None:
-            raise ValueError(
-                "There are no calibrated forces: fit found no force labels among the "
-                f"calibration structures (forces={self.forces!r}), or the estimator "
-                "cannot predict forces. Fit on structures with forces, and set "
-                "forces='calc' or the name of their array to see what is missing."
-            )
-        return self.force_scores_
-
-    def _levels(self, confidence_level):
-        if confidence_level is None:
-            confidence_level = self.confidence_level
-        return check_levels(confidence_level)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -25,7 +25,7 @@ from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures, check_structures, read_energies
 from skatom.uncertainty import ConformalRegressor
 from skatom.uncertainty._inputs import check_levels
-from skatom.uncertainty._scores import ForceScores
+from skatom.uncertainty._rankings import Ranking
 
 
 class Bonds(RegressorMixin, BaseEstimator):
@@ -148,12 +148,14 @@ def test_force_components_are_covered_whatever_the_sizes_of_structures():
             s * rng.gamma(2.0) * np.abs(rng.normal(size=(m, 3)))
             for m, s in zip(sizes, scale)
         ]
-        scores = ForceScores.of_structures(errors[:-1])
-        q = scores.quantile(level, simultaneous=False)
+        flat = np.concatenate([e.ravel() for e in errors[:-1]])
+        of = np.repeat(np.arange(n_cal), 3 * sizes[:-1])
+        scores = Ranking.of(flat, of)
+        q = scores.quantile(level)
         shares.append((errors[-1] <= q).mean())
         naive = scores.ranked[int(np.ceil(level * len(scores.ranked))) - 1]
         pooled_shares.append((errors[-1] <= naive).mean())
-        q_all = scores.quantile(level, simultaneous=True)
+        q_all = Ranking.largest(flat, of).quantile(level)
         all_covered.append((errors[-1] <= q_all).all())
     # four standard errors of the mean of shares
     slack = 4 * np.std(shares) / np.sqrt(trials)
@@ -216,7 +218,12 @@ def test_bad_parameters_are_refused_in_fit():
         {"confidence_level": 1.0},
         {"calibration_size": 1.2},
         {"calibration_size": 0},
-        {"cv": 5},
+        {"cv": 1},
+        {"method": "full"},
+        {"conformity_score": "sigma"},
+        {"floor": -1.0},
+        {"groups": 3},
+        {"n_jobs": "two"},
         {"forces": 3},
     ):
         with pytest.raises(ValueError, match=next(iter(bad))):
@@ -389,8 +396,8 @@ def test_structures_without_forces_are_left_out_of_force_calibration():
     for a in frames[::2]:
         a.calc = None
     model = ConformalRegressor(Bonds().fit(frames, y), cv="prefit").fit(frames, y)
-    assert model.force_scores_.n_structures == 15
-    assert model.energy_scores_.n_structures == 30
+    assert model.force_calibration_.scores.n_structures == 15
+    assert model.calibration_.scores.n_structures == 30
 
 
 def test_forces_from_arrays_and_forces_switched_off():
@@ -400,7 +407,7 @@ def test_forces_from_arrays_and_forces_switched_off():
         a.calc = None
     fitted = Bonds().fit(frames, y)
     named = ConformalRegressor(fitted, cv="prefit", forces="dft_forces").fit(frames, y)
-    assert named.force_scores_.n_structures == 30
+    assert named.force_calibration_.scores.n_structures == 30
     with pytest.raises(ValueError, match="No forces at structures"):
         ConformalRegressor(fitted, cv="prefit", forces="calc").fit(frames, y)
     for off in ({"forces": None}, {}):  # "auto" finds nothing under another name
@@ -417,7 +424,7 @@ def test_estimators_without_forces_are_calibrated_on_energies():
 
     fitted = EnergyOnly().fit(frames, y)
     model = ConformalRegressor(fitted, cv="prefit").fit(frames, y)
-    assert model.force_scores_ is None
+    assert model.force_calibration_ is None
     assert model.predict_interval(frames)[1].shape == (30, 2)
     with pytest.raises(NoDerivativeError, match="EnergyOnly takes structures but"):
         ConformalRegressor(fitted, cv="prefit", forces="calc").fit(frames, y)

@@ -242,7 +242,8 @@ def test_features_before_pooling_are_used(frames, distance):
 
 def test_wrappers_are_looked_into(frames, pipeline, distance):
     X, y = ethanols(3, seed=9), np.zeros(len(frames))
-    conformal = ConformalRegressor(pipeline, cv="prefit", forces=None).fit(frames, y)
+    conformal = ConformalRegressor(pipeline, cv="prefit", forces=None)
+    conformal.fit(ethanols(20, seed=10), np.zeros(20))
     search = GridSearchCV(pipeline, {"acsf__r_cut": [4.0]}, cv=2).fit(frames, y)
     for wrapped in (FrozenEstimator(pipeline), conformal, search):
         other = FeatureDistance(wrapped, random_state=0).fit(frames)

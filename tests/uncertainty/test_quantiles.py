@@ -12,7 +12,13 @@ from skatom.uncertainty._quantiles import (
     grouped_quantile,
     structures_needed,
 )
-from skatom.uncertainty._scores import ForceScores
+from skatom.uncertainty._rankings import Ranking
+
+
+def of_structures(groups):
+    """Flat scores of several structures, and the structure of each."""
+    flat = np.concatenate([np.ravel(g) for g in groups])
+    return flat, np.repeat(np.arange(len(groups)), [np.size(g) for g in groups])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,7 @@ def test_grouped_quantile_is_the_smallest_score_that_controls_the_risk(
     good = [
         t for t in np.unique(np.concatenate(groups, axis=None)) if risk(t) <= allowed
     ]
-    found = ForceScores.of_structures(groups).quantile(level, simultaneous=False)
+    found = Ranking.of(*of_structures(groups)).quantile(level)
     assert found == (good[0] if good else np.inf)
 
 
@@ -81,9 +87,9 @@ def test_simultaneous_quantile_ranks_the_largest_error_of_each_structure():
     groups = [np.full((s + 1, 3), 0.0) for s in range(9)]
     for s, group in enumerate(groups):
         group[0, 0] = s + 1.0
-    scores = ForceScores.of_structures(groups)
-    assert scores.quantile(0.8, simultaneous=True) == 8.0
-    assert scores.quantile(0.95, simultaneous=True) == np.inf
+    scores = Ranking.largest(*of_structures(groups))
+    assert scores.quantile(0.8) == 8.0
+    assert scores.quantile(0.95) == np.inf
 
 
 def test_large_structures_weigh_as_much_as_small_ones():
@@ -92,6 +98,6 @@ def test_large_structures_weigh_as_much_as_small_ones():
     small = [rng.uniform(0, 1, size=(1, 3)) for _ in range(19)]
     big = [rng.uniform(10, 11, size=(1000, 3))]
     pooled = np.sort(np.concatenate([s.ravel() for s in small + big]))
-    scores = ForceScores.of_structures(small + big)
-    assert scores.quantile(0.8, simultaneous=False) < 1.0
+    scores = Ranking.of(*of_structures(small + big))
+    assert scores.quantile(0.8) < 1.0
     assert pooled[ceil(0.8 * len(pooled)) - 1] > 10.0  # what flattening would give
