@@ -4,11 +4,13 @@ from skatom.models._gradients import input_gradient, register_regressor
 from skatom.models._network.divergence import TrainingDivergedError
 from skatom.models.composition import CompositionBaseline
 from skatom.models.kernel_ridge import AtomicKernelRidge
+from skatom.models.kernel_ridge_cv import AtomicKernelRidgeCV
 from skatom.models.neural_network import NeuralNetworkRegressor
 from skatom.models.ridge import AtomicRidge
 
 __all__ = [
     "AtomicKernelRidge",
+    "AtomicKernelRidgeCV",
     "AtomicRidge",
     "CompositionBaseline",
     "NeuralNetworkRegressor",

@@ -12,16 +12,8 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
     check_random_state,
-    check_sample_weight,
-    check_targets,
 )
-from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
-from skatom.models._design_matrix import (
-    CHUNK_BYTES,
-    LossWeights,
-    derivative_rows,
-)
 from skatom.models._kernel.exact import solve_exactly
 from skatom.models._kernel.memory import (
     exact_memory,
@@ -30,15 +22,12 @@ from skatom.models._kernel.memory import (
     refuse_sparse,
     sparse_memory,
 )
+from skatom.models._kernel.model import KernelModel
 from skatom.models._kernel.named import KERNELS
 from skatom.models._kernel.problem import Problem
-from skatom.models._kernel.recipe import make_kernel
 from skatom.models._kernel.references import SELECTIONS, choose_references
-from skatom.models._kernel.rows import References, take_references
+from skatom.models._kernel.rows import take_references
 from skatom.models._kernel.sparse import solve_sparsely
-from skatom.models._kernel.species import AtomKernel
-from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._units import warn_of_mixed_units
 
 # "auto" solves exactly up to this many labels: a matrix of 1.8 GB.
 EXACT_LABELS = 15_000
@@ -46,7 +35,7 @@ EXACT_LABELS = 15_000
 AUTO_REFERENCES = 4_000
 
 
-class AtomicKernelRidge(AtomicRegressor):
+class AtomicKernelRidge(KernelModel):
     r"""Kernel ridge regression for sums over atoms, on energies, forces and stress.
 
     The energy of a structure is a baseline plus a sum over its atoms of
@@ -285,53 +274,10 @@ class AtomicKernelRidge(AtomicRegressor):
         """
         problem = self._problem(X, y, sample_weight, forces, stress)
         above = self._fit_baseline(problem)
-        self.kernel_ = self._make_kernel(problem, self.gamma)
+        self.kernel_ = self._make_kernel(problem, self.kernel, self.gamma)
         self.gamma_ = self.kernel_.gamma
         self._solve(problem, above)
         return self
-
-    def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
-        """Check and read what to fit, and what is to be subtracted before."""
-        self._plain = not isinstance(X, AtomFeatures)
-        X = self._check_X(X, reset=True)
-        y = check_targets(y, len(X))
-        warn_of_mixed_units(X, y)
-        samples = check_sample_weight(sample_weight, len(X))
-        weights = LossWeights(samples, self.force_weight, self.stress_weight)
-        if self.aggregation == "mean":
-            if forces is not None or stress is not None:
-                raise ValueError(
-                    "A mean over atoms has no forces and no stress: leave them out, or "
-                    "set aggregation='sum'."
-                )
-            return Problem.of_means(X, y, weights)
-        labels = self._read_labels(X, forces, stress)
-        if labels is not None:
-            refuse_rescaled_targets(y, X.structures)
-        return Problem.of_sums(X, y, labels, weights)
-
-    def _fit_baseline(self, problem: Problem) -> np.ndarray:
-        """Fit energies of species, and give what the totals are above them."""
-        self.baseline_ = np.zeros(len(self.numbers_))
-        if self._has_baseline():
-            self.baseline_ = problem.baseline(self.numbers_)
-        return problem.above(self.baseline_, self.numbers_)
-
-    def _has_baseline(self) -> bool:
-        return self.baseline is not None and not self._plain
-
-    def _make_kernel(self, problem: Problem, gamma) -> AtomKernel:
-        kernel = make_kernel(
-            self.kernel, gamma, float(self.degree), float(self.coef0),
-            self.species_coupling, problem.X, problem.weights.samples,
-        )  # fmt: skip
-        if problem.labels is not None and not kernel.function.smooth:
-            raise ValueError(
-                f"The kernel {self.kernel!r} has a kink and no second derivative, so "
-                "forces and stress cannot be trained with it: choose kernel='matern32' "
-                "or 'rbf', or forces=None."
-            )
-        return kernel
 
     def _solve(self, problem: Problem, y: np.ndarray) -> None:
         """Solve for all labels exactly, or in the span of chosen references."""
@@ -339,33 +285,14 @@ class AtomicKernelRidge(AtomicRegressor):
         X = kernel.scale_features(problem.X)
         atoms = self._choose_atoms(problem, X)
         if atoms is None:
-            blocks = self._rows(problem, len(X.numbers))
-            references, self.dual_coef_, slopes = solve_exactly(
-                X, y, problem.energy_weights, blocks, kernel, self.alpha
-            )
-        else:
-            references, slopes = take_references(X, atoms, kernel), None
-            blocks = map(kernel.scale_rows, self._rows(problem, len(atoms)))
-            self.dual_coef_ = solve_sparsely(
-                X, y, problem.energy_weights, blocks, references, self.alpha
-            )
-        self._keep(problem, references, slopes)
-
-    def _keep(
-        self, problem: Problem, references: References, slopes: np.ndarray | None
-    ) -> None:
-        """Store references and slopes in the units of the features."""
-        numbers = references.numbers
-        self.references_ = problem.X.values[references.atoms]
-        self.reference_numbers_, self.reference_atoms_ = numbers, references.atoms
-        self.dual_slopes_ = (
-            None if slopes is None else self.kernel_.unscaled(slopes, numbers)
+            self._keep(problem, *solve_exactly(*self._labels(problem, y), self.alpha))
+            return
+        references = take_references(X, atoms, kernel)
+        blocks = map(kernel.scale_rows, self._rows(problem, len(atoms)))
+        coef = solve_sparsely(
+            X, y, problem.energy_weights, blocks, references, self.alpha
         )
-
-    def _rows(self, problem: Problem, n_columns: int):
-        if problem.labels is None:
-            return ()
-        return derivative_rows(problem.X, problem.labels, problem.weights, n_columns)
+        self._keep(problem, references, coef, None)
 
     def _choose_atoms(self, problem: Problem, X: AtomFeatures) -> np.ndarray | None:
         """Choose references; None is the exact solution. Refuse what does not fit."""
@@ -392,51 +319,3 @@ class AtomicKernelRidge(AtomicRegressor):
                 check_random_state(self.random_state),
             )
         ]
-
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        values = self.kernel_.scaled(X.values, X.numbers)
-        for atoms, factor, expansion in self._parts(X):
-            part = self.kernel_.function.expansion(values[atoms], *expansion)
-            energies[atoms] += factor * part
-        return energies / self._shares(X)
-
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        values = self.kernel_.scaled(X.values, X.numbers)
-        gradient = np.zeros_like(values)
-        for atoms, factor, expansion in self._parts(X):
-            part = self.kernel_.function.expansion_gradient(values[atoms], *expansion)
-            gradient[atoms] += factor * part
-        # the derivative by what is scaled, times the scale
-        gradient = self.kernel_.scaled(gradient, X.numbers)
-        return gradient / np.reshape(self._shares(X), (-1, 1))
-
-    def _shares(self, X: AtomFeatures) -> np.ndarray:
-        """How many atoms share a mean, for each atom; one for sums."""
-        if self.aggregation == "sum":
-            return np.ones(1)
-        return X.n_atoms[X.structure_index].astype(np.float64)
-
-    def _parts(self, X: AtomFeatures):
-        """Atoms of one species, not too many at a time, and references coupled to it."""
-        references = self._references()
-        slopes = self.dual_slopes_
-        if slopes is not None:
-            slopes = self.kernel_.scaled(slopes, references.numbers)
-        for number in np.unique(X.numbers):
-            atoms = np.flatnonzero(X.numbers == number)
-            for at, factor in references.coupled(number):
-                expansion = (
-                    references.values[at],
-                    self.dual_coef_[at],
-                    None if slopes is None else slopes[at],
-                )
-                step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
-                for start in range(0, len(atoms), step):
-                    yield atoms[start : start + step], factor, expansion
-
-    def _references(self) -> References:
-        values = self.kernel_.scaled(self.references_, self.reference_numbers_)
-        return References(
-            self.reference_atoms_, values, self.reference_numbers_, self.kernel_
-        )

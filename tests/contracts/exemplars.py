@@ -11,6 +11,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import (
     AtomicKernelRidge,
+    AtomicKernelRidgeCV,
     AtomicRidge,
     CompositionBaseline,
     NeuralNetworkRegressor,
@@ -59,6 +60,7 @@ MODELS = {
     "AtomicKernelRidge": AtomicKernelRidge(),
     "AtomicKernelRidge-energies": AtomicKernelRidge(forces=None),
     "AtomicKernelRidge-references": AtomicKernelRidge(n_references=10, random_state=0),
+    "AtomicKernelRidgeCV": AtomicKernelRidgeCV([1e-6, 1e-3], gammas=["scale"]),
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
     ),

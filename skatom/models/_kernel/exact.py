@@ -56,6 +56,7 @@ def exact_problem(
     energy_weights: np.ndarray,
     blocks: Iterable[DerivativeRows],
     kernel: AtomKernel,
+    reduce: bool = True,
 ) -> ExactProblem:
     """Collect all labels and the kernel among them.
 
@@ -70,12 +71,16 @@ def exact_problem(
         Forces and virials of all structures that have them, not scaled; none for
         energies alone.
     kernel : AtomKernel
+    reduce : bool, default=True
+        Leave out the net force and torque of molecules.
 
     Returns
     -------
     problem : ExactProblem
     """
-    blocks = [without_rigid_motion(kernel.scale_rows(block)) for block in blocks]
+    blocks = [kernel.scale_rows(block) for block in blocks]
+    if reduce:
+        blocks = [without_rigid_motion(block) for block in blocks]
     root = np.sqrt(energy_weights)
     labels = observables(X, blocks, root)
     targets = [root * y, *(np.sqrt(block.weights) * block.labels for block in blocks)]

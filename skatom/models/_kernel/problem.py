@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,26 @@ from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._design_matrix import LossWeights, count_targets
 from skatom.structures import Labels
+
+ENERGY, FORCE, VIRIAL = 0, 1, 2
+
+
+class LabelTable(NamedTuple):
+    """What labels are, each of shape (n_labels,).
+
+    Attributes
+    ----------
+    owners : ndarray of int64
+        Structures.
+    kinds : ndarray of int64
+        ENERGY, FORCE or VIRIAL.
+    weights : ndarray
+        Of their squared errors.
+    """
+
+    owners: np.ndarray
+    kinds: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,24 @@ class Problem:
         if self.labels is None:
             return len(self.X)
         return len(self.X) + count_targets(self.X, self.labels)
+
+    def table(self) -> LabelTable:
+        """Tell what every label is, in the order of the exact solution."""
+        n = self.X.n_atoms
+        owners = [np.arange(len(self.X))]
+        kinds = [np.full(len(self.X), ENERGY)]
+        weights = [self.energy_weights]
+        if self.labels is not None:
+            for s in np.flatnonzero(self.labels.has_forces | self.labels.has_stress):
+                sample = self.weights.samples[s]
+                n_forces = 3 * n[s] * self.labels.has_forces[s]
+                n_virials = 6 * self.labels.has_stress[s]
+                owners.append(np.full(n_forces + n_virials, s))
+                kinds.append(np.repeat([FORCE, VIRIAL], [n_forces, n_virials]))
+                force, virial = self.weights.forces, self.weights.stress / n[s]
+                each = sample * np.array([force, virial])
+                weights.append(np.repeat(each, [n_forces, n_virials]))
+        return LabelTable(*(np.concatenate(part) for part in (owners, kinds, weights)))
 
     def baseline(self, numbers: np.ndarray, keep: np.ndarray | None = None):
         """Fit one energy a species, on the structures where ``keep`` is true."""
