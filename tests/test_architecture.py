@@ -23,6 +23,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEVELS = {
     0: {"_validation", "_parallel", "_memory", "_pair_kernels", "_neighbor_kernels"},
     1: {
+        "_couplings",
+        "_element_properties",
         "_evaluation",
         "structures",
         "neighbors",
@@ -30,6 +32,7 @@ LEVELS = {
         "_origins",
         "features",
         "_skin",
+        "_species_channels",
     },
     2: {"base", "_atom_featurizer"},
     3: {"featurizers", "models", "preprocessing", "datasets"},
@@ -43,6 +46,8 @@ NEIGHBORS = {
     ("neighbors", "structures"),
     ("features", "structures"),
     ("features", "neighbors"),
+    ("_couplings", "_element_properties"),
+    ("_couplings", "_species_channels"),
     ("_origins", "neighbors"),
     ("_origins", "_joined_pairs"),
     ("features", "_origins"),

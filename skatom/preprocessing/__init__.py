@@ -5,6 +5,7 @@ from skatom.preprocessing._derivatives import (
     transform_pullback,
     transform_pushforward,
 )
+from skatom.preprocessing.alchemical_compression import AlchemicalCompression
 from skatom.preprocessing.per_atom import PerAtom
 from skatom.preprocessing.pool import Pool
 from skatom.preprocessing.select_cur import SelectCUR
@@ -12,6 +13,7 @@ from skatom.preprocessing.select_fps import SelectFPS
 from skatom.preprocessing.union import AtomFeatureUnion
 
 __all__ = [
+    "AlchemicalCompression",
     "AtomFeatureUnion",
     "PerAtom",
     "Pool",

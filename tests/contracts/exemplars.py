@@ -17,7 +17,12 @@ from skatom.models import (
     NeuralNetworkRegressor,
 )
 from skatom.potential import DeltaRegressor, make_potential
-from skatom.preprocessing import AtomFeatureUnion, PerAtom, Pool
+from skatom.preprocessing import (
+    AlchemicalCompression,
+    AtomFeatureUnion,
+    PerAtom,
+    Pool,
+)
 from skatom.testing import all_estimators
 from skatom.uncertainty import ConformalRegressor, EnsembleRegressor
 
@@ -50,6 +55,7 @@ FEATURES = {
     ),
     "PCA": make_pipeline(small(), PerAtom(PCA(5))),
     "normalised": make_pipeline(small(), PerAtom(Normalizer())),
+    "alchemical": make_pipeline(small(), AlchemicalCompression(2)),
     "union": AtomFeatureUnion([("near", small(r_cut=2.5)), ("far", small(g4=None))]),
 }
 
@@ -88,6 +94,7 @@ ELSEWHERE = {
     "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
     "LatentDistance": "an outlier detector; tests/uncertainty/test_latent.py",
     "PerAtom": "inside the pipelines of FEATURES",
+    "AlchemicalCompression": "inside a pipeline of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",
     "AtomFeatureUnion": "'union' of FEATURES",
     "SelectFPS": "works on rows; tests/preprocessing/test_selectors.py",

@@ -8,8 +8,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skatom import predict_forces, predict_stress
+from skatom._element_properties import PROPERTIES
 from skatom.featurizers import ACSF, Composition
-from skatom.featurizers._element_properties import PROPERTIES
 from skatom.preprocessing import Pool
 
 FRAMES = [molecule("H2O"), molecule("CH4"), bulk("Cu")]
