@@ -3,12 +3,14 @@
 from skatom.models._gradients import input_gradient, register_regressor
 from skatom.models._network.divergence import TrainingDivergedError
 from skatom.models.composition import CompositionBaseline
+from skatom.models.gaussian_process import AtomicGaussianProcessRegressor
 from skatom.models.kernel_ridge import AtomicKernelRidge
 from skatom.models.kernel_ridge_cv import AtomicKernelRidgeCV
 from skatom.models.neural_network import NeuralNetworkRegressor
 from skatom.models.ridge import AtomicRidge
 
 __all__ = [
+    "AtomicGaussianProcessRegressor",
     "AtomicKernelRidge",
     "AtomicKernelRidgeCV",
     "AtomicRidge",

@@ -10,6 +10,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import (
+    AtomicGaussianProcessRegressor,
     AtomicKernelRidge,
     AtomicKernelRidgeCV,
     AtomicRidge,
@@ -67,6 +68,10 @@ MODELS = {
     "AtomicKernelRidge-energies": AtomicKernelRidge(forces=None),
     "AtomicKernelRidge-references": AtomicKernelRidge(n_references=10, random_state=0),
     "AtomicKernelRidgeCV": AtomicKernelRidgeCV([1e-6, 1e-3], gammas=["scale"]),
+    "AtomicGaussianProcessRegressor": AtomicGaussianProcessRegressor(),
+    "AtomicGaussianProcessRegressor-forces": AtomicGaussianProcessRegressor(
+        "matern52", energies=False, optimizer=None
+    ),
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
     ),

@@ -1,0 +1,1 @@
+"""How the Gaussian process is built: likelihood, posterior, iterative solution."""

@@ -1,0 +1,149 @@
+"""What a Gaussian process has seen, and what it is asked for, as observables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
+from skatom.models._kernel.covariance import Observables, observables
+from skatom.neighbors import ranges
+from skatom.structures import Labels
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Labels of a set of structures, scaled by the roots of their weights.
+
+    Errors of energies and virials of n atoms grow as the root of n; so scaled, all of a
+    kind have the same noise.
+
+    Attributes
+    ----------
+    functions : Observables
+    targets : ndarray of shape (n_labels,)
+        Scaled labels; energies come first, unless only derivatives are trained on.
+    is_force : ndarray of bool, shape (n_labels,)
+    weights : ndarray of shape (n_labels,)
+        Sample weights: how often each label counts as seen.
+    log_scale : float
+        What the likelihood of labels that are unscaled and seen so often has besides.
+    first : int
+        Index of the first observable that is trained on.
+    """
+
+    functions: Observables
+    targets: np.ndarray
+    is_force: np.ndarray
+    weights: np.ndarray
+    log_scale: float
+    first: int
+
+    def noise(self, energy: float, force: float) -> np.ndarray:
+        """Variances of the noise of every label, from those of an atom and a force."""
+        return np.where(self.is_force, force, energy)
+
+    def repetition(self, noise: np.ndarray) -> float:
+        """Log-density of labels seen again, given what was seen before."""
+        return float(-0.5 * (self.weights - 1.0) @ np.log(noise))
+
+
+def collect(
+    X: AtomFeatures,
+    y: np.ndarray,
+    labels: Labels | None,
+    samples: np.ndarray,
+    energies: bool,
+) -> Seen:
+    """Collect the labels of structures.
+
+    Parameters
+    ----------
+    X : AtomFeatures
+    y : ndarray of shape (n_structures,)
+        Energies, baseline subtracted.
+    labels : Labels or None
+        Forces and stress.
+    samples : ndarray of shape (n_structures,)
+        Weights of structures, positive.
+    energies : bool
+        Whether energies are trained on, besides forces and stress.
+    """
+    blocks: list[DerivativeRows] = []
+    if labels is not None:
+        weights = LossWeights(samples, 1.0, 1.0)
+        blocks = list(derivative_rows(X, labels, weights, 1))
+    scale = np.sqrt(samples / X.n_atoms)
+    factors = [scale, *(np.sqrt(block.weights) for block in blocks)]
+    targets = [scale * y, *(f * b.labels for f, b in zip(factors[1:], blocks))]
+    is_force = [np.zeros(len(X), dtype=bool)]
+    weights, sizes = [samples], [X.n_atoms]
+    if labels is not None:
+        n_forces, n_virials = 3 * X.n_atoms * labels.has_forces, 6 * labels.has_stress
+        counts = np.stack([n_forces, n_virials], axis=1)
+        is_force += [np.repeat([True, False], count) for count in counts]
+        weights.append(np.repeat(samples, counts.sum(axis=1)))
+        alike = np.stack([np.ones_like(X.n_atoms), X.n_atoms], axis=1)
+        sizes.append(np.repeat(alike.ravel(), counts.ravel()))
+    first = 0 if energies else len(X)
+    weights, sizes = (np.concatenate(part)[first:] for part in (weights, sizes))
+    return Seen(
+        observables(X, blocks, scale),
+        np.concatenate(targets)[first:],
+        np.concatenate(is_force)[first:],
+        weights,
+        _log_scale(weights, sizes),
+        first,
+    )
+
+
+def _log_scale(weights: np.ndarray, sizes: np.ndarray) -> float:
+    """Correct the density of scaled labels to that of labels seen ``weights`` times.
+
+    A label t with noise s n, seen w times, has the density of one with noise s n / w
+    times (2 pi s n)^((1 - w) / 2) / sqrt(w); the factor of s is left to `repetition`.
+    """
+    scaling = 0.5 * np.log(weights / sizes).sum()
+    repetition = -0.5 * ((weights - 1.0) @ np.log(2.0 * np.pi * sizes))
+    return float(scaling + repetition - 0.5 * np.log(weights).sum())
+
+
+def take_labels(
+    labels: Labels | None, X: AtomFeatures, keep: np.ndarray
+) -> Labels | None:
+    """Labels of some of the structures X."""
+    if labels is None:
+        return None
+    atoms = ranges(X.offsets[keep], X.offsets[keep + 1])
+    return Labels(
+        labels.forces[atoms],
+        labels.has_forces[keep],
+        labels.stress[keep],
+        labels.has_stress[keep],
+    )
+
+
+def energies_of(X: AtomFeatures) -> Observables:
+    """Energies of structures."""
+    return observables(X)
+
+
+def atoms_of(X: AtomFeatures) -> Observables:
+    """Energies of atoms, each a structure by itself."""
+    offsets = np.arange(len(X.numbers) + 1)
+    return observables(AtomFeatures(X.values, offsets, X.numbers))
+
+
+def forces_of(X: AtomFeatures) -> Observables:
+    """Energies, then all force components."""
+    n = len(X)
+    labels = Labels(
+        np.zeros((len(X.numbers), 3)),
+        np.ones(n, dtype=bool),
+        np.zeros((n, 6)),
+        np.zeros(n, dtype=bool),
+    )
+    blocks = derivative_rows(X, labels, LossWeights(np.ones(n), 1.0, 1.0), 1)
+    return observables(X, blocks)

@@ -1,0 +1,126 @@
+"""What is known of the latent functions after labels have been seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from skatom.models._gaussian_process.data import Seen
+from skatom.models._kernel.covariance import Observables, covariance, expansion
+from skatom.models._kernel.functions import KernelFunction
+from skatom.models._solve import cholesky, solve_cholesky
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Cholesky factor of the covariance of all labels, in the order they came.
+
+    Attributes
+    ----------
+    batches : list of Seen
+        What one call of fit or partial_fit brought.
+    factor : ndarray of shape (n_labels, n_labels)
+        Lower triangle; what is above is not defined.
+    """
+
+    batches: list[Seen]
+    factor: np.ndarray
+
+    def dual(self) -> np.ndarray:
+        """Coefficients of the labels in the mean."""
+        targets = np.concatenate([batch.targets for batch in self.batches])
+        return solve_cholesky(self.factor, targets)
+
+    def log_likelihood(self, noise: np.ndarray) -> float:
+        """Logarithm of the density of the labels."""
+        targets = np.concatenate([batch.targets for batch in self.batches])
+        return float(
+            -0.5 * (targets @ self.dual() + len(targets) * np.log(2.0 * np.pi))
+            - np.log(np.diagonal(self.factor)).sum()
+            + sum(b.log_scale + b.repetition(b.noise(*noise)) for b in self.batches)
+        )
+
+    def expansions(self, dual: np.ndarray, n_features: int) -> list[tuple]:
+        """Coefficients of kernels and slopes at the atoms of every batch."""
+        edges = np.cumsum([len(batch.targets) for batch in self.batches])[:-1]
+        return [
+            expansion(
+                batch.functions,
+                np.concatenate([np.zeros(batch.first), part]),
+                n_features,
+            )
+            for batch, part in zip(self.batches, np.split(dual, edges))
+        ]
+
+    def reduced(self, asked: Observables, kernel: KernelFunction) -> np.ndarray:
+        """L^-1 k between labels and what is asked, (n_labels, len(asked))."""
+        k = np.concatenate(
+            [
+                covariance(asked, batch.functions, kernel)[:, batch.first :]
+                for batch in self.batches
+            ],
+            axis=1,
+        )
+        return solve_triangular(
+            self.factor, k.T, lower=True, overwrite_b=True, check_finite=False
+        )
+
+
+def condition(seen: Seen, kernel: KernelFunction, noise: np.ndarray) -> Posterior:
+    """Learn from a first batch of labels.
+
+    Parameters
+    ----------
+    seen : Seen
+    kernel : KernelFunction
+    noise : ndarray of shape (2,)
+        Variances of the noise in the energy of an atom and in a force component.
+    """
+    return Posterior([seen], _factor(_own(seen, kernel, noise)))
+
+
+def extend(
+    known: Posterior, seen: Seen, kernel: KernelFunction, noise: np.ndarray
+) -> Posterior:
+    """Learn from another batch: rows are appended to the factor, none is recomputed."""
+    n = len(known.factor)
+    across = np.concatenate(
+        [
+            covariance(seen.functions, batch.functions, kernel)[
+                seen.first :, batch.first :
+            ]
+            for batch in known.batches
+        ],
+        axis=1,
+    )
+    factor = np.zeros((n + len(across), n + len(across)))
+    factor[:n, :n] = known.factor
+    below = solve_triangular(known.factor, across.T, lower=True, check_finite=False).T
+    factor[n:, :n] = below
+    factor[n:, n:] = _factor(_own(seen, kernel, noise) - below @ below.T)
+    return Posterior([*known.batches, seen], factor)
+
+
+def joint_covariance(batches: list[Seen], kernel: KernelFunction) -> np.ndarray:
+    """Covariance of the labels of several batches without noise, lower triangle."""
+    edges = np.cumsum([0, *(len(batch.targets) for batch in batches)])
+    K = np.zeros((edges[-1], edges[-1]))
+    for a, one in enumerate(batches):
+        for b, other in enumerate(batches[: a + 1]):
+            block = covariance(one.functions, other.functions, kernel)
+            rows, columns = slice(*edges[a : a + 2]), slice(*edges[b : b + 2])
+            K[rows, columns] = block[one.first :, other.first :]
+    return K
+
+
+def _own(seen: Seen, kernel: KernelFunction, noise: np.ndarray) -> np.ndarray:
+    """Covariance of the labels of one batch, with their noise."""
+    K = joint_covariance([seen], kernel)
+    K.flat[:: len(K) + 1] += seen.noise(*noise)
+    return K
+
+
+def _factor(K: np.ndarray) -> np.ndarray:
+    return cholesky(K, "covariance matrix of the labels")

@@ -1,0 +1,97 @@
+"""The fitted process: what it has seen, with which hyperparameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skatom.features import AtomFeatures
+from skatom.models._gaussian_process.data import Seen
+from skatom.models._gaussian_process.hyperparameters import Hyperparameters
+from skatom.models._gaussian_process.posterior import Posterior, condition, extend
+from skatom.models._gaussian_process.variance import (
+    atom_variance,
+    energy_covariance,
+    energy_variance,
+    force_variance,
+)
+from skatom.models._kernel.expansions import Expansion
+
+
+@dataclass(frozen=True)
+class Process:
+    """Posterior of the latent functions, and the atoms it was learned on.
+
+    Attributes
+    ----------
+    hyperparameters : Hyperparameters
+    posterior : Posterior
+    points : ndarray of shape (n_atoms, n_features)
+        Features of the training atoms.
+    numbers : ndarray of int, shape (n_atoms,)
+        Their atomic numbers.
+    """
+
+    hyperparameters: Hyperparameters
+    posterior: Posterior
+    points: np.ndarray
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, X: AtomFeatures, seen: Seen, hyperparameters: Hyperparameters):
+        """Learn from a first batch of labels."""
+        posterior = condition(seen, hyperparameters.kernel, hyperparameters.noise)
+        return cls(hyperparameters, posterior, X.values, X.numbers)
+
+    def extended(self, X: AtomFeatures, seen: Seen) -> Process:
+        """Learn from another batch."""
+        at = self.hyperparameters
+        return replace(
+            self,
+            posterior=extend(self.posterior, seen, at.kernel, at.noise),
+            points=np.concatenate([self.points, X.values]),
+            numbers=np.concatenate([self.numbers, X.numbers]),
+        )
+
+    def expansion(self) -> Expansion:
+        """Give the mean as kernels and slopes at the training atoms."""
+        n_features = self.points.shape[1]
+        found = self.posterior.expansions(self.posterior.dual(), n_features)
+        coef = np.concatenate([c for c, _ in found])
+        slopes = None
+        if any(s is not None for _, s in found):
+            slopes = np.concatenate(
+                [np.zeros((len(c), n_features)) if s is None else s for c, s in found]
+            )
+        order = np.argsort(self.numbers, kind="stable")
+        return Expansion(
+            self.points[order],
+            self.numbers[order],
+            coef[order],
+            None if slopes is None else slopes[order],
+            self.hyperparameters.kernel,
+        )
+
+    def energy_std(self, X: AtomFeatures) -> np.ndarray:
+        """Give standard deviations of energies, (n_structures,)."""
+        at = self.hyperparameters
+        return np.sqrt(
+            energy_variance(X, self.posterior, at.kernel) + at.noise[0] * X.n_atoms
+        )
+
+    def energy_covariance(self, X: AtomFeatures) -> np.ndarray:
+        """Give the covariance of energies, (n_structures, n_structures)."""
+        at = self.hyperparameters
+        cov = energy_covariance(X, self.posterior, at.kernel)
+        return cov + np.diag(at.noise[0] * X.n_atoms)
+
+    def atom_std(self, X: AtomFeatures) -> np.ndarray:
+        """Give standard deviations of energies of atoms, (n_atoms_total,)."""
+        at = self.hyperparameters
+        return np.sqrt(atom_variance(X, self.posterior, at.kernel) + at.noise[0])
+
+    def force_std(self, X: AtomFeatures) -> np.ndarray:
+        """Give standard deviations of force components, (n_atoms_total, 3)."""
+        at = self.hyperparameters
+        return np.sqrt(force_variance(X, self.posterior, at.kernel) + at.noise[1])

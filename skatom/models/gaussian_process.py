@@ -1,0 +1,435 @@
+"""Gaussian process of atomic energies, with error bars for energies and forces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom._validation import (
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    _fit_context,
+    check_is_fitted,
+    check_random_state,
+    check_sample_weight,
+    check_targets,
+)
+from skatom.base import AtomicRegressor
+from skatom.features import AtomFeatures
+from skatom.models._composition import fit_composition, species_counts
+from skatom.models._gaussian_process.data import collect, take_labels
+from skatom.models._gaussian_process.hyperparameters import (
+    Hyperparameters,
+    choose,
+)
+from skatom.models._gaussian_process.process import Process
+from skatom.models._kernel.expansions import Expansion
+from skatom.models._scale import refuse_rescaled_targets
+from skatom.models._units import warn_of_mixed_units
+
+# Kernels with the two derivatives that forces need.
+KERNELS = ("rbf", "matern52", "matern32", "polynomial")
+
+
+class AtomicGaussianProcessRegressor(AtomicRegressor):
+    r"""Gaussian process for sums over atoms, on energies, forces and stress.
+
+    The energy of a structure is a baseline plus a sum over its atoms of
+    :math:`f_{z_i}(x_i)`, where every species z has a function of its own, drawn from a
+    Gaussian process. Energies, forces and virials are linear in these functions, so the
+    posterior is known in closed form. The mean is that of :class:`AtomicKernelRidge`
+    solved exactly; error bars, and hyperparameters by the likelihood of the labels
+    without held-out data, come on top. On a plain matrix, whose rows count as atoms of
+    one kind, this is :class:`sklearn.gaussian_process.GaussianProcessRegressor` with
+    ``ConstantKernel() * RBF() + WhiteKernel()``.
+
+    Parameters
+    ----------
+    kernel : str, default="rbf"
+        Kernel between the features of two atoms: "rbf", "matern52", "matern32",
+        or "polynomial", (x.y / (2 l^2) + 1)^3.
+    length_scale : float or "scale", default="scale"
+        Distance in the space of features over which a function changes much, or where
+        its search begins. "scale" is seven times the typical distance of an atom to the
+        mean of its species.
+    variance : float or "scale", default="scale"
+        Factor of the kernel, in eV^2, or where its search begins. "scale" is the value
+        of largest likelihood beside the other numbers.
+    noise_energy : float, default=1e-3
+        Standard deviation of the noise in the energy of one atom, in eV; that of n atoms
+        is sqrt(n) times larger. Virials have the same.
+    noise_forces : float, default=1e-3
+        Standard deviation of the noise in a force component, in eV/Å.
+    length_scale_bounds : pair of floats, "auto" or "fixed", default="auto"
+        Between which it is searched; "auto" is from 1/100 to 100 times "scale".
+    variance_bounds : pair of floats or "fixed", default=(1e-10, 1e12)
+        The same for the variance.
+    noise_energy_bounds, noise_forces_bounds : pair of floats or "fixed", \
+            default=(1e-5, 1e1)
+        The same for the noise.
+    optimizer : {"likelihood"} or None, default="likelihood"
+        How hyperparameters that are not fixed are chosen; None uses them as given.
+    n_restarts : int, default=0
+        Searches from random places between the bounds, besides the first.
+    max_likelihood_labels : int, default=1500
+        Hyperparameters are chosen on structures drawn at random until they have so many
+        labels (energies and force components).
+    baseline : {"composition"} or None, default="composition"
+        Subtract one energy a species, fitted by least squares of smallest norm. A plain
+        matrix has no composition and no baseline.
+    energies : bool, default=True
+        Whether energies are trained on. False trains on forces and stress alone; y then
+        only fixes the baseline.
+    forces : {"auto", "calc"} or str or None, default="auto"
+        Where the forces of the training structures are: in the results of their
+        calculators ("calc"), in ``atoms.arrays[name]``, or in either, if there are any
+        ("auto"). None trains on energies alone.
+    stress : {"auto", "calc"} or str or None, default=None
+        The same for stress, by default not trained on.
+    random_state : int, RandomState or None, default=None
+        For restarts and the draw of structures.
+
+    Attributes
+    ----------
+    length_scale_, variance_, noise_energy_, noise_forces_ : float
+        Hyperparameters in use.
+    log_marginal_likelihood_value_ : float
+        Logarithm of the likelihood of all training labels.
+    dual_coef_ : ndarray of shape (n_atoms,)
+        Coefficients of the kernels at the training atoms, sorted by species.
+    dual_slopes_ : ndarray of shape (n_atoms, n_features) or None
+        Coefficients of the slopes of the kernels there; None without forces and stress.
+    references_ : ndarray of shape (n_atoms, n_features)
+        Features of the training atoms, sorted by species.
+    reference_numbers_ : ndarray of int, shape (n_atoms,)
+        Their atomic numbers.
+    baseline_ : ndarray of shape (n_species,)
+        Energies of species in eV.
+    numbers_ : ndarray of int, shape (n_species,)
+        Atomic numbers of the species, ascending.
+
+    See Also
+    --------
+    AtomicKernelRidge : The same mean without error bars, sparse for large sets.
+    skatom.uncertainty.ConformalRegressor : Intervals with a guarantee.
+
+    Notes
+    -----
+    Standard deviations are those of a new label, noise included, as scikit-learn's are
+    with a WhiteKernel. They presume that the functions are drawn from the prior; how far
+    that holds is a matter of the features, so check their coverage, or calibrate.
+
+    References
+    ----------
+    Bartok and Csanyi, Int. J. Quantum Chem. 115, 1051 (2015), doi:10.1002/qua.24927.
+    Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapter 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skatom.models import AtomicGaussianProcessRegressor
+    >>> X = np.linspace(0.0, 3.0, 20)[:, None]
+    >>> model = AtomicGaussianProcessRegressor().fit(X, np.sin(X[:, 0]))
+    >>> y, std = model.predict([[1.0], [9.0]], return_std=True)
+    >>> y[0].round(3), bool(std[1] > 10 * std[0])
+    (np.float64(0.841), True)
+    """
+
+    _parameter_constraints: dict = {
+        "kernel": [StrOptions(set(KERNELS))],
+        "length_scale": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"scale"}),
+        ],
+        "variance": [Interval(Real, 0, None, closed="neither"), StrOptions({"scale"})],
+        "noise_energy": [Interval(Real, 0, None, closed="neither")],
+        "noise_forces": [Interval(Real, 0, None, closed="neither")],
+        "length_scale_bounds": ["array-like", StrOptions({"auto", "fixed"})],
+        "variance_bounds": ["array-like", StrOptions({"fixed"})],
+        "noise_energy_bounds": ["array-like", StrOptions({"fixed"})],
+        "noise_forces_bounds": ["array-like", StrOptions({"fixed"})],
+        "optimizer": [StrOptions({"likelihood"}), None],
+        "n_restarts": [Interval(Integral, 0, None, closed="left")],
+        "max_likelihood_labels": [Interval(Integral, 1, None, closed="left")],
+        "baseline": [StrOptions({"composition"}), None],
+        "energies": ["boolean"],
+        "forces": [str, None],
+        "stress": [str, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        kernel="rbf",
+        *,
+        length_scale="scale",
+        variance="scale",
+        noise_energy=1e-3,
+        noise_forces=1e-3,
+        length_scale_bounds="auto",
+        variance_bounds=(1e-10, 1e12),
+        noise_energy_bounds=(1e-5, 1e1),
+        noise_forces_bounds=(1e-5, 1e1),
+        optimizer="likelihood",
+        n_restarts=0,
+        max_likelihood_labels=1500,
+        baseline="composition",
+        energies=True,
+        forces="auto",
+        stress=None,
+        random_state=None,
+    ):
+        self.kernel = kernel
+        self.length_scale = length_scale
+        self.variance = variance
+        self.noise_energy = noise_energy
+        self.noise_forces = noise_forces
+        self.length_scale_bounds = length_scale_bounds
+        self.variance_bounds = variance_bounds
+        self.noise_energy_bounds = noise_energy_bounds
+        self.noise_forces_bounds = noise_forces_bounds
+        self.optimizer = optimizer
+        self.n_restarts = n_restarts
+        self.max_likelihood_labels = max_likelihood_labels
+        self.baseline = baseline
+        self.energies = energies
+        self.forces = forces
+        self.stress = stress
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
+        """Choose hyperparameters, then condition the functions on all labels.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+            Features. Forces and stress are read from the structures they came from.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        sample_weight : array-like of shape (n_structures,), optional
+            Weights of structures: how often each counts as seen.
+        forces, stress : sequence of arrays, or str, optional
+            Labels in place of those that the parameters of these names find, in eV/Å and
+            eV/Å^3: arrays of shape (n_atoms, 3) and (6,), Voigt, positive in tension.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If y or the labels are missing, of the wrong length or not finite; if forces
+            alone are trained on and there are none; if y is rescaled and forces are not.
+        """
+        plain = not isinstance(X, AtomFeatures)
+        X = self._check_X(X, reset=True)
+        y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
+        samples = check_sample_weight(sample_weight, len(X))
+        labels = self._read_labels(X, forces, stress)
+        if labels is not None:
+            refuse_rescaled_targets(y, X.structures)
+        elif not self.energies:
+            raise ValueError(
+                "energies=False trains on forces and stress alone, but the structures "
+                "have none: attach forces, or set energies=True."
+            )
+        self.baseline_ = np.zeros(len(self.numbers_))
+        if self.baseline is not None and not plain:
+            self.baseline_ = self._fitted_baseline(X, y, samples)
+        keep = np.flatnonzero(samples > 0)
+        labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
+        samples = samples[keep]
+        chosen = self._choose(X, y, labels, samples)
+        seen = collect(X, self._left(X, y), labels, samples, self.energies)
+        self._keep(Process.of(X, seen, chosen))
+        if not self.energies and not plain:  # forces say nothing of the constant
+            left = y - self.predict(X)
+            self.baseline_ = self.baseline_ + self._fitted_baseline(X, left, samples)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
+        """Learn from more structures; hyperparameters and baseline stay.
+
+        The result is that of one fit at the same hyperparameters. Rows are appended to
+        the Cholesky factor, in time that grows as the square of the number of labels.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+            Of species that were there in the first fit.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        sample_weight, forces, stress : optional
+            As in fit.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "_process"):
+            return self.fit(X, y, sample_weight, forces=forces, stress=stress)
+        X = self._check_X(X, reset=False)
+        y = check_targets(y, len(X))
+        samples = check_sample_weight(sample_weight, len(X))
+        labels = self._read_labels(X, forces, stress)
+        keep = np.flatnonzero(samples > 0)
+        labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
+        seen = collect(X, self._left(X, y), labels, samples[keep], self.energies)
+        self._keep(self._process.extended(X, seen))
+        return self
+
+    def predict(self, X, return_std=False, return_cov=False):
+        """Predict the energy of every structure.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted.
+        return_cov : bool, default=False
+            Whether the covariance matrix is wanted.
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            Total energies in eV.
+        std : ndarray of shape (n_structures,)
+            Standard deviations of labels in eV, only with ``return_std``.
+        cov : ndarray of shape (n_structures, n_structures)
+            In eV^2, only with ``return_cov``.
+        """
+        mean = super().predict(X)
+        if not (return_std or return_cov):
+            return mean
+        X = self._check_X(X, reset=False)
+        if return_cov:
+            return mean, self._process.energy_covariance(X)
+        return mean, self._process.energy_std(X)
+
+    def predict_atoms(self, X, return_std=False):
+        """Predict the energy of every atom; they sum to the energies of structures.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted. How an energy is shared out is never
+            observed, so they are larger than that of the sum.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            In eV.
+        std : ndarray of shape (n_atoms_total,)
+            In eV, only with ``return_std``.
+        """
+        mean = super().predict_atoms(X)
+        if not return_std:
+            return mean
+        return mean, self._process.atom_std(self._check_X(X, reset=False))
+
+    def force_std(self, X: AtomFeatures) -> np.ndarray:
+        """Say how uncertain force components are.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            From a featurizer.
+
+        Returns
+        -------
+        std : ndarray of shape (n_atoms_total, 3)
+            In eV/Å.
+        """
+        check_is_fitted(self)
+        return self._process.force_std(self._check_X(X, reset=False))
+
+    def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
+        """Draw energies from the posterior, noise included.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=0
+
+        Returns
+        -------
+        samples : ndarray of shape (n_structures, n_samples)
+            In eV.
+        """
+        mean, cov = self.predict(X, return_cov=True)
+        rng = check_random_state(random_state)
+        return rng.multivariate_normal(mean, cov, n_samples).T
+
+    def log_marginal_likelihood(self, theta=None, eval_gradient=False):
+        """Logarithm of the likelihood of all training labels.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_free,), optional
+            Logarithms of the variance, the length scale, and the variances of the noise
+            of the energy of an atom and of a force component, as far as these are not
+            fixed. By default those in use.
+        eval_gradient : bool, default=False
+            Whether the gradient by theta is wanted.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray of shape (n_free,)
+            Only with ``eval_gradient``.
+        """
+        check_is_fitted(self)
+        at = self._process.hyperparameters
+        if theta is not None:
+            at = at.with_theta(np.asarray(theta, dtype=np.float64))
+        value, gradient = at.log_likelihood(
+            self._process.posterior.batches, gradient=eval_gradient
+        )
+        return (value, gradient) if eval_gradient else value
+
+    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+        baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        return baseline + self._expansion().values(X)
+
+    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return self._expansion().gradient(X)
+
+    def _expansion(self) -> Expansion:
+        return Expansion(
+            self.references_,
+            self.reference_numbers_,
+            self.dual_coef_,
+            self.dual_slopes_,
+            self._process.hyperparameters.kernel,
+        )
+
+    def _keep(self, process: Process) -> None:
+        self._process = process
+        mean, at = process.expansion(), process.hyperparameters
+        self.references_, self.reference_numbers_ = mean.references, mean.numbers
+        self.dual_coef_, self.dual_slopes_ = mean.coef, mean.slopes
+        self.variance_, self.length_scale_ = map(float, at.values[:2])
+        self.noise_energy_, self.noise_forces_ = map(float, at.values[2:])
+        value = process.posterior.log_likelihood(at.noise)
+        self.log_marginal_likelihood_value_ = value
+
+    def _left(self, X: AtomFeatures, y: np.ndarray) -> np.ndarray:
+        """Subtract the baseline from energies."""
+        return y - species_counts(X, self.numbers_) @ self.baseline_
+
+    def _fitted_baseline(self, X, y, samples) -> np.ndarray:
+        weights = samples / X.n_atoms
+        return fit_composition(X, y, weights, self.numbers_).energies
+
+    def _choose(self, X, y, labels, samples) -> Hyperparameters:
+        """Hyperparameters for these labels, or as given."""
+        params = self.get_params(deep=False)
+        rng = check_random_state(self.random_state)
+        return choose(X, self._left(X, y), labels, samples, params, rng)
