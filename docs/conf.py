@@ -73,6 +73,7 @@ _AREAS = {
     "skatom.featurizers": "Featurizers",
     "skatom.preprocessing": "Preprocessing",
     "skatom.models": "Models",
+    "skatom.store": "Features on disk",
     "skatom.potential": "Potentials: forces and stress",
     "skatom.uncertainty": "Uncertainty",
     "skatom.calculator": "Calculator",

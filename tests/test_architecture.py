@@ -35,7 +35,7 @@ LEVELS = {
         "_species_channels",
     },
     2: {"base", "_atom_featurizer"},
-    3: {"featurizers", "models", "preprocessing", "datasets"},
+    3: {"featurizers", "models", "preprocessing", "datasets", "store"},
     4: {"potential", "uncertainty", "metrics"},
     5: {"calculator", "plotting", "persistence"},
     6: {"cli", "demo", "testing", "__main__"},
@@ -64,7 +64,17 @@ NEIGHBORS = {
 GRAB_BAGS = {"utils", "util", "tools", "common", "helpers", "core", "misc"}
 MAX_LINES_IN_FILE = 450
 MAX_LINES_IN_FUNCTION = 60
-LIGHT = ("torch", "matplotlib", "dask", "skorch", "mapie", "pandas", "numba", "vesin")
+LIGHT = (
+    "torch",
+    "matplotlib",
+    "dask",
+    "skorch",
+    "mapie",
+    "pandas",
+    "numba",
+    "vesin",
+    "lmdb",
+)
 # Modules whose __all__ is public.
 PUBLIC = (
     "skatom",
@@ -72,6 +82,7 @@ PUBLIC = (
     "skatom.featurizers",
     "skatom.preprocessing",
     "skatom.models",
+    "skatom.store",
     "skatom.potential",
     "skatom.uncertainty",
     "skatom.datasets",
@@ -191,7 +202,7 @@ def test_importing_skatom_is_light():
 
 def test_no_module_loads_heavy_packages_on_import():
     loaded = run_python(f"import sys, {', '.join(PUBLIC)}; print(*sys.modules)").split()
-    heavy = {"torch", "matplotlib", "dask", "skorch", "mapie"}
+    heavy = {"torch", "matplotlib", "dask", "skorch", "mapie", "lmdb"}
     assert not {name.split(".")[0] for name in loaded} & heavy
 
 

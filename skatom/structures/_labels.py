@@ -40,7 +40,9 @@ class Labels:
     has_stress: np.ndarray
 
 
-def read_energies(X: Sequence[Atoms], key: str = "auto") -> np.ndarray:
+def read_energies(
+    X: Sequence[Atoms], key: str = "auto", *, required: bool = True
+) -> np.ndarray:
     """Read the energies that are stored with the structures, ready to use as y.
 
     Parameters
@@ -49,6 +51,8 @@ def read_energies(X: Sequence[Atoms], key: str = "auto") -> np.ndarray:
     key : str, default="auto"
         ``"calc"``: the results of the attached calculators. Another name: ``info[name]``.
         ``"auto"``: the calculators, or else ``info["energy"]``.
+    required : bool, default=True
+        Refuse structures without an energy instead of giving NaN for them.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def read_energies(X: Sequence[Atoms], key: str = "auto") -> np.ndarray:
     Raises
     ------
     ValueError
-        If a structure has no energy; the message names the structures.
+        If an energy is required and a structure has none; the message names them.
 
     Examples
     --------
@@ -76,7 +80,9 @@ def read_energies(X: Sequence[Atoms], key: str = "auto") -> np.ndarray:
     ]
     missing = [s for s, value in enumerate(found) if value is None]
     if missing:
-        raise ValueError(_missing("energy", missing, key, structures))
+        if required:
+            raise ValueError(_missing("energy", missing, key, structures))
+        found = [np.nan if value is None else value for value in found]
     return np.array(found, dtype=np.float64)
 
 
