@@ -56,6 +56,7 @@ NEIGHBORS = {
     ("_skin", "neighbors"),
     ("base", "_atom_featurizer"),
     ("uncertainty", "potential"),
+    ("uncertainty", "metrics"),
     ("metrics", "potential"),
     ("calculator", "persistence"),
     ("__main__", "cli"),

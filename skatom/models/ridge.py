@@ -8,6 +8,7 @@ from skatom._validation import (
     Interval,
     Real,
     _fit_context,
+    check_is_fitted,
     check_sample_weight,
     check_targets,
 )
@@ -226,6 +227,45 @@ class AtomicRidge(AtomicRegressor):
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
         return np.atleast_2d(self.coef_)[self._block_of(X.numbers)]
+
+    def latent(self, X) -> np.ndarray:
+        """Give the features in the columns of their coefficients.
+
+        One linear function of these, plus a constant for each species, gives the energies
+        of atoms, as for the last hidden layer of a network.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        latent : ndarray of shape (n_atoms_total, n_latent)
+            Zero outside the columns of the species, if each has coefficients of its own.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        return self.latent_pushforward(X.values, X.numbers, X.values)
+
+    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
+        """Carry changes of features on to the latent features.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features)
+            Features of atoms, of which there may be several copies.
+        numbers : ndarray of int, shape (n,)
+            Their species.
+        v : ndarray of shape (n, n_features)
+            How they change.
+
+        Returns
+        -------
+        tangent : ndarray of shape (n, n_latent)
+        """
+        columns = np.zeros((len(v), self._n_blocks, v.shape[1]))
+        columns[np.arange(len(v)), self._block_of(numbers)] = v
+        return columns.reshape(len(v), -1)
 
     @property
     def _n_blocks(self) -> int:

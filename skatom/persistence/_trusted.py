@@ -31,6 +31,8 @@ _FITTED = (
     "skatom.models._kernel.covariance.KindRows",
     "skatom.models._kernel.covariance.Observables",
     "skatom.uncertainty._environments.References",
+    "skatom.uncertainty._rigidity.Rigidity",
+    "skatom.uncertainty._std_maps.StdMap",
     "skatom.uncertainty._calibration.SplitCalibration",
     "skatom.uncertainty._cross.CrossCalibration",
     "skatom.uncertainty._cross.SizedRegressor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
@@ -10,6 +11,7 @@ from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs
 from skatom.structures import Structures
+from skatom.uncertainty._inputs import count_rows
 
 # Structures whose features are computed together, which bounds the memory of pairs.
 CHUNK = 256
@@ -80,7 +82,12 @@ def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatu
             "so there are no features to measure distances in. Give a pipeline that "
             "starts with a featurizer (one of those that an ensemble holds)."
         )
-    return AtomFeatures.from_rows(np.asarray(features, dtype=np.float64))
+    return AtomFeatures.from_rows(dense(features))
+
+
+def dense(rows) -> np.ndarray:
+    """Give rows of numbers, sparse ones too, as a matrix of float64."""
+    return np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
 
 
 def latent_features(estimator, X) -> AtomFeatures:
@@ -122,7 +129,7 @@ def flat_features(
     structure : ndarray of int64, shape (n_atoms_total,)
         Structure of each row.
     """
-    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    n = count_rows(X)
     parts = []
     for start in range(0, n, CHUNK):
         features = of(estimator, X[start : start + CHUNK])

@@ -36,6 +36,11 @@ def rows_and_structures(X) -> tuple[object, Structures | None]:
     return X, None
 
 
+def count_rows(X) -> int:
+    """Count the structures, or rows, of any kind of X."""
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
 def split_rows(
     structures: Structures | None, n_rows: int, n_calibration: int, rng
 ) -> tuple[np.ndarray, np.ndarray]:

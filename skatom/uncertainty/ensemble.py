@@ -30,7 +30,7 @@ from skatom.potential._energies import energies
 from skatom.potential._steps import follow_steps
 from skatom.structures import check_structures
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._inputs import content_groups, rows_and_structures
+from skatom.uncertainty._inputs import content_groups, count_rows, rows_and_structures
 from skatom.uncertainty._members import (
     Members,
     fit_member,
@@ -190,7 +190,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         """
         X, structures = rows_and_structures(X)
         X = X if structures is not None else indexable(X)[0]
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        n = count_rows(X)
         y = check_targets(y if y is None else column_or_1d(y, warn=True), n)
         rng = check_random_state(self.random_state)
         features, members, fit_params = self._shared(self._chosen(), fit_params)

@@ -20,13 +20,14 @@ from skatom._validation import (
 )
 from skatom.base import sum_atoms
 from skatom.uncertainty._environments import (
+    dense,
     fitted_part,
     flat_features,
     latent_features,
     references_by_species,
     species_distances,
 )
-from skatom.uncertainty._inputs import rows_and_structures
+from skatom.uncertainty._inputs import count_rows, rows_and_structures
 
 __all__ = ["LatentDistance"]
 
@@ -242,7 +243,7 @@ class LatentDistance(OutlierMixin, BaseEstimator):
         """Latent features of structures, or of atoms, with species and structure."""
         X, structures = rows_and_structures(X)
         if structures is None and not hasattr(X, "shape"):
-            X = np.asarray(X, dtype=np.float64)
+            X = dense(X)
         values, numbers, structure = flat_features(
             fitted_part(self.estimator), X, latent_features
         )
@@ -255,7 +256,7 @@ class LatentDistance(OutlierMixin, BaseEstimator):
 
     def _distances(self, X) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
-        if not len(X):
+        if not count_rows(X):
             return np.empty(0), np.empty(0, dtype=np.int64)
         values, numbers, structure = self._latent(X)
         scaled = self.scaler_.transform(values)

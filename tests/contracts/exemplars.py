@@ -25,7 +25,11 @@ from skatom.preprocessing import (
     Pool,
 )
 from skatom.testing import all_estimators
-from skatom.uncertainty import ConformalRegressor, EnsembleRegressor
+from skatom.uncertainty import (
+    CalibratedStdRegressor,
+    ConformalRegressor,
+    EnsembleRegressor,
+)
 
 
 def small(**params):
@@ -85,6 +89,12 @@ REGRESSORS = {
     "ConformalRegressor": ConformalRegressor(
         make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
     ),
+    "CalibratedStdRegressor": CalibratedStdRegressor(
+        make_pipeline(small(), AtomicRidge()),
+        source="llpr",
+        calibration_size=3,
+        random_state=0,
+    ),
     "EnsembleRegressor": EnsembleRegressor(
         make_pipeline(small(), AtomicRidge()), n_members=2, random_state=0
     ),
@@ -97,6 +107,7 @@ REGRESSORS = {
 # Checked elsewhere, and where.
 ELSEWHERE = {
     "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
+    "LastLayerRigidity": "takes a fitted estimator; tests/uncertainty/test_rigidity.py",
     "LatentDistance": "an outlier detector; tests/uncertainty/test_latent.py",
     "PerAtom": "inside the pipelines of FEATURES",
     "AlchemicalCompression": "inside a pipeline of FEATURES",

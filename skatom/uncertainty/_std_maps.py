@@ -1,0 +1,115 @@
+"""Maps from predicted standard deviations to the size of errors, on plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from sklearn.isotonic import IsotonicRegression
+
+from skatom.metrics.calibration import crps_of
+
+METHODS = ("squared_residuals", "absolute_residuals", "crps", "isotonic")
+# Labels in a bin of the isotonic map, and bins at most: a bin of m labels tells its
+# variance to sqrt(2 / m), and a bin of one claims certainty where an error was small.
+LABELS_A_BIN = 20
+MAX_BINS = 20
+
+
+@dataclass(frozen=True)
+class StdMap:
+    """A monotonic map of standard deviations: linear between knots, a factor beyond them.
+
+    Attributes
+    ----------
+    raw : ndarray of shape (n_knots,)
+        Predicted standard deviations, ascending.
+    calibrated : ndarray of shape (n_knots,)
+        What they are mapped to. One knot makes the map a factor.
+    """
+
+    raw: np.ndarray
+    calibrated: np.ndarray
+
+    @classmethod
+    def factor(cls, alpha: float) -> StdMap:
+        """Multiply with a number."""
+        return cls(np.ones(1), np.array([alpha]))
+
+    def __call__(self, std: np.ndarray) -> np.ndarray:
+        """Map standard deviations, of any shape."""
+        std = np.asarray(std, dtype=np.float64)
+        inside = np.interp(std, self.raw, self.calibrated)
+        ratio = self.calibrated / self.raw
+        inside = np.where(std < self.raw[0], std * ratio[0], inside)
+        return np.where(std > self.raw[-1], std * ratio[-1], inside)
+
+
+def fit_map(errors: np.ndarray, std: np.ndarray, method: str) -> StdMap:
+    """Fit a map that makes standard deviations as large as errors.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n,)
+    std : ndarray of shape (n,)
+        Positive.
+    method : {"squared_residuals", "absolute_residuals", "crps", "isotonic"}
+
+    Returns
+    -------
+    map : StdMap
+    """
+    if method == "isotonic":
+        return _isotonic(errors, std)
+    return StdMap.factor(fit_factor(errors, std, method))
+
+
+def fit_factor(errors: np.ndarray, std: np.ndarray, method: str) -> float:
+    """Fit the factor alpha between standard deviations and errors.
+
+    Parameters
+    ----------
+    errors, std : ndarray of shape (n,)
+    method : {"squared_residuals", "absolute_residuals", "crps"}
+        The factor of the largest Gaussian likelihood, that which makes the mean of
+        ``|errors| / std`` what it is for normal errors, or that of the least CRPS.
+
+    Returns
+    -------
+    alpha : float
+        Not less than the smallest positive number.
+    """
+    z = errors / std
+    squared = float(np.sqrt(np.mean(z**2)))
+    if method == "absolute_residuals":
+        return max(float(np.mean(np.abs(z)) * np.sqrt(np.pi / 2)), _TINY)
+    if method == "crps" and squared > _TINY:
+        weights = std / std.mean()
+
+        def loss(log_alpha):
+            alpha = np.exp(log_alpha) * squared
+            return np.mean(weights * crps_of(z / alpha, alpha))
+
+        return float(np.exp(minimize_scalar(loss, bounds=(-7, 3)).x) * squared)
+    return max(squared, _TINY)
+
+
+_TINY = np.finfo(np.float64).tiny
+
+
+def _isotonic(errors: np.ndarray, std: np.ndarray) -> StdMap:
+    """Regress mean squares of bins on their variance, never descending.
+
+    Isotonic regression of squares is the monotonic map of largest Gaussian likelihood:
+    this is a Bregman divergence, whose minimiser does not depend on which one it is.
+    """
+    n_bins = int(np.clip(len(std) // LABELS_A_BIN, 1, MAX_BINS))
+    bins = np.array_split(np.argsort(std, kind="stable"), n_bins)
+    raw = np.array([np.sqrt(np.mean(std[b] ** 2)) for b in bins])
+    squares = np.array([np.mean(errors[b] ** 2) for b in bins])
+    raw, first = np.unique(raw, return_index=True)
+    smooth = IsotonicRegression().fit_transform(
+        raw, squares[first], sample_weight=[len(bins[k]) for k in first]
+    )
+    return StdMap(raw, np.maximum(np.sqrt(smooth), _TINY))

@@ -1,0 +1,74 @@
+"""Maps of error bars: optimal for what they claim, monotonic, positive."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from skatom.metrics import crps, gaussian_nll
+from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
+
+RNG = np.random.default_rng(0)
+STD = RNG.uniform(0.1, 1.0, size=600)
+ERRORS = 2.5 * STD * RNG.normal(size=600)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_error_bars_of_wrong_size_get_the_right_one(method):
+    mapped = fit_map(ERRORS, STD, method)(STD)
+    np.testing.assert_allclose(
+        mapped, 2.5 * STD, rtol=0.35 if method == "isotonic" else 0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "score"), [("squared_residuals", gaussian_nll), ("crps", crps)]
+)
+def test_factors_are_the_best_for_their_score(method, score):
+    zero = np.zeros(600)
+    best = minimize_scalar(
+        lambda a: score(ERRORS, zero, np.exp(a) * STD), bounds=(-3, 3)
+    )
+    assert fit_factor(ERRORS, STD, method) == pytest.approx(np.exp(best.x), rel=1e-3)
+
+
+def test_absolute_residuals_match_their_mean():
+    alpha = fit_factor(ERRORS, STD, "absolute_residuals")
+    mean_of_normal = np.sqrt(2 / np.pi)
+    np.testing.assert_allclose(np.mean(np.abs(ERRORS) / (alpha * STD)), mean_of_normal)
+
+
+def test_a_few_large_errors_move_the_squares_most():
+    errors = ERRORS.copy()
+    errors[:6] *= 20
+    moved = {
+        m: fit_factor(errors, STD, m) / fit_factor(ERRORS, STD, m)
+        for m in ("squared_residuals", "absolute_residuals", "crps")
+    }
+    assert moved["squared_residuals"] > 1.5
+    assert moved["crps"] < moved["absolute_residuals"] < moved["squared_residuals"]
+
+
+def test_the_isotonic_map_bends_error_bars_that_are_bent():
+    std = np.sort(RNG.uniform(0.1, 1.0, size=4000))
+    errors = std**3 * RNG.normal(size=4000)
+    bent = fit_map(errors, std, "isotonic")
+    np.testing.assert_allclose(bent(std)[400:-100], std[400:-100] ** 3, rtol=0.35)
+    assert (np.diff(bent(np.linspace(0, 2, 200))) >= 0).all()
+    assert gaussian_nll(errors, 0 * std, bent(std)) < gaussian_nll(
+        errors, 0 * std, fit_map(errors, std, "squared_residuals")(std)
+    )
+
+
+def test_beyond_the_knots_maps_are_factors():
+    bent = StdMap(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    np.testing.assert_allclose(
+        bent([0.5, 1.0, 1.5, 2.0, 4.0]), [1.5, 3.0, 3.5, 4.0, 8.0]
+    )
+    np.testing.assert_allclose(StdMap.factor(2.0)([[0.5, 3.0]]), [[1.0, 6.0]])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_models_without_errors_have_positive_error_bars(method):
+    mapped = fit_map(np.zeros(50), np.full(50, 0.1), method)
+    assert (mapped(np.array([0.01, 0.1, 1.0])) >= 0).all()
+    assert mapped.calibrated.min() > 0
