@@ -3,17 +3,20 @@
 Atoms are sorted into bins along the cell vectors, or along axes of their own in directions
 that are not periodic. Every centre looks through the bins around its own, wrapping around
 with a count of cell vectors, so any mix of periodic directions and cells smaller than the
-radius need no special case.
+radius need no special case. Loops stand for array expressions, which take numba seconds
+to compile: every user waits for this search first.
 """
 
 import numpy as np
 from numba import njit
 
+from skatom._compilation import kernel
+
 # Bins are about half a radius wide: fewer atoms to look at than with whole radii.
 BINS_A_RADIUS = 2.0
 
 
-@njit(cache=True, nogil=True)
+@njit
 def sort_into_bins(positions, basis, pbc, r_cut):
     """Sort the atoms of one structure into bins.
 
@@ -34,11 +37,12 @@ def sort_into_bins(positions, basis, pbc, r_cut):
         Cell vectors that bring each atom into the cell.
     """
     n_atoms = len(positions)
-    n_bins, reach = np.ones(3, np.int64), np.zeros(3, np.int64)
+    n_bins, reach = np.zeros(3, np.int64), np.zeros(3, np.int64)
     bins, wraps = np.zeros((n_atoms, 3), np.int64), np.zeros((n_atoms, 3), np.int64)
     fractional = np.empty((n_atoms, 3))
-    low, extent, height = np.zeros(3), np.ones(3), np.empty(3)
+    low, extent, height = np.zeros(3), np.zeros(3), np.zeros(3)
     for d in range(3):
+        extent[d] = 1.0
         u, v, w = basis[(d + 1) % 3], basis[(d + 2) % 3], basis[d]
         nx = u[1] * v[2] - u[2] * v[1]
         ny = u[2] * v[0] - u[0] * v[2]
@@ -59,9 +63,7 @@ def sort_into_bins(positions, basis, pbc, r_cut):
             low[d], extent[d] = smallest, largest - smallest
         wanted = extent[d] * height[d] * BINS_A_RADIUS / r_cut
         n_bins[d] = np.int64(max(1.0, min(wanted, 4096.0)))
-    while n_bins[0] * n_bins[1] * n_bins[2] > 4 * n_atoms:  # sparse: larger bins
-        widest = np.argmax(n_bins)
-        n_bins[widest] = (n_bins[widest] + 1) // 2
+    _merge_bins(n_bins, 4 * n_atoms)
     for d in range(3):
         width = extent[d] / n_bins[d]
         if width <= 0.0:
@@ -76,24 +78,36 @@ def sort_into_bins(positions, basis, pbc, r_cut):
     return n_bins, reach, bins, wraps
 
 
-@njit(cache=True, nogil=True)
+@njit
+def _merge_bins(n_bins, most):
+    """Make bins larger where there are more than `most`."""
+    while n_bins[0] * n_bins[1] * n_bins[2] > most:
+        widest = 0
+        for d in range(1, 3):
+            if n_bins[d] > n_bins[widest]:
+                widest = d
+        n_bins[widest] = (n_bins[widest] + 1) // 2
+
+
+@njit
 def members_of_bins(bins, n_bins):
     """Order atoms by bin: members[starts[b]:starts[b + 1]] are those of flat bin b."""
-    n_atoms = len(bins)
-    flat = (bins[:, 0] * n_bins[1] + bins[:, 1]) * n_bins[2] + bins[:, 2]
-    starts = np.zeros(n_bins[0] * n_bins[1] * n_bins[2] + 1, np.int64)
+    n_atoms, n_flat = len(bins), n_bins[0] * n_bins[1] * n_bins[2]
+    flat, members = np.empty(n_atoms, np.int64), np.empty(n_atoms, np.int64)
+    starts, cursor = np.zeros(n_flat + 1, np.int64), np.zeros(n_flat, np.int64)
     for i in range(n_atoms):
+        flat[i] = (bins[i, 0] * n_bins[1] + bins[i, 1]) * n_bins[2] + bins[i, 2]
         starts[flat[i] + 1] += 1
-    starts = np.cumsum(starts)
-    cursor = starts[:-1].copy()
-    members = np.empty(n_atoms, np.int64)
+    for b in range(n_flat):
+        cursor[b] = starts[b]
+        starts[b + 1] += starts[b]
     for i in range(n_atoms):
         members[cursor[flat[i]]] = i
         cursor[flat[i]] += 1
     return starts, members
 
 
-@njit(cache=True, nogil=True)
+@njit
 def scan_row(
     i, basis, pbc, n_bins, reach, own_bin, starts, members, wrapped, r_cut2, row
 ):
@@ -141,13 +155,14 @@ def scan_row(
     return n_row
 
 
-@njit(cache=True, nogil=True)
+@njit
 def write_row(
     i, n_row, row, rank, wraps, count, first, begin, neighbors, vectors, shifts
 ):
     """Write the row of centre i, sorted by the rank of the neighbour, stable otherwise."""
     row_j, row_d, row_t = row
-    count[:] = 0
+    for r in range(len(count)):
+        count[r] = 0
     for q in range(n_row):
         count[rank[row_j[q]] + 1] += 1
     for r in range(len(count) - 1):
@@ -163,7 +178,7 @@ def write_row(
             shifts[p, d] = row_t[q, d] + wraps[j, d] - wraps[i, d]
 
 
-@njit(cache=True, nogil=True)
+@njit
 def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, begin):
     """Write the pairs of one structure from ``begin`` on.
 
@@ -183,10 +198,12 @@ def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, 
             for e in range(3):
                 if wraps[i, e] != 0:
                     wrapped[d, q] += wraps[i, e] * basis[e, d]
-    place = np.empty(n_atoms, np.int64)
-    place[members] = np.arange(n_atoms)
+    place, n_ranks = np.empty(n_atoms, np.int64), 0
+    for q in range(n_atoms):
+        place[members[q]] = q
+        n_ranks = max(n_ranks, rank[q] + 1)
     neighbors, vectors, shifts = pairs
-    count = np.empty(rank.max() + 2, np.int64)
+    count = np.empty(n_ranks + 1, np.int64)
     room = 256
     row = (np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64))
     for i in range(n_atoms):
@@ -213,7 +230,7 @@ def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, 
     return begin
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
     """Find the pairs of all structures, sorted by centre and by species.
 
@@ -240,7 +257,7 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
         np.empty((room, 3)),
         np.empty((room, 3), np.int32),
     )
-    begin = 0
+    begin = offsets[0]  # zero, but no constant: that would be compiled once more
     for s in range(len(atom_offsets) - 1):
         first, last = atom_offsets[s], atom_offsets[s + 1]
         used = -1

@@ -1,9 +1,9 @@
 """Compiled sums over neighbour pairs onto their atoms, and their transposes."""
 
-from numba import njit
+from skatom._compilation import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scatter_forces(offsets, neighbors, gradient, forces):
     """Add dE/dr of every pair to its two atoms: F_i += g, F_j -= g."""
     for i in range(len(offsets) - 1):
@@ -14,7 +14,7 @@ def scatter_forces(offsets, neighbors, gradient, forces):
                 forces[j, a] -= gradient[p, a]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_forces(offsets, neighbors, cotangent, out):
     """Transpose of `scatter_forces`: v_p = f_i - f_j."""
     for i in range(len(offsets) - 1):

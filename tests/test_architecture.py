@@ -21,7 +21,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Data flows one way: a module imports from lower levels only, and from its own area.
 LEVELS = {
-    0: {"_validation", "_parallel", "_memory", "_pair_kernels", "_neighbor_kernels"},
+    0: {
+        "_validation",
+        "_parallel",
+        "_memory",
+        "_compilation",
+        "_pair_kernels",
+        "_neighbor_kernels",
+    },
     1: {
         "_couplings",
         "_element_properties",
@@ -43,6 +50,8 @@ LEVELS = {
 LEVEL_OF = {area: level for level, areas in LEVELS.items() for area in areas}
 # Inside a level, what may import what.
 NEIGHBORS = {
+    ("_pair_kernels", "_compilation"),
+    ("_neighbor_kernels", "_compilation"),
     ("neighbors", "structures"),
     ("features", "structures"),
     ("features", "neighbors"),

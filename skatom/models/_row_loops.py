@@ -1,10 +1,11 @@
 """Compiled loops of the design matrix: pair derivatives summed into rows."""
 
 import numpy as np
-from numba import njit
+
+from skatom._compilation import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_pairs(own_slot, slot, jacobian, out):
     """Sum d values / d r_p over the pairs of every (centre, atom): +J at i, -J at j."""
     for p in range(len(slot)):
@@ -15,7 +16,7 @@ def sum_pairs(own_slot, slot, jacobian, out):
                 out[other, c, f] -= jacobian[p, c, f]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_strain(centers, vectors, jacobian, out):
     """Sum r_p (x) d values / d r_p over the pairs of every centre, symmetrised, Voigt."""
     for p in range(len(centers)):
@@ -31,7 +32,7 @@ def sum_strain(centers, vectors, jacobian, out):
             out[i, 5, f] += 0.5 * (x * jy + y * jx)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_scaled(centers, targets, scale, products, out):
     """out[target of r] += scale[centre of r] * products[r], elementwise in columns."""
     for r in range(len(centers)):
@@ -40,7 +41,7 @@ def add_scaled(centers, targets, scale, products, out):
             out[t, m] += scale[i, m] * products[r, m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_outer(centers, targets, scale, factors, out):
     """out[target of r] += factors[r] * scale[centre of r]."""
     for r in range(len(centers)):
@@ -50,7 +51,7 @@ def add_outer(centers, targets, scale, factors, out):
             out[t, m] += factor * scale[i, m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_rows(targets, first_column, rows, out):
     """out[target of r, first column of r :] += rows[r]."""
     for r in range(len(targets)):
@@ -59,7 +60,7 @@ def add_rows(targets, first_column, rows, out):
             out[t, c + f] += rows[r, f]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_curvature(left, right, c, d, p, q, out):
     """Add sum_ij D_i (c_ij I + d_ij p (x) q) D_j^T of one species to its targets.
 

@@ -7,7 +7,7 @@ import pytest
 from numba import njit
 from numpy.testing import assert_allclose
 
-from skatom.featurizers._kernels import _caching, lanes
+from skatom.featurizers._kernels import lanes
 from skatom.featurizers._kernels.cutoffs import (
     COSINE,
     POLYNOMIAL,
@@ -110,15 +110,6 @@ def test_repeat_places_four_numbers_in_eight_lanes():
     out = np.zeros((1, 8))
     run(out)
     assert out[0].tolist() == [1, 2, 3, 3, 3, 4, 4, 4]
-
-
-def test_cache_of_a_kernel_watches_the_whole_folder(tmp_path, monkeypatch):
-    helper = tmp_path / "helper.py"
-    helper.write_text("a = 1\n")
-    monkeypatch.setattr(_caching, "__file__", str(tmp_path / "_caching.py"))
-    before = _caching._folder_stamp()
-    helper.write_text("a = 11\n")
-    assert _caching._folder_stamp() != before
 
 
 def test_kernels_carry_a_stamp_of_more_than_their_own_file():

@@ -7,7 +7,7 @@ Centres with at most ``most`` neighbours are left to the sums over triples.
 import numpy as np
 from numba import njit
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 from skatom.featurizers._kernels.environment import (
     DS,
     DX,

@@ -7,7 +7,7 @@ Arguments are those of `aev_triples`, with the tangent ``v`` (n_pairs, 3) and ``
 import numpy as np
 from numba import njit
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 from skatom.featurizers._kernels.aev_triples import (
     COS,
     MEAN,

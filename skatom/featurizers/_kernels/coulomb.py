@@ -16,7 +16,7 @@ ranks
 
 import numpy as np
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 
 
 @kernel

@@ -7,7 +7,7 @@ Arguments are those of `fchl_triples`, with the tangent ``v`` (n_pairs, 3) and `
 import numpy as np
 from numba import njit
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 from skatom.featurizers._kernels.environment import (
     DS,
     DX,
@@ -37,6 +37,7 @@ from skatom.featurizers._kernels.fchl_triples import (
     write_sums,
 )
 from skatom.featurizers._kernels.lanes import get, load, store
+from skatom.featurizers._kernels.triples import pair_index
 
 
 @kernel
@@ -46,31 +47,28 @@ def angular_pushforward(block, n_species, cut, decay, waves, grid, first, v, out
     triples, parts, sums = workspace(near.shape[1], n_species, waves, grid[0])
     shifted = np.zeros_like(sums)
     n_waves = 2 * len(waves)
-    changes = np.zeros((2 * n_waves, near.shape[1]))
+    changes, moves = np.zeros_like(triples), np.zeros_like(triples)
     for i in range(block[0], block[1]):
         n_runs = gather(i, block, cut, True, near, index, runs)
         m = runs[1, n_runs]
         gather_tangents(m, index, v, near)
         reach(m, decay, grid[0], near, parts)
-        at_a = 0
         for a in range(n_runs):
             for j in range(runs[1, a], runs[1, a + 1]):
                 turn_slopes(j, m, decay, waves, near, triples)
-                _change(j, m, decay, n_waves, near, triples, changes)
-                at = at_a
+                _change(j, m, decay, n_waves, near, triples, changes, moves)
                 for b in range(a, n_runs):
                     ends = (max(j + 1, runs[1, b]), runs[1, b + 1])
-                    add_products(j, ends, 0, n_waves, at, parts, changes, sums)
-                    add_products(j, ends, n_waves, n_waves, at, parts, changes, shifted)
-                    at += n_waves
-            at_a += (n_runs - a) * n_waves
-        _shift(at_a, grid[0], shifted, sums)
+                    at = pair_index(a, b, n_runs) * n_waves
+                    add_products(j, ends, WAVES, n_waves, at, parts, changes, sums)
+                    add_products(j, ends, WAVES, n_waves, at, parts, moves, shifted)
+        _shift(n_waves * n_runs * (n_runs + 1) // 2, grid[0], shifted, sums)
         write_sums(i, n_runs, runs, n_species, first, (grid[1], n_waves), sums, out)
 
 
 @njit
-def _change(j, m, decay, n_waves, near, triples, changes):
-    """Fill the changes of B J A_q: that at R = 0, and what is to be multiplied by R."""
+def _change(j, m, decay, n_waves, near, triples, changes, moves):
+    """Fill the changes of B J A_q at R = 0, and what is to be multiplied by R."""
     x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
     dx, dy, dz = get(near, DX, j), get(near, DY, j), get(near, DZ, j)
     inverse, ds = get(near, INVERSE, j), get(near, DS, j)
@@ -93,8 +91,8 @@ def _change(j, m, decay, n_waves, near, triples, changes):
         for q in range(n_waves):
             wave = load(triples, WAVES + q, k)
             bend = load(triples, WAVES + n_waves + q, k)
-            store(changes, q, k, wave * rate + bend * turned)
-            store(changes, n_waves + q, k, wave * length * strength)
+            store(changes, WAVES + q, k, wave * rate + bend * turned)
+            store(moves, WAVES + q, k, wave * length * strength)
 
 
 @njit

@@ -1,6 +1,6 @@
 """Values of the three-body functions of FCHL19; arguments stand in `fchl_triples`."""
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 from skatom.featurizers._kernels.environment import gather, table
 from skatom.featurizers._kernels.fchl_triples import (
     WAVES,
@@ -10,6 +10,7 @@ from skatom.featurizers._kernels.fchl_triples import (
     workspace,
     write_sums,
 )
+from skatom.featurizers._kernels.triples import pair_index
 
 
 @kernel
@@ -22,14 +23,11 @@ def angular_values(block, n_species, cut, decay, waves, grid, first, out):
         n_runs = gather(i, block, cut, False, near, index, runs)
         m = runs[1, n_runs]
         reach(m, decay, grid[0], near, parts)
-        at_a = 0
         for a in range(n_runs):
             for j in range(runs[1, a], runs[1, a + 1]):
                 turn(j, m, decay, waves, near, triples)
-                at = at_a
                 for b in range(a, n_runs):
                     ends = (max(j + 1, runs[1, b]), runs[1, b + 1])
+                    at = pair_index(a, b, n_runs) * shape[1]
                     add_products(j, ends, WAVES, shape[1], at, parts, triples, sums)
-                    at += shape[1]
-            at_a += (n_runs - a) * shape[1]
         write_sums(i, n_runs, runs, n_species, first, shape, sums, out)

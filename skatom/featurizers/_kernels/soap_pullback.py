@@ -8,7 +8,7 @@ and the harmonics themselves serve for all four.
 
 from numba import njit
 
-from skatom.featurizers._kernels._caching import kernel
+from skatom._compilation import kernel
 from skatom.featurizers._kernels.lanes import get, load, splat, store, total
 from skatom.featurizers._kernels.soap_density import (
     X,
