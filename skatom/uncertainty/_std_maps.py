@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
 from skatom.metrics.calibration import crps_of
 
-METHODS = ("squared_residuals", "absolute_residuals", "crps", "isotonic")
+METHODS = ("squared_residuals", "absolute_residuals", "crps", "affine", "isotonic")
 # Labels in a bin of the isotonic map, and bins at most: a bin of m labels tells its
 # variance to sqrt(2 / m), and a bin of one claims certainty where an error was small.
 LABELS_A_BIN = 20
@@ -54,7 +54,7 @@ def fit_map(errors: np.ndarray, std: np.ndarray, method: str) -> StdMap:
     errors : ndarray of shape (n,)
     std : ndarray of shape (n,)
         Positive.
-    method : {"squared_residuals", "absolute_residuals", "crps", "isotonic"}
+    method : {"squared_residuals", "absolute_residuals", "crps", "affine", "isotonic"}
 
     Returns
     -------
@@ -62,6 +62,8 @@ def fit_map(errors: np.ndarray, std: np.ndarray, method: str) -> StdMap:
     """
     if method == "isotonic":
         return _isotonic(errors, std)
+    if method == "affine":
+        return _affine(errors, std)
     return StdMap.factor(fit_factor(errors, std, method))
 
 
@@ -96,6 +98,23 @@ def fit_factor(errors: np.ndarray, std: np.ndarray, method: str) -> float:
 
 
 _TINY = np.finfo(np.float64).tiny
+
+
+def _affine(errors: np.ndarray, std: np.ndarray) -> StdMap:
+    """Add a constant to a multiple, both of the largest Gaussian likelihood."""
+    typical = np.array([max(np.sqrt(np.mean(errors**2)), _TINY), np.median(std)])
+    errors, std = errors / typical[0], std / typical[1]
+
+    def loss(logs):
+        found = np.exp(logs[0]) + np.exp(logs[1]) * std
+        return np.mean((errors / found) ** 2) / 2 + np.mean(np.log(found))
+
+    best = minimize(
+        loss, np.log([0.5, 0.5]), method="Nelder-Mead", bounds=[(-14, 4)] * 2
+    )
+    constant, slope = np.exp(best.x) * typical[0] / [1.0, typical[1]]
+    ends = typical[1] * np.array([1e-12, 1e9])
+    return StdMap(ends, constant + slope * ends)
 
 
 def _isotonic(errors: np.ndarray, std: np.ndarray) -> StdMap:

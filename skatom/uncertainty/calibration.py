@@ -37,15 +37,16 @@ class CalibratedStdRegressor(ErrorBarRegressor):
     ----------
     estimator : estimator with fit and predict
         A pipeline or model on structures, or any regressor on rows of numbers.
-    method : {"squared_residuals", "absolute_residuals", "crps", "isotonic"}, \
+    method : {"squared_residuals", "absolute_residuals", "crps", "affine", "isotonic"}, \
 default="squared_residuals"
         How standard deviations are mapped to the size of errors. The first three multiply
         with a factor alpha [1]_ [2]_: that of the largest Gaussian likelihood, that which
         gives the right mean absolute error, or that of the least continuous ranked
         probability score. The absolute ones are moved less by a few large errors.
-        "isotonic" is the monotonic map of the largest likelihood, over bins of at least
-        20 labels: it also mends error bars that are too bold where they are small, given
-        some hundreds of labels.
+        "affine" adds a constant to a multiple, both of the largest likelihood, as [3]_ do
+        with distances: right for small ensembles, whose members now and then agree by
+        chance. "isotonic" is the monotonic map of the largest likelihood, over bins of
+        at least 20 labels: it mends any bend, given some hundreds of labels.
     source : {"std", "latent", "llpr"}, default="std"
         What is mapped: the standard deviations of the estimator itself,
         ``predict(X, return_std=True)``; the `LatentDistance` of structures (of energies)
@@ -68,7 +69,7 @@ default="squared_residuals"
     estimator_ : estimator
         The fitted estimator.
     alpha_ : float
-        Factor of energies; for "isotonic" that of squared residuals.
+        Factor of energies; for "affine" and "isotonic" that of squared residuals.
     energy_map_ : StdMap
         Map of standard deviations of energies.
     force_map_ : StdMap or None
@@ -102,6 +103,8 @@ default="squared_residuals"
        15, 906 (2019), doi:10.1021/acs.jctc.8b00959
     .. [2] F. Bigi, S. Chong, M. Ceriotti, F. Grasselli, Mach. Learn.: Sci. Technol. 5,
        045018 (2024), doi:10.1088/2632-2153/ad805f
+    .. [3] Y. Hu, J. Musielewicz, Z. W. Ulissi, A. J. Medford, Mach. Learn.: Sci.
+       Technol. 3, 045028 (2022), doi:10.1088/2632-2153/aca7b1
 
     Examples
     --------
@@ -183,7 +186,7 @@ default="squared_residuals"
         self.source_, self.atom_source_ = self._fit_sources(held_out)
         raw = self._raw(held_out.X, Context(forces=False, std=True))
         errors, std = held_out.y - raw.values, self._positive(raw.std.energies())
-        factor = "squared_residuals" if self.method == "isotonic" else self.method
+        factor = _factor_method(self.method)
         self.alpha_ = fit_factor(errors, std, factor)
         self.energy_map_ = fit_map(errors, std, self.method)
         self.force_map_ = self._fit_forces(held_out.X)
@@ -207,10 +210,9 @@ default="squared_residuals"
             X_train = held_out.X_train
             has_atoms = isinstance(held_out.X, (Structures, AtomFeatures))
             return distance.fit(X_train), of_atoms.fit(X_train) if has_atoms else None
-        method = "squared_residuals" if self.method == "isotonic" else self.method
-        rigidity = LastLayerRigidity(self.estimator_, method=method).fit(
-            held_out.X_train, X_calibration=held_out.X, y_calibration=held_out.y
-        )
+        rigidity = LastLayerRigidity(
+            self.estimator_, method=_factor_method(self.method)
+        ).fit(held_out.X_train, X_calibration=held_out.X, y_calibration=held_out.y)
         return rigidity, None
 
     def _fit_forces(self, X) -> StdMap | None:
@@ -341,6 +343,11 @@ def calibrate_std(
         forces=forces,
     )
     return calibrated.fit(X_calibration, y_calibration, X_train=X_train)
+
+
+def _factor_method(method: str) -> str:
+    """How the factor is found that stands in for a map that is none."""
+    return "squared_residuals" if method in ("affine", "isotonic") else method
 
 
 def _refuse_atoms():

@@ -58,9 +58,10 @@ class LastLayerRigidity(ErrorBarRegressor):
         :math:`F^T F` that is added to it. None chooses it by the calibration structures,
         and is 0.01 without these.
     method : str, default="squared_residuals"
-        "squared_residuals", "absolute_residuals" or "crps": what makes alpha and zeta fit the errors of the calibration structures:
-        likelihood; the mean absolute error, with zeta by likelihood; or the continuous
-        ranked probability score. The names are those of metatrain [2]_.
+        What makes alpha and zeta fit the errors of the calibration structures, by
+        metatrain's names [2]_: "squared_residuals", likelihood; "absolute_residuals", the
+        mean absolute error, with zeta by likelihood; or "crps", the continuous ranked
+        probability score.
 
     Attributes
     ----------

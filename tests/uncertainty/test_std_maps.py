@@ -59,6 +59,14 @@ def test_the_isotonic_map_bends_error_bars_that_are_bent():
     )
 
 
+def test_the_affine_map_finds_constant_and_slope():
+    std = RNG.uniform(0.0, 1.0, size=20_000)
+    errors = (0.02 + 0.3 * std) * RNG.normal(size=20_000)
+    mapped = fit_map(errors, std, "affine")
+    np.testing.assert_allclose(mapped(np.array([1e-6])), 0.02, rtol=0.1)
+    np.testing.assert_allclose(np.diff(mapped(np.array([1.0, 7.0]))), 1.8, rtol=0.05)
+
+
 def test_beyond_the_knots_maps_are_factors():
     bent = StdMap(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     np.testing.assert_allclose(
