@@ -105,6 +105,18 @@ class KernelFunction(ABC):
         """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
         return self.jet(X, Y, 0).k
 
+    def left(self, X: np.ndarray) -> np.ndarray:
+        """Prepare rows for the left side of `between`."""
+        return X
+
+    def right(self, Y: np.ndarray) -> np.ndarray:
+        """Prepare rows for the right side of `between`."""
+        return Y
+
+    def between(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Kernel between prepared rows: `values`, with what is per row done before."""
+        return self.values(left, right)
+
     def diagonal(self, X: np.ndarray) -> np.ndarray:
         """Kernel of every row with itself, shape (n,)."""
         return np.concatenate(

@@ -63,6 +63,37 @@ class Kernel(KernelFunction):
             return Jet(self._scaled(np.exp(distances, out=distances)))
         return _jet(self, X, Y, order, self._profile)
 
+    def left(self, X: np.ndarray) -> np.ndarray:
+        """Prepare rows for the left side of `between`."""
+        if not self.radial:
+            return X
+        out = np.empty((len(X), X.shape[1] + 2))
+        np.multiply(X, 2.0 * self.gamma, out=out[:, :-2])
+        out[:, -2] = -self.gamma * np.einsum("nf,nf->n", X, X)
+        out[:, -1] = -1.0
+        return out
+
+    def right(self, Y: np.ndarray) -> np.ndarray:
+        """Prepare rows whose products with left ones are -gamma |x - y|^2, if radial."""
+        if not self.radial:
+            return Y
+        out = np.empty((len(Y), Y.shape[1] + 2))
+        out[:, :-2] = Y
+        out[:, -2] = 1.0
+        out[:, -1] = self.gamma * np.einsum("nf,nf->n", Y, Y)
+        return out
+
+    def between(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Kernel between prepared rows: `values`, with what is per row done before."""
+        if not self.radial:
+            return self.values(left, right)
+        s = left @ right.T
+        np.minimum(s, 0.0, out=s)
+        if self.name == "rbf":
+            return self._scaled(np.exp(s, out=s))
+        np.negative(s, out=s)
+        return self._profile(s, 0)
+
     def diagonal(self, X: np.ndarray) -> np.ndarray:
         """Kernel of every row with itself, shape (n,)."""
         if self.name in PRODUCT:

@@ -17,8 +17,8 @@ from skatom.models._kernel.species import AtomKernel
 LEFT_ATOMS, RIGHT_ATOMS = 256, 768
 # Directions whose squared size, relative to the largest, is rounding alone.
 RANK_TOLERANCE = 1e-14
-# Features that are not worth compressing.
-FEW_FEATURES = 64
+# Fewer features, or fewer atoms a feature, are not worth compressing.
+FEW_FEATURES, MANY_ROWS = 64, 16
 
 
 class _Block(NamedTuple):
@@ -27,6 +27,14 @@ class _Block(NamedTuple):
     values: np.ndarray
     starts: np.ndarray
     structures: np.ndarray
+
+    def on_the_left(self, function: KernelFunction) -> _Block:
+        """With values prepared."""
+        return self._replace(values=function.left(self.values))
+
+    def on_the_right(self, function: KernelFunction) -> _Block:
+        """With values prepared."""
+        return self._replace(values=function.right(self.values))
 
 
 # Atoms of every species: features, and the structures they belong to, ascending.
@@ -49,13 +57,13 @@ def total_kernel(groups: Groups, n_structures: int, kernel: AtomKernel) -> np.nd
         Symmetric.
     """
     K = np.zeros((n_structures, n_structures))
-    groups = compressed(groups, kernel)
+    groups, function = compressed(groups, kernel), kernel.function
     for number, group in groups.items():
-        left = _blocks(*group, LEFT_ATOMS)
+        right = [block.on_the_right(function) for block in _blocks(*group, RIGHT_ATOMS)]
         for other, factor in kernel.partners(number):
             if other in groups:
-                right = _blocks(*groups[other], RIGHT_ATOMS)
-                _add_lower(left, right, kernel.function, factor, K)
+                left = _blocks(*groups[other], LEFT_ATOMS)
+                _add_lower(left, right, function, factor, K)
     upper = np.triu_indices_from(K, 1)
     K[upper] = K.T[upper]
     return K
@@ -79,14 +87,16 @@ def cross_kernel(
     K : ndarray
     """
     K = np.zeros(shape)
-    for number, group in left.items():
-        ours = _blocks(*group, LEFT_ATOMS)
+    function = kernel.function
+    for number, group in right.items():
+        theirs = [
+            block.on_the_right(function) for block in _blocks(*group, RIGHT_ATOMS)
+        ]
         for other, factor in kernel.partners(number):
-            if other not in right:
-                continue
-            for two in _blocks(*right[other], RIGHT_ATOMS):
-                for one in ours:
-                    _add(one, two, kernel.function, factor, K)
+            for one in _blocks(*left[other], LEFT_ATOMS) if other in left else ():
+                prepared = one.on_the_left(function)
+                for two in theirs:
+                    _add(prepared, two, function, factor, K)
     return K
 
 
@@ -114,9 +124,7 @@ def principal_axes(values: np.ndarray) -> np.ndarray | None:
     None where finding them would not pay.
     """
     n_rows, n_features = values.shape
-    if n_features > n_rows:
-        return np.linalg.qr(values.T)[0]
-    if n_features < FEW_FEATURES or n_rows < 4 * n_features:
+    if n_features < FEW_FEATURES or n_rows < MANY_ROWS * n_features:
         return None
     size, axes = np.linalg.eigh(values.T @ values)
     keep = size > RANK_TOLERANCE * size[-1]
@@ -144,7 +152,8 @@ def _add_lower(
     K: np.ndarray,
 ) -> None:
     """Add blocks that reach below or onto the diagonal; above it, K is not defined."""
-    for one in left:
+    for block in left:
+        one = block.on_the_left(function)
         for two in right:
             if two.structures[0] <= one.structures[-1]:
                 _add(one, two, function, factor, K)
@@ -157,9 +166,11 @@ def _add(
     factor: float,
     K: np.ndarray,
 ) -> None:
-    k = function.values(left.values, right.values)
-    k = np.add.reduceat(k, left.starts, axis=0)
-    k = np.add.reduceat(k, right.starts, axis=1)
+    from skatom.models._kernel.sums import sum_structures
+
+    atoms = function.between(left.values, right.values)
+    k = np.empty((len(left.starts), len(right.starts)))
+    sum_structures(np.ascontiguousarray(atoms), left.starts, right.starts, k)
     if factor != 1.0:
         k *= factor
     rows = slice(left.structures[0], left.structures[-1] + 1)
