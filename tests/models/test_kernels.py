@@ -248,3 +248,9 @@ def test_anisotropic_lengths_become_ratios():
 def test_other_kernels_are_refused(stock, message):
     with pytest.raises(ValueError, match=message):
         from_sklearn(stock)
+
+
+@pytest.mark.parametrize("k", [*map(kernel, KERNELS), *COMPOSED.values()])
+def test_prepared_rows_give_the_values(k):
+    found = k.between(k.left(X), k.right(Y))
+    np.testing.assert_allclose(found, k.values(X, Y), rtol=1e-12, atol=1e-14)

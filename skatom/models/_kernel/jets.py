@@ -108,3 +108,9 @@ def cosine_jet(X, Y, order: int, profile) -> Jet:
         vw=-mixed * both * over_v,
         uv=mixed * c * over_u * over_v,
     )
+
+
+def unit_rows(X: np.ndarray) -> np.ndarray:
+    """Divide rows by their lengths; rows of zeros stay."""
+    norms = np.linalg.norm(X, axis=1)
+    return X * np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)[:, None]

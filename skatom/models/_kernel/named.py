@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from skatom.models._kernel.functions import Hyperparameter, KernelFunction
-from skatom.models._kernel.jets import Jet, cosine_jet, product_jet, radial_jet
+from skatom.models._kernel.jets import Jet, cosine_jet, product_jet, radial_jet, unit_rows
 from skatom.models._kernel.profiles import ORDERS, PROFILES, power
 
 RADIAL = ("rbf", "matern52", "matern32", "exponential")
@@ -65,6 +65,8 @@ class Kernel(KernelFunction):
 
     def left(self, X: np.ndarray) -> np.ndarray:
         """Prepare rows for the left side of `between`."""
+        if self.name == "cosine":
+            return unit_rows(X)
         if not self.radial:
             return X
         out = np.empty((len(X), X.shape[1] + 2))
@@ -74,7 +76,12 @@ class Kernel(KernelFunction):
         return out
 
     def right(self, Y: np.ndarray) -> np.ndarray:
-        """Prepare rows whose products with left ones are -gamma |x - y|^2, if radial."""
+        """Prepare rows for the right side of `between`.
+
+        Products of the two are -gamma |x - y|^2 for radial kernels.
+        """
+        if self.name == "cosine":
+            return unit_rows(Y)
         if not self.radial:
             return Y
         out = np.empty((len(Y), Y.shape[1] + 2))
@@ -85,6 +92,8 @@ class Kernel(KernelFunction):
 
     def between(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Kernel between prepared rows: `values`, with what is per row done before."""
+        if self.name == "cosine":
+            return self._profile(left @ right.T, 0)
         if not self.radial:
             return self.values(left, right)
         s = left @ right.T

@@ -18,7 +18,7 @@ LEFT_ATOMS, RIGHT_ATOMS = 256, 768
 # Directions whose squared size, relative to the largest, is rounding alone.
 RANK_TOLERANCE = 1e-14
 # Fewer features, or fewer atoms a feature, are not worth compressing.
-FEW_FEATURES, MANY_ROWS = 64, 16
+FEW_FEATURES, MANY_ROWS = 64, 8
 
 
 class _Block(NamedTuple):
