@@ -45,7 +45,7 @@ ALPHAS = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 def recipe():
     """SOAP and the kernel, with alpha chosen by leave-one-out errors."""
     soap = SOAP(
-        5.0, n_max=6, l_max=4, sigma=0.3,
+        5.0, n_max=6, l_max=4, sigma=0.4,
         weighting="power", weighting_radius=2.0, weighting_exponent=6.0,
     )  # fmt: skip
     model = AtomicKernelRidgeCV(

@@ -298,20 +298,26 @@ def _add_curvatures(
     K: np.ndarray,
 ) -> None:
     """Add D (d2k/dx dy) D^T of two tiles."""
+    from skatom.models._kernel.curvature_loops import add_dense_curvature, is_dense
     from skatom.models._row_loops import add_curvature
 
     c, terms = function.curvatures(left.points, right.points)
+    c = np.ascontiguousarray(c if factor == 1.0 else factor * c)
     across_left = left.rows @ right.points.T
     across_right = left.points @ right.rows.T
-    c = c if factor == 1.0 else factor * c
-    for weight, (p_x, p_y), (q_x, q_y) in terms:
-        p = p_y * across_left + p_x * left.along()[:, None]
-        q = factor * (q_x * across_right + q_y * right.along())
-        add_curvature(left.as_tuple(offset), right.as_tuple(), c, weight, p, q, K)
-        c = np.zeros_like(c)  # counts once
+    d = np.empty((len(terms), *c.shape))
+    p = np.empty((len(terms), *across_left.shape))
+    q = np.empty((len(terms), *across_right.shape))
+    for m, (weight, (p_x, p_y), (q_x, q_y)) in enumerate(terms):
+        np.multiply(weight, factor, out=d[m])
+        p[m] = p_y * across_left + p_x * left.along()[:, None]
+        q[m] = q_x * across_right + q_y * right.along()
+    sides = left.as_tuple(offset), right.as_tuple()
+    if is_dense(*sides[0][:3]) and is_dense(*sides[1][:3]):
+        add_dense_curvature(*sides, c, d, p, q, K)
+        return
     if not terms:
-        nothing = np.zeros_like(c)
-        add_curvature(
-            left.as_tuple(offset), right.as_tuple(), c, nothing,
-            across_left, across_right, K,
-        )  # fmt: skip
+        d, p, q = np.zeros((1, *c.shape)), across_left[None], across_right[None]
+    for m in range(len(d)):
+        add_curvature(*sides, c, d[m], p[m], q[m], K)
+        c = np.zeros_like(c)  # counts once

@@ -8,7 +8,13 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from skatom.models._kernel.functions import Hyperparameter, KernelFunction
-from skatom.models._kernel.jets import Jet, cosine_jet, product_jet, radial_jet, unit_rows
+from skatom.models._kernel.jets import (
+    Jet,
+    cosine_jet,
+    product_jet,
+    radial_jet,
+    unit_rows,
+)
 from skatom.models._kernel.profiles import ORDERS, PROFILES, power
 
 RADIAL = ("rbf", "matern52", "matern32", "exponential")

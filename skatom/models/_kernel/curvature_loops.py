@@ -1,0 +1,137 @@
+"""Compiled assembly of derivative-derivative kernels, one product a pair of structures."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def is_dense(owners, starts, targets):
+    """Whether all atoms of a structure have rows for the same targets, in a row."""
+    first = 0
+    for i in range(len(owners)):
+        if owners[i] != owners[first]:
+            first = i
+        n = starts[first + 1] - starts[first]
+        if starts[i + 1] - starts[i] != n:
+            return False
+        for r in range(n):
+            if targets[starts[i] + r] != targets[starts[first]] + r:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _edges(owners):
+    """First atom of each structure, and the end."""
+    edges = [0]
+    for i in range(1, len(owners)):
+        if owners[i] != owners[i - 1]:
+            edges.append(i)
+    edges.append(len(owners))
+    return edges
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _combine(rows, starts, i0, i1, t, weights, j, line):
+    """Make line = sum_i weights[i, j] rows of i for target t."""
+    i = i0
+    n = len(line)
+    line[:] = 0.0
+    while i + 4 <= i1:
+        a, b = rows[starts[i] + t], rows[starts[i + 1] + t]
+        c, d = rows[starts[i + 2] + t], rows[starts[i + 3] + t]
+        wa, wb = weights[i, j], weights[i + 1, j]
+        wc, wd = weights[i + 2, j], weights[i + 3, j]
+        for f in range(n):
+            line[f] += wa * a[f] + wb * b[f] + wc * c[f] + wd * d[f]
+        i += 4
+    while i < i1:
+        a, wa = rows[starts[i] + t], weights[i, j]
+        for f in range(n):
+            line[f] += wa * a[f]
+        i += 1
+
+
+@njit(cache=True, nogil=True)
+def _side_by_side(rows, starts, j0, j1):
+    """Rows of atoms j0 to j1 for the same targets in one line each."""
+    n, n_features = starts[j0 + 1] - starts[j0], rows.shape[1]
+    out = np.empty((n, (j1 - j0) * n_features))
+    for j in range(j0, j1):
+        at = (j - j0) * n_features
+        for t in range(n):
+            out[t, at : at + n_features] = rows[starts[j] + t]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _combined(rows, starts, i0, i1, c, j0, j1):
+    """Rows summed over the atoms i with weights c, side by side for the atoms j."""
+    n, n_features = starts[i0 + 1] - starts[i0], rows.shape[1]
+    out = np.empty((n, (j1 - j0) * n_features))
+    for j in range(j0, j1):
+        at = (j - j0) * n_features
+        for t in range(n):
+            _combine(rows, starts, i0, i1, t, c, j, out[t, at : at + n_features])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _weighted(d, p, starts, i0, i1, j0, j1):
+    """Products d p of every target of the left, side by side for all m, i and j."""
+    n, n_terms = starts[i0 + 1] - starts[i0], d.shape[0]
+    out = np.empty((n, n_terms * (i1 - i0) * (j1 - j0)))
+    for t in range(n):
+        k = 0
+        for m in range(n_terms):
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    out[t, k] = d[m, i, j] * p[m, starts[i] + t, j]
+                    k += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _opposite(q, starts, i0, i1, j0, j1):
+    """Products q of every target of the right, in the order of `_weighted`."""
+    n, n_terms = starts[j0 + 1] - starts[j0], q.shape[0]
+    out = np.empty((n, n_terms * (i1 - i0) * (j1 - j0)))
+    for t in range(n):
+        k = 0
+        for m in range(n_terms):
+            for i in range(i0, i1):
+                for j in range(j0, j1):
+                    out[t, k] = q[m, i, starts[j] + t]
+                    k += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def add_dense_curvature(left, right, c, d, p, q, out):
+    """Add sum_ij D_i (c_ij I + sum_m d_mij p_m (x) q_m) D_j^T to pairs of structures.
+
+    As ``add_curvature``, for rows that `is_dense` tells, with any number of terms m:
+    ``d`` (n_terms, n_left, n_right), ``p`` (n_terms, n_left_rows, n_right) and ``q``
+    (n_terms, n_left, n_right_rows). The atoms i of a structure are summed first; then
+    both sides stand side by side for all atoms j of the other structure, so that one
+    product of matrices does the rest.
+    """
+    owners, starts, targets, rows = left
+    others, starts_r, targets_r, rows_r = right
+    edges, edges_r = _edges(owners), _edges(others)
+    for b in range(len(edges_r) - 1):
+        j0, j1 = edges_r[b], edges_r[b + 1]
+        theirs = _side_by_side(rows_r, starts_r, j0, j1)
+        u = targets_r[starts_r[j0]]
+        for a in range(len(edges) - 1):
+            i0, i1 = edges[a], edges[a + 1]
+            if others[j0] > owners[i0]:
+                continue
+            block = np.dot(_combined(rows, starts, i0, i1, c, j0, j1), theirs.T)
+            if d.shape[0]:
+                weighted = _weighted(d, p, starts, i0, i1, j0, j1)
+                block += np.dot(weighted, _opposite(q, starts_r, i0, i1, j0, j1).T)
+            v = targets[starts[i0]]
+            for t in range(block.shape[0]):
+                for s in range(block.shape[1]):
+                    out[v + t, u + s] += block[t, s]
