@@ -9,6 +9,7 @@ import numpy as np
 
 from skatom._validation import listing
 from skatom.uncertainty._groups import group_labels
+from skatom.uncertainty._inputs import count_rows
 from skatom.uncertainty._rankings import Rankings
 from skatom.uncertainty._sizes import Floor, raw_sizes
 
@@ -78,7 +79,7 @@ class SplitCalibration:
         intervals : ndarray of shape (n, 2, k)
         """
         if y_pred is None or self.source is not None:
-            n = X.shape[0] if hasattr(X, "shape") else len(X)
+            n = count_rows(X)
             found, sizes = raw_sizes(self.source, estimator, X, n)
             y_pred = found if y_pred is None else y_pred
         else:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from skatom._validation import Integral
-from skatom.uncertainty._inputs import content_groups, refuse_straddling
+from skatom.uncertainty._inputs import content_groups, count_rows, refuse_straddling
 from skatom.uncertainty._quantiles import structures_needed
 from skatom.uncertainty._sizes import Floor, raw_sizes, resolve_score
 
@@ -37,7 +37,7 @@ class SizedRegressor(RegressorMixin, BaseEstimator):
         """Predict energies, and their sizes."""
         if not return_std:
             return self.estimator_.predict(X)
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
+        n = count_rows(X)
         y_pred, sizes = raw_sizes(self.source_, self.estimator_, X, n)
         return y_pred, self.floor_.above(sizes)
 

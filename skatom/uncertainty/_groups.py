@@ -8,7 +8,7 @@ import numpy as np
 
 from skatom._validation import check_n_structures, closest, listing
 from skatom.structures import Structures
-from skatom.uncertainty._inputs import rows_and_structures
+from skatom.uncertainty._inputs import count_rows, rows_and_structures
 
 # Groups that need nothing but the structure.
 _OF_STRUCTURE = {
@@ -44,9 +44,7 @@ def group_labels(groups, X) -> np.ndarray | None:
         return None
     if callable(groups):
         labels = list(groups(X))
-        check_n_structures(
-            X.shape[0] if hasattr(X, "shape") else len(X), labels, "groups"
-        )
+        check_n_structures(count_rows(X), labels, "groups")
         return np.array([_text(label) for label in labels], dtype=str)
     structures = rows_and_structures(X)[1]
     if structures is None:

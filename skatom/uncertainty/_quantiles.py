@@ -120,3 +120,36 @@ def grouped_quantile(
     wanted = level * (n_groups + 1) - MASS_TOLERANCE
     first = int(np.searchsorted(mass, wanted, side="left"))
     return float(scores[first]) if first < len(scores) else np.inf
+
+
+def weighted_quantiles(
+    scores: np.ndarray, weights: np.ndarray, new_weights: np.ndarray, levels: np.ndarray
+) -> np.ndarray:
+    """Bound the scores of new structures of another source by weighted old scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+        Calibration scores, ascending.
+    weights : ndarray of shape (n,)
+        Ratio of the densities, new over old source, at each calibration structure.
+    new_weights : ndarray of shape (m,)
+        The same at the new structures.
+    levels : ndarray of shape (k,)
+
+    Returns
+    -------
+    quantiles : ndarray of shape (m, k)
+        Smallest score with a running weight of at least ``level`` of the whole, that of
+        the new structure included (eq. 7 of [1]_); infinite if there is none. Equal
+        weights give :func:`conformal_quantile`.
+
+    References
+    ----------
+    .. [1] R. J. Tibshirani, R. Foygel Barber, E. J. Candès, A. Ramdas, NeurIPS 32 (2019),
+       arXiv:1904.06019
+    """
+    mass = np.cumsum(weights)
+    wanted = (mass[-1] + new_weights)[:, None] * levels
+    first = np.searchsorted(mass * (1 + MASS_TOLERANCE), wanted, side="left")
+    return np.append(scores, np.inf)[first]

@@ -31,6 +31,7 @@ from skatom.uncertainty._force_calibration import ForceCalibration
 from skatom.uncertainty._force_intervals import ForceIntervals
 from skatom.uncertainty._inputs import (
     content_groups,
+    count_rows,
     refuse_straddling,
     rows_and_structures,
     split_rows,
@@ -262,7 +263,7 @@ default="absolute"
         """
         X, structures = rows_and_structures(X)
         X = X if structures is not None else indexable(X)[0]
-        y = check_targets(y if y is None else column_or_1d(y, warn=True), _n_rows(X))
+        y = check_targets(y if y is None else column_or_1d(y, warn=True), count_rows(X))
         check_combination(self, fit_params)
         if self.method in ("cv+", "jackknife+"):
             return self._fit_folds(X, structures, y)
@@ -379,7 +380,3 @@ default="absolute"
 def _of_estimator(estimator, X, context):
     """Take forces, stress and energies of atoms from the estimator inside."""
     return energies(estimator.estimator_, X, context)
-
-
-def _n_rows(X) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)

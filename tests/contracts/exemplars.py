@@ -26,9 +26,11 @@ from skatom.preprocessing import (
 )
 from skatom.testing import all_estimators
 from skatom.uncertainty import (
+    AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
     EnsembleRegressor,
+    WeightedConformalRegressor,
 )
 
 
@@ -98,6 +100,16 @@ REGRESSORS = {
     "EnsembleRegressor": EnsembleRegressor(
         make_pipeline(small(), AtomicRidge()), n_members=2, random_state=0
     ),
+    "AdaptiveConformalRegressor": AdaptiveConformalRegressor(
+        ConformalRegressor(
+            make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
+        )
+    ),
+    "WeightedConformalRegressor": WeightedConformalRegressor(
+        ConformalRegressor(
+            make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
+        )
+    ),
     "pooled": make_pipeline(small(), Pool("sum"), Ridge(fit_intercept=False)),
     "pooled by species": make_pipeline(
         small(), Pool("sum", by_species=True), Ridge(fit_intercept=False)
@@ -108,6 +120,7 @@ REGRESSORS = {
 ELSEWHERE = {
     "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
     "LastLayerRigidity": "takes a fitted estimator; tests/uncertainty/test_rigidity.py",
+    "DomainFlags": "an outlier detector; tests/uncertainty/test_flags.py",
     "LatentDistance": "an outlier detector; tests/uncertainty/test_latent.py",
     "PerAtom": "inside the pipelines of FEATURES",
     "AlchemicalCompression": "inside a pipeline of FEATURES",
