@@ -42,6 +42,18 @@ class TriangularLeastSquares:
         self._triangle = np.zeros((n + 1, n + 1), order="F")
         self._triangle[:n, :n] = triangle
 
+    @classmethod
+    def resumed(cls, triangle: np.ndarray) -> TriangularLeastSquares:
+        """Go on from a copy of the `triangle` of another problem."""
+        problem = cls(np.empty((0, 0)))
+        problem._triangle = np.array(np.triu(triangle), order="F")
+        return problem
+
+    @property
+    def triangle(self) -> np.ndarray:
+        """All rows so far, with their targets as the last column; upper triangular."""
+        return self._triangle
+
     def add(self, rows: np.ndarray, targets: np.ndarray) -> None:
         """Take in rows (n_rows, n_columns) and their targets (n_rows,)."""
         if not len(rows):
@@ -54,14 +66,23 @@ class TriangularLeastSquares:
             overwrite_a=True, overwrite_b=True,
         )[0]  # fmt: skip
 
-    def solve(self) -> np.ndarray:
-        """Coefficients; of smallest norm where the rows leave them undetermined."""
+    def solve(self, scale: float | None = None) -> np.ndarray:
+        """Find coefficients, of smallest norm where the rows leave them undetermined.
+
+        Parameters
+        ----------
+        scale : float, optional
+            Size of the numbers that rounding errors go with, by default the largest on
+            the diagonal. Columns that are smaller than its rounding do not count.
+        """
         triangle, targets = self._triangle[:-1, :-1], self._triangle[:-1, -1]
         triangle = np.triu(triangle)
         diagonal = np.abs(np.diagonal(triangle))
-        if diagonal.min() > len(triangle) * np.finfo(float).eps * diagonal.max():
+        rounding = len(triangle) * np.finfo(float).eps * (scale or diagonal.max())
+        if diagonal.min() > rounding:
             return linalg.solve_triangular(triangle, targets)
-        return linalg.lstsq(triangle, targets)[0]
+        largest = np.linalg.norm(triangle, 2) or 1.0
+        return linalg.lstsq(triangle, targets, cond=min(rounding / largest, 1.0))[0]
 
 
 def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from skatom._validation import (
-    Interval,
-    Real,
-    _fit_context,
-    check_is_fitted,
-    check_sample_weight,
-    check_targets,
-)
-from skatom.base import AtomicRegressor, sum_atoms
+from skatom._validation import Interval, Real, StrOptions, _fit_context
 from skatom.features import AtomFeatures
-from skatom.models._composition import (
-    Composition,
-    fit_composition,
-    species_counts,
-)
-from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
-from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._solve import TriangularLeastSquares
-from skatom.models._units import warn_of_mixed_units
-from skatom.structures import Labels
+from skatom.models._linear.model import LinearModel
 
 
-class AtomicRidge(AtomicRegressor):
+class AtomicRidge(LinearModel):
     r"""Sum of linear functions of the features of every atom, with an L2 penalty.
 
     The energy of a structure is :math:`E = \sum_i (w_{z_i} \cdot x_i + e_{z_i})`, with one
@@ -36,8 +17,9 @@ class AtomicRidge(AtomicRegressor):
 
     Parameters
     ----------
-    alpha : float, default=1.0
-        Strength of the penalty :math:`\alpha |w|^2`. Zero gives ordinary least squares.
+    alpha : float or "evidence", default=1.0
+        Strength of the penalty :math:`\alpha |w|^2`. Zero gives ordinary least squares,
+        "evidence" the strength under which the training data are the most probable.
     fit_intercept : bool, default=True
         Whether to fit the energies of species. On a plain matrix this is the intercept.
     by_species : bool, default=True
@@ -63,6 +45,11 @@ class AtomicRidge(AtomicRegressor):
     intercept_ : ndarray of shape (n_species,), or float
         Energies of species in eV, of smallest norm where compositions leave them
         undetermined; a number when X was a plain matrix.
+    alpha_ : float
+        Strength of the penalty in use.
+    noise_variance_ : float
+        Variance of the error of the energy of one atom, in eV^2, that makes the training
+        data the most probable.
     numbers_ : ndarray of shape (n_species,)
         Atomic numbers of the species, ascending.
     n_atom_features_ : int
@@ -74,6 +61,8 @@ class AtomicRidge(AtomicRegressor):
     --------
     AtomicKernelRidge : Nonlinear, with the same loss.
     sklearn.linear_model.Ridge : What this model is on a plain matrix.
+    sklearn.linear_model.BayesianRidge : The same with ``alpha="evidence"``.
+    skatom.store.FeatureStore : Batches for ``partial_fit``.
 
     Notes
     -----
@@ -87,7 +76,26 @@ class AtomicRidge(AtomicRegressor):
     squares. The rows are never stored: each chunk of structures is folded into the
     triangle of a QR factorisation, so that memory grows with the square of the number of
     coefficients and not with the data, and the condition number is not squared, as
-    normal equations would.
+    normal equations would. `partial_fit` goes on from that triangle, so a model that has
+    seen the data by batches is the one that saw all at once.
+
+    Read as probabilities, the loss says that coefficients are normal with variance
+    :math:`s^2/\alpha`, and errors of energies, force components and virial components
+    with :math:`s^2 n_s`, :math:`s^2/w_F` and :math:`s^2 n_s/w_S`. The evidence is what
+    remains when coefficients are integrated out [1]_; s^2 is ``noise_variance_``.
+    Standard deviations are those of new labels: of the coefficients, and of the noise.
+    The energies of species count as known, as the intercept of
+    :class:`~sklearn.linear_model.BayesianRidge` does.
+
+    Linear models of many-body features are known by the names of these: on the power
+    spectrum (bispectrum) of `SOAP` they are SNAP-like [2]_, and on products of its
+    features, or radial and angular sums of high order, ACE-like [3]_.
+
+    References
+    ----------
+    .. [1] D. J. C. MacKay, Neural Computation 4, 415 (1992).
+    .. [2] A. P. Thompson et al., J. Comput. Phys. 285, 316 (2015).
+    .. [3] R. Drautz, Phys. Rev. B 99, 014104 (2019).
 
     Examples
     --------
@@ -96,10 +104,36 @@ class AtomicRidge(AtomicRegressor):
     >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 1.0]])
     >>> AtomicRidge(alpha=1e-3).fit(X, X @ [1.0, 2.0] + 3.0).predict([[2.0, 2.0]]).round(2)
     array([9.])
+
+    A SNAP-like potential of silicon, with standard deviations:
+
+    >>> from skatom.datasets import load_dataset
+    >>> from skatom.featurizers import SOAP
+    >>> from skatom.potential import make_potential
+    >>> from skatom.structures import read_energies
+    >>> frames = load_dataset("silicon", "train").frames[:40:4]
+    >>> snap = make_potential(SOAP(4.7, n_max=4, l_max=4), AtomicRidge("evidence"))
+    >>> energies, std = snap.fit(frames, read_energies(frames)).predict(
+    ...     frames[:2], return_std=True
+    ... )
+    >>> std.shape, bool((std > 0).all())
+    ((2,), True)
+
+    ACE-like, with products of two features of an atom:
+
+    >>> from sklearn.preprocessing import PolynomialFeatures
+    >>> from skatom.preprocessing import PerAtom
+    >>> ace = make_potential(
+    ...     SOAP(4.7, n_max=2, l_max=2),
+    ...     PerAtom(PolynomialFeatures(2, include_bias=False)),
+    ...     AtomicRidge(1e-3),
+    ... )
+    >>> ace.fit(frames, read_energies(frames)).predict_forces(frames[:1])[0].shape
+    (63, 3)
     """
 
     _parameter_constraints: dict = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"evidence"})],
         "fit_intercept": ["boolean"],
         "by_species": ["boolean"],
         "force_weight": [Interval(Real, 0, None, closed="left")],
@@ -154,125 +188,37 @@ class AtomicRidge(AtomicRegressor):
             If y or the labels are missing, of the wrong length or not finite; if forces
             are trained and y is a rescaled copy of the energies of the structures.
         """
-        plain = not isinstance(X, AtomFeatures)
         X = self._check_X(X, reset=True)
-        y = check_targets(y, len(X))
-        warn_of_mixed_units(X, y)
-        weights = LossWeights(
-            check_sample_weight(sample_weight, len(X)),
-            self.force_weight,
-            self.stress_weight,
-        )
-        labels = self._read_labels(X, forces, stress)
-        if labels is not None:
-            refuse_rescaled_targets(y, X.structures)
-        self._solve(X, y, labels, weights)
-        if plain:
-            self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
-        return self
+        self._begin(X)
+        return self._take_in(X, y, sample_weight, forces, stress)
 
-    def _solve(
-        self,
-        X: AtomFeatures,
-        y: np.ndarray,
-        labels: Labels | None,
-        weights: LossWeights,
-    ) -> None:
-        """Fold all rows into the triangle that begins as the root of the penalty."""
-        energy_weights = weights.energies(X.n_atoms)
-        if self.fit_intercept:
-            base = fit_composition(X, y, energy_weights, self.numbers_)
-            y = y - species_counts(X, self.numbers_) @ base.energies
-        else:
-            base = Composition.none(len(X), len(self.numbers_))
-        rows = np.hstack([self._energy_rows(X), base.columns])
-        n_coef = rows.shape[1] - base.columns.shape[1]
-        penalty = np.zeros(rows.shape[1])
-        penalty[:n_coef] = np.sqrt(self.alpha)
-        problem = TriangularLeastSquares(np.diag(penalty))
-        root = np.sqrt(energy_weights)
-        problem.add(rows * root[:, None], y * root)
-        if labels is not None:
-            for block in derivative_rows(X, labels, weights, len(penalty)):
-                root = np.sqrt(block.weights)
-                rows = self._derivative_design(block, len(penalty))
-                problem.add(rows * root[:, None], block.labels * root)
-        solution = problem.solve()
-        self.coef_ = solution[:n_coef].reshape(-1, X.values.shape[1])
-        self.intercept_ = base.energies + base.to_energies @ solution[n_coef:]
-
-    def _energy_rows(self, X: AtomFeatures) -> np.ndarray:
-        """Sum the features over the atoms of each block of coefficients."""
-        block = self._block_of(X.numbers)
-        return np.hstack(
-            [
-                sum_atoms(np.where(block[:, None] == k, X.values, 0.0), X.offsets)
-                for k in range(self._n_blocks)
-            ]
-        )
-
-    def _derivative_design(self, block: DerivativeRows, n_columns: int) -> np.ndarray:
-        """Rows of forces and virials; energies of species have no part in them."""
-        from skatom.models._row_loops import add_rows
-
-        design = np.zeros((block.n_targets, n_columns))
-        blocks = self._block_of(block.features.numbers)[block.centers]
-        add_rows(block.targets, blocks * block.rows.shape[1], block.rows, design)
-        return design
-
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        energies = np.einsum("nf,nf->n", X.values, self._feature_gradient(X))
-        kinds = np.searchsorted(self.numbers_, X.numbers)
-        return energies + np.atleast_1d(self.intercept_)[kinds]
-
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return np.atleast_2d(self.coef_)[self._block_of(X.numbers)]
-
-    def latent(self, X) -> np.ndarray:
-        """Give the features in the columns of their coefficients.
-
-        One linear function of these, plus a constant for each species, gives the energies
-        of atoms, as for the last hidden layer of a network.
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
+        """Go on fitting with more structures; together as if all had been given to fit.
 
         Parameters
         ----------
         X : AtomFeatures, or array-like of shape (n_structures, n_features)
+            Features, with as many columns as before. Chemical elements may be new.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        sample_weight : array-like of shape (n_structures,), optional
+            Weights of structures.
+        forces, stress : sequence of arrays, or str, optional
+            As in `fit`.
 
         Returns
         -------
-        latent : ndarray of shape (n_atoms_total, n_latent)
-            Zero outside the columns of the species, if each has coefficients of its own.
+        self : object
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "_triangle"):
+            return self.fit(X, y, sample_weight, forces=forces, stress=stress)
+        if isinstance(X, AtomFeatures) and X.values.shape[1] == self.n_atom_features_:
+            self._make_room(X.numbers)
         X = self._check_X(X, reset=False)
-        return self.latent_pushforward(X.values, X.numbers, X.values)
-
-    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
-        """Carry changes of features on to the latent features.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, n_features)
-            Features of atoms, of which there may be several copies.
-        numbers : ndarray of int, shape (n,)
-            Their species.
-        v : ndarray of shape (n, n_features)
-            How they change.
-
-        Returns
-        -------
-        tangent : ndarray of shape (n, n_latent)
-        """
-        columns = np.zeros((len(v), self._n_blocks, v.shape[1]))
-        columns[np.arange(len(v)), self._block_of(numbers)] = v
-        return columns.reshape(len(v), -1)
-
-    @property
-    def _n_blocks(self) -> int:
-        return len(self.numbers_) if self.by_species else 1
-
-    def _block_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Which row of coefficients an atom uses."""
-        if not self.by_species:
-            return np.zeros(len(numbers), dtype=np.int64)
-        return np.searchsorted(self.numbers_, numbers)
+        return self._take_in(X, y, sample_weight, forces, stress)

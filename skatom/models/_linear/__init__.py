@@ -1,0 +1,1 @@
+"""The linear model: rows, the problem they make, its solution."""

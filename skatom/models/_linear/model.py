@@ -1,0 +1,303 @@
+"""What linear models share: rows into a triangle, coefficients and deviations out of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom._validation import check_is_fitted, check_sample_weight, check_targets
+from skatom.base import AtomicRegressor, sum_atoms
+from skatom.features import AtomFeatures
+from skatom.models._composition import fit_composition, species_counts
+from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
+from skatom.models._linear.problem import LinearProblem, spread, widened
+from skatom.models._scale import refuse_rescaled_targets
+from skatom.models._solve import TriangularLeastSquares
+from skatom.models._units import warn_of_mixed_units
+from skatom.structures import Labels
+
+
+class LinearModel(AtomicRegressor):
+    """Base of linear models of atomic energies.
+
+    A subclass has the parameters ``alpha``, ``fit_intercept``, ``by_species``,
+    ``force_weight``, ``stress_weight``, ``forces`` and ``stress``.
+    """
+
+    def _begin(self, X: AtomFeatures) -> None:
+        """Forget all rows; the first energies are then subtracted from all."""
+        self._n_targets, self._reference = 0.0, None
+        self._triangle = np.zeros((self._n_columns + 1,) * 2, order="F")
+
+    def _make_room(self, numbers: np.ndarray) -> None:
+        """Add columns for new elements, as if they had been there and zero."""
+        old, new = self.numbers_, np.union1d(self.numbers_, numbers)
+        if len(new) == len(old) or 0 in new:  # plain rows are refused elsewhere
+            return
+        kept = np.searchsorted(new, old)
+        self.numbers_ = new
+        n_species = len(new) if self.fit_intercept else 0
+        places = kept if self.fit_intercept else np.empty(0, dtype=np.int64)
+        width = self.n_atom_features_
+        blocks = kept if self.by_species else np.zeros(1, dtype=np.int64)
+        coef = n_species + blocks[:, None] * width + np.arange(width)
+        places = np.concatenate([places, coef.ravel()])
+        self._triangle = widened(self._triangle, places, self._n_columns)
+        reference = np.zeros(len(new))
+        reference[kept] = self._reference
+        self._reference = reference
+
+    def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
+        """Fold the rows of structures into the triangle, and solve."""
+        y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
+        weights = LossWeights(
+            check_sample_weight(sample_weight, len(X)),
+            self.force_weight,
+            self.stress_weight,
+        )
+        labels = self._read_labels(X, forces, stress)
+        if labels is not None:
+            refuse_rescaled_targets(y, X.structures)
+        problem = TriangularLeastSquares.resumed(self._triangle)
+        self._add_energies(problem, X, y, weights.energies(X.n_atoms))
+        self._n_targets += weights.samples.sum()
+        if labels is not None:
+            for block in derivative_rows(X, labels, weights, self._n_columns):
+                root = np.sqrt(block.weights)
+                rows = self._derivative_design(block)
+                problem.add(rows * root[:, None], block.labels * root)
+            self._n_targets += _count_derivatives(X, labels, weights)
+        self._triangle = problem.triangle
+        self._solve()
+        return self
+
+    def _add_energies(self, problem, X: AtomFeatures, y, weights) -> None:
+        """Add rows of energies, less those of the species in the first structures."""
+        counts = species_counts(X, self.numbers_)
+        if self._reference is None:
+            self._reference = np.zeros(len(self.numbers_))
+            if self.fit_intercept:
+                base = fit_composition(X, y, weights, self.numbers_)
+                self._reference = base.energies
+        y = y - counts @ self._reference
+        if not self.fit_intercept:
+            counts = counts[:, :0]
+        root = np.sqrt(weights)
+        rows = np.hstack([counts, self._energy_rows(X)])
+        problem.add(rows * root[:, None], y * root)
+
+    def _solve(self) -> None:
+        """Find coefficients, energies of species and the variance of the noise."""
+        n_species = len(self.numbers_) if self.fit_intercept else 0
+        problem = LinearProblem.of(self._triangle, n_species)
+        if isinstance(self.alpha, str):
+            self.alpha_ = problem.strength_of_most_evidence(self._n_targets)
+        else:
+            self.alpha_ = float(self.alpha)
+        solution = problem.solve(self.alpha_)
+        self._factor, self._offsets = solution.factor, problem.offsets
+        scale = np.linalg.norm(self._triangle[:, -1]) * np.finfo(float).eps
+        loss = max(solution.loss, scale**2, np.finfo(float).tiny)
+        self.noise_variance_ = float(loss / self._n_targets)
+        self.coef_ = solution.coef.reshape(-1, self._width)
+        self.intercept_ = self._reference.copy()
+        self.intercept_[:n_species] += solution.energies
+        if len(self.numbers_) == 1 and self.numbers_[0] == 0:  # plain rows
+            self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
+
+    # -- uncertainty -------------------------------------------------------------------
+
+    def predict(self, X, return_std=False):
+        """Predict the energy of every structure.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted.
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            Total energies in eV.
+        std : ndarray of shape (n_structures,)
+            Standard deviations of labels in eV, only with ``return_std``.
+        """
+        mean = super().predict(X)
+        if not return_std:
+            return mean
+        X = self._check_X(X, reset=False)
+        rows = self._energy_rows(X)
+        if self.fit_intercept:
+            rows = rows - species_counts(X, self.numbers_) @ self._offsets
+        return mean, self._std(rows, X.n_atoms)
+
+    def predict_atoms(self, X, return_std=False):
+        """Predict the energy of every atom; they sum to the energies of structures.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            In eV.
+        std : ndarray of shape (n_atoms_total,)
+            In eV, only with ``return_std``.
+        """
+        mean = super().predict_atoms(X)
+        if not return_std:
+            return mean
+        rows = self.latent(X)
+        X = self._check_X(X, reset=False)
+        if self.fit_intercept:
+            rows = rows - self._offsets[np.searchsorted(self.numbers_, X.numbers)]
+        return mean, self._std(rows, 1.0)
+
+    def force_std(self, X: AtomFeatures) -> np.ndarray:
+        """Say how uncertain force components are.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            From a featurizer.
+
+        Returns
+        -------
+        std : ndarray of shape (n_atoms_total, 3)
+            In eV/Å.
+
+        Raises
+        ------
+        ValueError
+            If ``force_weight`` is zero, so that forces may have any error.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        if not self.force_weight:
+            raise ValueError(
+                "force_weight is 0, which says that errors of forces may be of any size: "
+                "set it to more than zero before fit."
+            )
+        n, n_atoms = len(X), len(X.numbers)
+        every = Labels(
+            np.zeros((n_atoms, 3)),
+            np.ones(n, bool),
+            np.zeros((n, 6)),
+            np.zeros(n, bool),
+        )
+        weights = LossWeights(np.ones(n), self.force_weight, self.stress_weight)
+        n_species = len(self.numbers_) if self.fit_intercept else 0
+        found = [
+            self._std(
+                self._derivative_design(block)[:, n_species:], 1 / self.force_weight
+            )
+            for block in derivative_rows(X, every, weights, self._n_columns)
+        ]
+        return np.concatenate([np.empty(0), *found]).reshape(n_atoms, 3)
+
+    def latent(self, X) -> np.ndarray:
+        """Give the features in the columns of their coefficients.
+
+        One linear function of these, plus a constant for each species, gives the energies
+        of atoms, as for the last hidden layer of a network.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        latent : ndarray of shape (n_atoms_total, n_latent)
+            Zero outside the columns of the species, if each has coefficients of its own.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        return self.latent_pushforward(X.values, X.numbers, X.values)
+
+    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
+        """Carry changes of features on to the latent features.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features)
+            Features of atoms, of which there may be several copies.
+        numbers : ndarray of int, shape (n,)
+            Their species.
+        v : ndarray of shape (n, n_features)
+            How they change.
+
+        Returns
+        -------
+        tangent : ndarray of shape (n, n_latent)
+        """
+        columns = np.zeros((len(v), self._n_blocks, v.shape[1]))
+        columns[np.arange(len(v)), self._block_of(numbers)] = v
+        return columns.reshape(len(v), -1)
+
+    def _std(self, rows: np.ndarray, noise) -> np.ndarray:
+        """Give deviations of labels, with noise relative to that of an atom's energy."""
+        return np.sqrt(self.noise_variance_ * (noise + spread(self._factor, rows)))
+
+    # -- rows --------------------------------------------------------------------------
+
+    def _energy_rows(self, X: AtomFeatures) -> np.ndarray:
+        """Sum the features over the atoms of each block of coefficients."""
+        block = self._block_of(X.numbers)
+        return np.hstack(
+            [
+                sum_atoms(np.where(block[:, None] == k, X.values, 0.0), X.offsets)
+                for k in range(self._n_blocks)
+            ]
+        )
+
+    def _derivative_design(self, block: DerivativeRows) -> np.ndarray:
+        """Rows of forces and virials; energies of species have no part in them."""
+        from skatom.models._row_loops import add_rows
+
+        design = np.zeros((block.n_targets, self._n_columns))
+        blocks = self._block_of(block.features.numbers)[block.centers]
+        first = self._n_columns + (blocks - self._n_blocks) * self._width
+        add_rows(block.targets, first, block.rows, design)
+        return design
+
+    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+        energies = np.einsum("nf,nf->n", X.values, self._feature_gradient(X))
+        kinds = np.searchsorted(self.numbers_, X.numbers)
+        return energies + np.atleast_1d(self.intercept_)[kinds]
+
+    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return np.atleast_2d(self.coef_)[self._block_of(X.numbers)]
+
+    @property
+    def _width(self) -> int:
+        return self.n_atom_features_
+
+    @property
+    def _n_columns(self) -> int:
+        """Energies of species and coefficients."""
+        n_species = len(self.numbers_) if self.fit_intercept else 0
+        return n_species + self._n_blocks * self._width
+
+    @property
+    def _n_blocks(self) -> int:
+        return len(self.numbers_) if self.by_species else 1
+
+    def _block_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Which row of coefficients an atom uses."""
+        if not self.by_species:
+            return np.zeros(len(numbers), dtype=np.int64)
+        return np.searchsorted(self.numbers_, numbers)
+
+
+def _count_derivatives(X: AtomFeatures, labels: Labels, weights: LossWeights) -> float:
+    """Count force and virial components, structures by their weight."""
+    n = np.zeros(len(X))
+    if weights.forces:
+        n += 3 * X.n_atoms * labels.has_forces
+    if weights.stress:
+        n += 6 * labels.has_stress
+    return float(weights.samples @ n)
