@@ -187,7 +187,7 @@ class AtomFeaturizer(
             forecast = self.estimate_memory(structures)
             what = f"The features of {len(structures)} structures ({forecast})"
             refuse_too_much(forecast.total, self.max_memory, what, REMEDY)
-        pairs = neighbor_pairs(structures, self.r_cut)
+        pairs = neighbor_pairs(structures, self.r_cut, self.n_jobs)
         if not self.verbose:
             return self.transform_pairs(structures, pairs)
         with Progress(type(self).__name__, pairs.n_atoms) as progress:

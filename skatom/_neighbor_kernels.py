@@ -179,8 +179,13 @@ def write_row(
 
 
 @njit
-def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, begin):
-    """Write the pairs of one structure from ``begin`` on.
+def search_structure(
+    positions, basis, pbc, rank, r_cut, first, centres, offsets, pairs, begin
+):
+    """Write the pairs of some centres of one structure from ``begin`` on.
+
+    ``centres`` is (start, stop), counted in the structure; ``offsets`` are those of the
+    centres from `start` on.
 
     Returns
     -------
@@ -206,7 +211,7 @@ def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, 
     count = np.empty(n_ranks + 1, np.int64)
     room = 256
     row = (np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64))
-    for i in range(n_atoms):
+    for i in range(centres[0], centres[1]):
         n_row = -1
         while n_row < 0:
             n_row = scan_row(
@@ -226,13 +231,13 @@ def search_structure(positions, basis, pbc, rank, r_cut, first, offsets, pairs, 
             i, n_row, row, rank, wraps, count, first, begin, neighbors, vectors, shifts
         )
         begin += n_row
-        offsets[first + i + 1] = begin
+        offsets[i - centres[0] + 1] = begin
     return begin
 
 
 @kernel
-def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
-    """Find the pairs of all structures, sorted by centre and by species.
+def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room):
+    """Find the pairs of a range of centres, sorted by centre and by species.
 
     Parameters
     ----------
@@ -243,15 +248,19 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
     rank : (n_atoms,)
         Order of the species.
     r_cut : float
+    centres : (start, stop)
+        Range of centres, of one or more structures.
     room : int
         Space for this many pairs to begin with.
 
     Returns
     -------
-    offsets, neighbors, vectors, shifts
+    offsets : (stop - start + 1,)
+    neighbors, vectors, shifts
         As in `NeighborPairs`.
     """
-    offsets = np.zeros(len(positions) + 1, np.int64)
+    start, stop = centres
+    offsets = np.zeros(stop - start + 1, np.int64)
     pairs = (
         np.empty(room, np.int64),
         np.empty((room, 3)),
@@ -260,11 +269,14 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, room):
     begin = offsets[0]  # zero, but no constant: that would be compiled once more
     for s in range(len(atom_offsets) - 1):
         first, last = atom_offsets[s], atom_offsets[s + 1]
+        own = max(start, first) - first, min(stop, last) - first
+        if own[0] >= own[1]:
+            continue
         used = -1
         while used < 0:
             used = search_structure(
                 positions[first:last], bases[s], pbc[s], rank[first:last], r_cut, first,
-                offsets, pairs, begin,
+                own, offsets[first + own[0] - start :], pairs, begin,
             )  # fmt: skip
             if used < 0:
                 room *= 2

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 
+from skatom._parallel import run_chunks
 from skatom.structures import Structures
 
 __all__ = ["NeighborPairs", "neighbor_pairs"]
@@ -187,7 +188,9 @@ class NeighborPairs:
         return replace(self, vectors=vectors)
 
 
-def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
+def neighbor_pairs(
+    structures: Structures, r_cut: float, n_jobs: int | None = None
+) -> NeighborPairs:
     """Find all ordered pairs within a radius, for any mix of periodic directions.
 
     Parameters
@@ -197,6 +200,8 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
         and atoms may lie outside the cell.
     r_cut : float
         Largest distance, in Å.
+    n_jobs : int, default=None
+        Number of threads.
 
     Returns
     -------
@@ -219,8 +224,6 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
     >>> pairs.n_pairs, pairs.offsets.tolist()
     (12, [0, 12])
     """
-    from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
-
     if not len(structures):
         empty = np.empty(0, dtype=np.int64)
         return NeighborPairs(
@@ -231,14 +234,8 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
     bases, reductions = zip(*(_search_basis(atoms, r_cut) for atoms in structures))
     expected = _expected_pairs(structures, r_cut)
     try:
-        offsets, neighbors, vectors, shifts = search_pairs(
-            np.concatenate([atoms.positions for atoms in structures]),
-            structures.offsets,
-            np.array(bases),
-            np.array([atoms.pbc for atoms in structures]),
-            _ranks(numbers),
-            float(r_cut),
-            expected,
+        offsets, neighbors, vectors, shifts = _search(
+            structures, np.array(bases), float(r_cut), expected, n_jobs
         )
     except MemoryError as error:
         raise MemoryError(
@@ -253,6 +250,39 @@ def neighbor_pairs(structures: Structures, r_cut: float) -> NeighborPairs:
             rows = slice(*offsets[structures.offsets[s : s + 2]])
             shifts[rows] = shifts[rows] @ reduction
     return pairs
+
+
+def _search(structures: Structures, bases, r_cut, expected, n_jobs) -> tuple:
+    """Search ranges of centres, in threads when that pays, and join what they find."""
+    from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
+
+    positions = np.concatenate([atoms.positions for atoms in structures])
+    pbc = np.array([atoms.pbc for atoms in structures])
+    ranks, n_atoms = _ranks(structures.numbers), len(positions)
+    found = {}
+
+    def search(start: int, stop: int) -> None:
+        room = expected * (stop - start) // n_atoms + 64
+        found[start] = search_pairs(
+            positions, structures.offsets, bases, pbc, ranks, r_cut, (start, stop), room
+        )
+
+    run_chunks(search, np.arange(n_atoms + 1), n_jobs)
+    starts = sorted(found)
+    parts = [found[start] for start in starts]
+    if len(parts) == 1:
+        return parts[0]
+    firsts = np.cumsum([0] + [part[0][-1] for part in parts])
+    joined = [np.empty((firsts[-1], *a.shape[1:]), a.dtype) for a in parts[0][1:]]
+
+    def copy(start: int, stop: int) -> None:
+        k = starts.index(start)
+        for out, array in zip(joined, parts[k][1:]):
+            out[firsts[k] : firsts[k + 1]] = array
+
+    run_chunks(copy, np.arange(n_atoms + 1), n_jobs)
+    offsets = [part[0][:-1] + first for part, first in zip(parts, firsts)]
+    return np.concatenate([*offsets, firsts[-1:]]), *joined
 
 
 def _ranks(numbers: np.ndarray) -> np.ndarray:
