@@ -3,6 +3,9 @@
 Run ``python tests/benchmarks/bench_acsf.py`` (seconds with ``--smoke``). Both codes get
 the same functions and structures in one process and one thread, turn by turn, and medians
 of CPU time are compared, neighbour search included. Needs ``pip install dscribe``.
+DScribe's derivatives are numerical, and timed once on the molecule. TorchANI, where it is
+installed, computes as many functions of its own kind with the same radius in single
+precision, on whichever of its neighbour searches is faster; its forces come from autograd.
 Two more tables follow: all four directions with G4 and G5, and large crystals.
 """
 
@@ -11,11 +14,15 @@ import os
 from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHANI_NO_WARN_EXTENSIONS", "1")
 
 import time
+import warnings
+from importlib.util import find_spec
 
 import numpy as np
-from ase.build import bulk
+from ase import Atoms
+from ase.build import bulk, molecule
 
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF, acsf_grid
@@ -36,8 +43,24 @@ def systems(smoke):
     cells = 2 if smoke else 4
     copper = bulk("Cu", "fcc", a=3.6, cubic=True) * (cells, cells, cells)
     copper.rattle(0.1, seed=1)
-    molecule = load_dataset("3bpa", "train").frames[0]
-    return {"3BPA molecule": molecule, f"{len(copper)} Cu": copper}
+    drug, liquid = load_dataset("3bpa", "train").frames[0], water(2 if smoke else 6)
+    return {
+        "3BPA molecule": drug,
+        f"{len(copper)} Cu": copper,
+        f"{len(liquid)} of water": liquid,
+    }
+
+
+def water(n):
+    """Cube of n**3 molecules at the density of the liquid, turned at random."""
+    spacing = 3.105  # Å, of 0.997 g/cm³
+    liquid = Atoms(cell=[n * spacing] * 3, pbc=True)
+    for k, corner in enumerate(np.ndindex(n, n, n)):
+        one = molecule("H2O")
+        one.euler_rotate(*np.random.default_rng(k).uniform(0, 180, 3), center="COM")
+        one.translate(np.multiply(corner, spacing))
+        liquid += one
+    return liquid
 
 
 def medians(functions, repeats):
@@ -91,13 +114,59 @@ def compare(name, atoms, repeats):
         made = ours.transform([atoms])
         made.pairs.forces(made.pullback(g))
 
-    calls = (lambda: ours.transform([atoms]), with_forces, lambda: peer.create(atoms))
-    values, both, theirs = medians(calls, repeats) / len(atoms) * 1e6
+    calls = [lambda: ours.transform([atoms]), with_forces, lambda: peer.create(atoms)]
+    if find_spec("torchani"):
+        calls += torchani_calls(atoms, ours.species_)
+    times = medians(calls, repeats) / len(atoms) * 1e6
+    values, both, theirs = times[:3]
+    cells = [f"{values:.1f}", f"{theirs:.0f}", f"{theirs / values:.1f}"]
+    cells += [f"{difference:.0e}", f"{both:.1f}", f"{both / values:.2f}", "", ""]
+    if not atoms.pbc.any():  # it moves every atom in turn: hours in a crystal
+        slow = seconds(lambda: peer.derivatives(atoms, attach=True), 1)
+        slow *= 1e6 / len(atoms)
+        cells[-2:] = [f"{slow:.0f}", f"{slow / both:.0f}"]
+    cells += [f"{t:.0f}, {t / o:.1f}x" for t, o in zip(times[3:], (values, both))]
+    cells += [""] * (10 - len(cells))
     floor = count_triples(features.pairs) * FLOP_A_TRIPLE / FLOP_A_SECOND * 1e6
-    return (
-        f"| {name} | {values:.1f} | {theirs:.0f} | {theirs / values:.1f} | "
-        f"{difference:.0e} | {both:.1f} | {both / values:.2f} | {floor:.1f} |"
-    )
+    return f"| {name} | {' | '.join(cells)} | {floor:.1f} |"
+
+
+def torchani_calls(atoms, species):
+    """Functions for TorchANI's values and forces: eight shells, 16 angular functions."""
+    import torch
+    import torchani
+
+    torch.set_num_threads(1)
+    numbers = torch.tensor([[species.index(s) for s in atoms.symbols]])
+    positions = torch.tensor(atoms.positions[None], dtype=torch.float)
+    cell = pbc = None
+    if atoms.pbc.all():
+        cell = torch.tensor(atoms.cell.array, dtype=torch.float)
+        pbc = torch.ones(3, dtype=torch.bool)
+
+    def ways(search):
+        computer = torchani.aev.AEVComputer(
+            torchani.aev.ANIRadial.cover_linearly(0.9, R_CUT, 4.0, 8),
+            # it wants the angular radius to be the smaller one
+            torchani.aev.ANIAngular.cover_linearly(
+                0.9, R_CUT - 1e-4, 2.0, 8.0, num_shifts=2, num_sections=8
+            ),
+            num_species=len(species),
+            neighborlist=search,
+        )
+
+        def values():
+            with torch.no_grad():
+                return computer(numbers, positions, cell, pbc)
+
+        def with_forces():
+            leaf = positions.clone().requires_grad_()
+            made = computer(numbers, leaf, cell, pbc)
+            torch.autograd.grad(made, leaf, torch.ones_like(made))
+
+        return values, with_forces
+
+    return min(map(ways, ("all_pairs", "cell_list")), key=lambda w: seconds(w[0], 1))
 
 
 def directions(name, atoms, repeats):
@@ -143,9 +212,11 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="small and quick")
     smoke = parser.parse_args().smoke
     repeats = 3 if smoke else 15
+    warnings.filterwarnings("ignore")
     print(
         "| us/atom | values | DScribe | ratio | max difference | values + forces | "
-        "over values | floor |\n|---|---|---|---|---|---|---|---|"
+        "over values | DScribe | ratio | TorchANI values | with forces | floor |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for name, atoms in systems(smoke).items():
         print(compare(name, atoms, repeats))
