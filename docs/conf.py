@@ -80,6 +80,7 @@ _AREAS = {
     "skatom.metrics": "Metrics",
     "skatom.datasets": "Data sets",
     "skatom.plotting": "Plotting",
+    "skatom.inspection": "Inspection",
     "skatom.persistence": "Model files",
     "skatom.testing": "Checks for classes of your own",
     "skatom.features": "Features of atoms",

@@ -1,0 +1,16 @@
+"""What a fitted pipeline looks at: features and atoms behind its predictions."""
+
+from skatom.inspection.attribution import Attributions, attribute_features
+from skatom.inspection.permutation import (
+    GroupImportance,
+    feature_groups,
+    group_permutation_importance,
+)
+
+__all__ = [
+    "Attributions",
+    "GroupImportance",
+    "attribute_features",
+    "feature_groups",
+    "group_permutation_importance",
+]
