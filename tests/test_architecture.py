@@ -22,12 +22,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Data flows one way: a module imports from lower levels only, and from its own area.
 LEVELS = {
     0: {
-        "_validation",
-        "_parallel",
-        "_memory",
+        "_atomic_files",
         "_compilation",
-        "_pair_kernels",
+        "_memory",
         "_neighbor_kernels",
+        "_pair_kernels",
+        "_parallel",
+        "_progress",
+        "_validation",
     },
     1: {
         "_couplings",
@@ -44,7 +46,7 @@ LEVELS = {
     2: {"base", "_atom_featurizer"},
     3: {"featurizers", "models", "preprocessing", "datasets", "store"},
     4: {"potential", "uncertainty", "metrics"},
-    5: {"calculator", "plotting", "persistence"},
+    5: {"calculator", "plotting", "persistence", "inspection"},
     6: {"cli", "demo", "testing", "__main__"},
 }
 LEVEL_OF = {area: level for level, areas in LEVELS.items() for area in areas}
@@ -98,6 +100,7 @@ PUBLIC = (
     "skatom.datasets",
     "skatom.metrics",
     "skatom.persistence",
+    "skatom.inspection",
     "skatom.plotting",
     "skatom.testing",
 )

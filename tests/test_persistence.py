@@ -25,10 +25,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from skatom import _atomic_files
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
-from skatom.persistence import TRUSTED, _archive, _save_load, load, read_manifest, save
+from skatom.persistence import TRUSTED, _save_load, load, read_manifest, save
 from skatom.potential import DeltaRegressor, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.testing import all_estimators
@@ -377,7 +378,7 @@ def test_full_disk_leaves_the_old_file(path, model, data, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_archive.os, "fsync", full)
+    monkeypatch.setattr(_atomic_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save(clone(model).fit(*data), path)
     assert path.read_bytes() == before

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skatom._atomic_files import write_atomically
 from skatom._validation import listing
 from skatom.persistence._archive import (
     ESTIMATOR,
@@ -22,7 +23,6 @@ from skatom.persistence._archive import (
     FORMAT_VERSION,
     pack,
     unpack,
-    write_atomically,
 )
 from skatom.persistence._trusted import TRUSTED
 

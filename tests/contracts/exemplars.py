@@ -81,6 +81,17 @@ MODELS = {
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
     ),
+    "NeuralNetworkRegressor-single": NeuralNetworkRegressor(
+        hidden_layers=(8, 8),
+        networks="single",
+        activation="silu",
+        residual=True,
+        optimizer="soap",
+        ema=0.9,
+        max_epochs=5,
+        dtype="float64",
+        random_state=0,
+    ),
 }
 
 # Estimators of structures.

@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
+safetensors = pytest.importorskip("safetensors.numpy")
 
 from skatom.models import NeuralNetworkRegressor, TrainingDivergedError
 
@@ -147,14 +148,15 @@ def test_kept_weights_are_those_of_the_best_epoch():
 def test_without_validation_the_last_epoch_is_kept():
     model = quick(validation_fraction=0.0, max_epochs=5).fit(*curve())
     assert model.best_epoch_ == model.n_epochs_ == 5
-    assert set(model.history_) == {"train_loss", "lr", "seconds"}
+    expected = {"train_loss", "train_mae", "train_rmse", "lr", "seconds"}
+    assert set(model.history_) == expected
 
 
 def test_cosine_schedule_ends_near_zero_and_plateau_halves():
     X, y = curve()
     cosine = quick(lr_schedule="cosine", patience=None).fit(X, y).history_["lr"]
-    assert cosine[0] == 3e-3
-    assert cosine[-1] < 0.01 * cosine[0]
+    assert 0.9 * 3e-3 < cosine[0] < 3e-3  # at the end of the first of 20 epochs
+    assert cosine[-1] < 1e-6 * cosine[0]
     noise = np.random.default_rng(0).normal(size=len(y))
     plateau = quick(lr=0.1, patience=8, max_epochs=100).fit(X, noise).history_["lr"]
     assert 0.05 in plateau
@@ -191,10 +193,11 @@ def test_copies_predict_the_same_bits(copy):
     assert twin.history_ == model.history_
 
 
-def test_state_holds_plain_arrays_only():
+def test_weights_are_stored_as_safetensors():
     state = quick().fit(*curve()).__getstate__()
     assert "net_" not in state
-    assert all(type(array) is np.ndarray for array in state["_weights"].values())
+    stored = safetensors.load(state["_weights"])
+    assert sum(array.dtype == np.float64 for array in stored.values()) == 4
 
 
 def test_joblib_file_read_as_memory_map_predicts_the_same(tmp_path):
@@ -245,8 +248,9 @@ def test_verbose_writes_to_standard_error_and_silence_is_the_default(capsys):
     quick(max_epochs=2, verbose=1).fit(*curve())
     out, err = capsys.readouterr()
     assert out == ""
-    assert "epoch 2/2  loss " in err
-    assert "energy MAE" in err
+    assert "] 2/2  loss " in err
+    assert "MAE" in err
+    assert err.endswith("0:00 left\n")
 
 
 def test_every_epoch_is_logged_at_debug_level(caplog):

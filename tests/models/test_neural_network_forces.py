@@ -62,17 +62,21 @@ def weights(model):
     return [p.detach().numpy() for p in model.net_.module_.parameters()]
 
 
+def data_of(model, X, y, forces=None):
+    return model._data(X, y, None, forces, None, fresh=False)
+
+
 def forces_of(model, X):
     return X.pairs.forces(X.pullback(model.feature_gradient(X)))
 
 
 def test_energies_and_forces_of_springs_are_learned():
-    train, test = molecules(40), molecules(55)[40:]
+    train, test = molecules(60), molecules(75)[60:]
     step = RadialSums(etas=(0.1, 0.5, 2.0, 8.0)).fit(train)
     scale = PerAtom(StandardScaler()).fit(step.transform(train))
     X, Y = (scale.transform(step.transform(f)) for f in (train, test))
     model = quick(
-        hidden_layers=(32, 32), max_epochs=120, lr=1e-2, lr_schedule="cosine"
+        hidden_layers=(32, 32), max_epochs=120, optimizer="soap", lr_schedule="cosine"
     ).fit(X, read_energies(train))
     truth = np.concatenate([a.calc.results["forces"] for a in test])
     error = np.abs(forces_of(model, Y) - truth).mean()
@@ -115,8 +119,7 @@ def test_gradient_of_the_loss_is_that_of_central_differences():
         dtype="float64", stress="auto", max_epochs=1, validation_fraction=0.0,
         hidden_layers=(3,), stress_weight=0.7,
     ).fit(X, y)  # fmt: skip
-    labels = model._labels(X, y, None, None)
-    data = model._training_set(X, y, np.ones(3), labels)
+    data = data_of(model, X, y)
     batch, targets = data.batch(np.array([2, 0]), "cpu")
     net = model.net_
     net.module_.train()
@@ -147,7 +150,7 @@ def test_batch_forces_and_virials_are_those_of_the_features(cache_size):
     frames = crystals(4)
     X, y = features(frames), read_energies(frames)
     model = quick(dtype="float64", stress="auto", cache_size=cache_size).fit(X, y)
-    data = model._training_set(X, y, np.ones(4), model._labels(X, y, None, None))
+    data = data_of(model, X, y)
     chosen = np.array([3, 1])
     prediction = model.net_.infer(data.batch(chosen, "cpu")[0])
     gradient = X[chosen].pullback(model.feature_gradient(X[chosen]))
@@ -182,10 +185,7 @@ def test_structures_without_forces_are_trained_on_their_energy():
     X, y = features(frames), read_energies(frames)
     forces = [None if s % 2 else a.calc.results["forces"] for s, a in enumerate(frames)]
     model = quick(forces=None).fit(X, y, forces=forces)
-    labels = model._labels(X, y, forces, None)
-    targets = model._training_set(X, y, np.ones(len(y)), labels).batch(
-        np.arange(len(y)), "cpu"
-    )[1]
+    targets = data_of(model, X, y, forces).batch(np.arange(len(y)), "cpu")[1]
     weighed = targets.force_weights.numpy() > 0
     assert np.array_equal(weighed, X.structure_index % 2 == 0)
     for s in range(1, len(frames), 2):
@@ -218,7 +218,7 @@ def test_order_of_structures_in_a_batch_does_not_matter_to_the_loss():
     frames = molecules()
     X, y = features(frames), read_energies(frames)
     model = quick(dtype="float64").fit(X, y)
-    data = model._training_set(X, y, np.ones(len(y)), model._labels(X, y, None, None))
+    data = data_of(model, X, y)
     losses = []
     for chosen in ([0, 1, 2, 3], [3, 1, 0, 2]):
         batch, targets = data.batch(np.array(chosen), "cpu")
@@ -334,7 +334,7 @@ def test_one_linear_head_over_latent_columns_gives_the_atomic_energies(hidden_la
     X = features(frames)
     model = quick(hidden_layers=hidden_layers).fit(X, read_energies(frames))
     latent, elements = model.latent(X), np.searchsorted(model.numbers_, X.numbers)
-    heads = [net[-1] for net in model.net_.module_.networks]
+    heads = model.net_.module_.heads
     weight = np.concatenate([h.weight.detach().numpy()[0] for h in heads])
     bias = np.concatenate([h.bias.detach().numpy() for h in heads])
     energies = model.baseline_[elements] + model.scale_ * (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,83 +13,181 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from torch import Tensor
 
 from skatom.features import AtomFeatures
-from skatom.models._network.modules import Targets
+from skatom.models._network.loss import Targets
 from skatom.models._network.pair_gradients import (
+    PairSums,
     RecomputedBatch,
     RecomputedJacobian,
     StoredBatch,
     StoredJacobian,
 )
+from skatom.models._network.readouts import AtomBatch
 from skatom.neighbors import ranges
 from skatom.structures import Labels
 
 
+class TrainingData(Protocol):
+    """What a training needs of its data, whatever the architecture.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_structures,)
+        Structures of weight zero take no part.
+    """
+
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+
+    def batch(self, structures: np.ndarray, device: str) -> tuple[AtomBatch, Targets]:
+        """Take some structures out, as tensors."""
+
+    def fingerprint(self) -> str:
+        """Tell these data from others, in a checkpoint."""
+
+
+@dataclass(frozen=True, eq=False)
+class Goals:
+    """Targets of all structures, in units of the scales of training.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (n_structures + 1,)
+    values : ndarray of shape (n_structures or n_atoms, n_outputs)
+    weights : ndarray of shape (n_structures,)
+    size_exponent : float
+        Errors of structures are divided by this power of the number of atoms.
+    per_atom : bool
+        Whether a row of the values is an atom.
+    forces : ndarray of shape (n_atoms, 3) or None
+    has_forces : ndarray of bool, shape (n_structures,), or None
+    virials : ndarray of shape (n_structures, 3, 3) or None
+    has_virials : ndarray of bool, shape (n_structures,), or None
+    """
+
+    offsets: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
+    size_exponent: float = 0.5
+    per_atom: bool = False
+    forces: np.ndarray | None = None
+    has_forces: np.ndarray | None = None
+    virials: np.ndarray | None = None
+    has_virials: np.ndarray | None = None
+
+    def with_labels(self, structures, labels: Labels, scale: float) -> Goals:
+        """Add forces and virials.
+
+        Parameters
+        ----------
+        structures : Structures
+        labels : Labels
+        scale : float
+            Unit of energies in training, in eV.
+        """
+        new = {}
+        if labels.has_forces.any():
+            new["forces"] = labels.forces / scale
+            new["has_forces"] = labels.has_forces
+        if labels.has_stress.any():
+            volumes = [
+                atoms.get_volume() if known else 0.0
+                for atoms, known in zip(structures, labels.has_stress)
+            ]
+            full = np.array([voigt_6_to_full_3x3_stress(t) for t in labels.stress])
+            new["virials"] = full * np.array(volumes)[:, None, None] / scale
+            new["has_virials"] = labels.has_stress
+        return replace(self, **new)
+
+    def batch(self, structures: np.ndarray, dtype, device: str) -> Targets:
+        """Take the targets of some structures out, as tensors."""
+        atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
+        sizes = self.offsets[structures + 1] - self.offsets[structures]
+        weights = self.weights[structures]
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return tensor_of(array.astype(dtype), device)
+
+        factors = sizes ** -float(self.size_exponent)
+        if self.per_atom:
+            rows, of_rows = atoms, np.repeat(weights / sizes, sizes)
+            of_values = np.ones(len(atoms))
+        else:
+            rows, of_rows, of_values = structures, weights, factors
+        targets = Targets(
+            len(structures),
+            tensor(self.values[rows]),
+            tensor(of_values),
+            tensor(of_rows),
+        )
+        if self.forces is not None:
+            share = weights * self.has_forces[structures] / (3.0 * sizes)
+            targets = replace(
+                targets,
+                forces=tensor(self.forces[atoms]),
+                force_weights=tensor(np.repeat(share, sizes)),
+            )
+        if self.virials is not None:
+            targets = replace(
+                targets,
+                virials=tensor(self.virials[structures]),
+                virial_factors=tensor(factors),
+                virial_weights=tensor(weights * self.has_virials[structures] / 9.0),
+            )
+        return targets
+
+    def arrays(self) -> list[np.ndarray]:
+        """Everything that a training depends on."""
+        optional = (self.forces, self.has_forces, self.virials, self.has_virials)
+        given = [array for array in optional if array is not None]
+        return [self.offsets, self.values, self.weights, *given]
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Features and labels of all structures, in units of the scale of training.
+    """Features and targets of all structures.
 
     Attributes
     ----------
     values : ndarray of shape (n_atoms, n_features)
         In the dtype of training.
     elements : ndarray of shape (n_atoms,)
-        Index of the network of every atom.
+        Index of the element of every atom.
     n_elements : int
-    offsets : ndarray of shape (n_structures + 1,)
-    energies : ndarray of shape (n_structures,)
-    weights : ndarray of shape (n_structures,)
-    forces : ndarray of shape (n_atoms, 3) or None
-    has_forces : ndarray of bool, shape (n_structures,), or None
-    virials : ndarray of shape (n_structures, 3, 3) or None
-    has_virials : ndarray of bool, shape (n_structures,), or None
+    goals : Goals
     gradients : StoredJacobian, RecomputedJacobian or None
-        None trains on energies alone.
+        None trains without forces and stress.
+    positions : ndarray of shape (n_atoms, 3) or None
+    charges : ndarray of shape (n_structures,) or None
+        Of whole structures, for dipoles.
     """
 
     values: np.ndarray
     elements: np.ndarray
     n_elements: int
-    offsets: np.ndarray
-    energies: np.ndarray
-    weights: np.ndarray
-    forces: np.ndarray | None = None
-    has_forces: np.ndarray | None = None
-    virials: np.ndarray | None = None
-    has_virials: np.ndarray | None = None
+    goals: Goals
     gradients: StoredJacobian | RecomputedJacobian | None = None
+    positions: np.ndarray | None = None
+    charges: np.ndarray | None = None
 
-    def with_labels(
-        self, X: AtomFeatures, labels: Labels, scale: float, limit: float
-    ) -> TrainingSet:
-        """Add forces and virials, and the derivatives of features that they need.
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the structures."""
+        return self.goals.weights
 
-        Parameters
-        ----------
-        X : AtomFeatures
-            The features whose values are trained on.
-        labels : Labels
-        scale : float
-            Unit of energies in training, in eV.
-        limit : float
-            Memory for the derivatives of all features, in bytes.
-        """
-        dtype, with_virials = self.values.dtype, bool(labels.has_stress.any())
-        gradients = StoredJacobian.build(X, dtype, with_virials, limit)
-        if gradients is None:
-            gradients = RecomputedJacobian(X, dtype, with_virials)
-        new = {"gradients": gradients}
-        if labels.has_forces.any():
-            new["forces"] = labels.forces / scale
-            new["has_forces"] = labels.has_forces
-        if with_virials:
-            volumes = [
-                atoms.get_volume() if known else 0.0
-                for atoms, known in zip(X.structures, labels.has_stress)
-            ]
-            full = np.array([voigt_6_to_full_3x3_stress(t) for t in labels.stress])
-            new["virials"] = full * np.array(volumes)[:, None, None] / scale
-            new["has_virials"] = labels.has_stress
-        return replace(self, **new)
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.goals.weights)
+
+    def fingerprint(self) -> str:
+        """Hash everything that a training depends on."""
+        digest = sha256()
+        extra = [a for a in (self.positions, self.charges) if a is not None]
+        for array in (self.values, self.elements, *extra, *self.goals.arrays()):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def batch(self, structures: np.ndarray, device: str) -> tuple[Batch, Targets]:
         """Take some structures out, as tensors.
@@ -97,87 +197,139 @@ class TrainingSet:
         structures : ndarray of int64
         device : str
         """
-        atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
-        sizes = self.offsets[structures + 1] - self.offsets[structures]
-        elements = self.elements[atoms]
-        order = np.argsort(elements, kind="stable")
-        owner = np.repeat(np.arange(len(structures)), sizes)
-        batch = Batch(
-            values=_tensor(self.values[atoms[order]], device),
-            sizes=np.bincount(elements, minlength=self.n_elements).tolist(),
-            owner=_tensor(owner[order], device),
-            place=_tensor(np.argsort(order), device),
-            n_structures=len(structures),
+        offsets, dtype = self.goals.offsets, self.values.dtype
+        atoms = ranges(offsets[structures], offsets[structures + 1])
+        batch = Batch.build(
+            self.values[atoms],
+            self.elements[atoms],
+            self.n_elements,
+            offsets[structures + 1] - offsets[structures],
+            device,
             gradients=self.gradients and self.gradients.batch(structures),
+            positions=_taken(self.positions, atoms, dtype),
+            charges=_taken(self.charges, structures, dtype),
         )
-        return batch, self._targets(structures, atoms, sizes, device)
-
-    def _targets(self, structures, atoms, sizes, device) -> Targets:
-        dtype = self.values.dtype
-        weights = self.weights[structures] / sizes
-
-        def tensor(array: np.ndarray) -> Tensor:
-            return _tensor(array.astype(dtype), device)
-
-        targets = Targets(tensor(self.energies[structures]), tensor(weights))
-        if self.forces is not None:
-            of_atom = np.repeat(weights * self.has_forces[structures] / 3.0, sizes)
-            targets = replace(
-                targets,
-                forces=tensor(self.forces[atoms]),
-                force_weights=tensor(of_atom),
-            )
-        if self.virials is not None:
-            present = weights * self.has_virials[structures] / 9.0
-            targets = replace(
-                targets,
-                virials=tensor(self.virials[structures]),
-                virial_weights=tensor(present),
-            )
-        return targets
+        return batch, self.goals.batch(structures, dtype, device)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Input of a network: the atoms of some structures, sorted by element.
+    """Features of the atoms of some structures, sorted by element.
 
-    Its length is the number of structures, by which skorch weighs losses.
+    Its length is the number of structures, by which skorch weighs losses. See
+    `AtomBatch` for what any architecture has in common.
 
     Attributes
     ----------
     values : Tensor of shape (n_atoms, n_features)
     sizes : list of int
         Number of atoms of each element.
-    owner : Tensor of int64, shape (n_atoms,)
-        Structure of every row.
-    place : Tensor of int64, shape (n_atoms,)
-        Row of every atom in the order of the structures.
+    owner, place : Tensor of int64, shape (n_atoms,)
+    n_atoms : Tensor of shape (n_structures,)
     n_structures : int
     gradients : StoredBatch, RecomputedBatch or None
+    positions : Tensor of shape (n_atoms, 3) or None
+    charges : Tensor of shape (n_structures,) or None
     """
 
     values: Tensor
     sizes: list[int]
     owner: Tensor
     place: Tensor
+    n_atoms: Tensor
     n_structures: int
-    gradients: StoredBatch | RecomputedBatch | None
+    gradients: StoredBatch | RecomputedBatch | None = None
+    positions: Tensor | None = None
+    charges: Tensor | None = None
+
+    @classmethod
+    def build(
+        cls,
+        values: np.ndarray,
+        elements: np.ndarray,
+        n_elements: int,
+        n_atoms: np.ndarray,
+        device: str = "cpu",
+        *,
+        gradients: StoredBatch | RecomputedBatch | None = None,
+        positions: np.ndarray | None = None,
+        charges: np.ndarray | None = None,
+    ) -> Batch:
+        """Sort atoms, given structure after structure, by element.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_atoms_total, n_features)
+        elements : ndarray of shape (n_atoms_total,)
+        n_elements : int
+        n_atoms : ndarray of shape (n_structures,)
+        device : str
+        gradients, positions, charges
+            As the attributes, positions in the order of `values`.
+        """
+        order = np.argsort(elements, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        owner = np.repeat(np.arange(len(n_atoms)), n_atoms)
+        return cls(
+            values=tensor_of(values[order], device),
+            sizes=np.bincount(elements, minlength=n_elements).tolist(),
+            owner=tensor_of(owner[order], device),
+            place=tensor_of(place, device),
+            n_atoms=tensor_of(n_atoms.astype(values.dtype), device),
+            n_structures=len(n_atoms),
+            gradients=gradients,
+            positions=None
+            if positions is None
+            else tensor_of(positions[order], device),
+            charges=None if charges is None else tensor_of(charges, device),
+        )
+
+    @property
+    def leaf(self) -> Tensor:
+        """What energies are differentiated by."""
+        return self.values
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether forces are asked for."""
+        return self.gradients is not None
+
+    def with_leaf(self, leaf: Tensor) -> Batch:
+        """Give the same batch with other values."""
+        return replace(self, values=leaf)
+
+    def forces(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn dE/dvalues into forces and virials, in the order of the structures."""
+        return PairSums.apply(gradient[self.place], self.gradients)
 
     def __len__(self) -> int:
         """Return the number of structures."""
         return self.n_structures
 
-    def sum_atoms(self, values: Tensor) -> Tensor:
-        """Sum numbers of rows over each structure."""
-        zeros = values.new_zeros(self.n_structures)
-        return zeros.index_add(0, self.owner, values)
+
+def jacobians(
+    X: AtomFeatures, dtype, virials: bool, limit: float
+) -> StoredJacobian | RecomputedJacobian:
+    """Keep the derivatives of all features where they fit, or compute them anew.
+
+    Parameters
+    ----------
+    X : AtomFeatures
+    dtype : numpy dtype
+    virials : bool
+    limit : float
+        Memory for the derivatives, in bytes.
+    """
+    stored = StoredJacobian.build(X, np.dtype(dtype), virials, limit)
+    return RecomputedJacobian(X, np.dtype(dtype), virials) if stored is None else stored
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some structures of a training set: those to learn from, or those to validate on."""
+    """Some structures of training data: those to learn from, or to validate on."""
 
-    data: TrainingSet
+    data: TrainingData
     structures: np.ndarray
 
     def __len__(self) -> int:
@@ -196,31 +348,47 @@ class Batches:
     device : str
     random_state : RandomState or None
         Source of the order. None keeps the order and the batches.
+    share : tuple of int, default=(0, 1)
+        Of every batch, the structures k, k + n, k + 2 n, ... for (k, n).
     """
 
-    def __init__(self, part: Part, batch_size: int, device: str, random_state=None):
+    def __init__(
+        self,
+        part: Part,
+        batch_size: int,
+        device: str,
+        random_state=None,
+        share: tuple[int, int] = (0, 1),
+    ):
         self.part = part
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
+        self.share = share
         self._kept: list | None = None
 
     def __len__(self) -> int:
         """Return the number of batches."""
         return -(-len(self.part) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Batch, Targets]]:
+    def __iter__(self) -> Iterator[tuple[AtomBatch, Targets]]:
         if self.random_state is not None and len(self) > 1:
             return self._cut(self.random_state.permutation(self.part.structures))
         if self._kept is None:
             self._kept = list(self._cut(self.part.structures))
         return iter(self._kept)
 
-    def _cut(self, structures: np.ndarray) -> Iterator[tuple[Batch, Targets]]:
+    def _cut(self, structures: np.ndarray) -> Iterator[tuple[AtomBatch, Targets]]:
+        k, n = self.share
         for start in range(0, len(structures), self.batch_size):
             chosen = structures[start : start + self.batch_size]
-            yield self.part.data.batch(chosen, self.device)
+            yield self.part.data.batch(chosen[k::n], self.device)
 
 
-def _tensor(array: np.ndarray, device: str) -> Tensor:
+def tensor_of(array: np.ndarray, device: str) -> Tensor:
+    """Put an array on a device."""
     return torch.from_numpy(array).to(device)
+
+
+def _taken(array: np.ndarray | None, rows: np.ndarray, dtype) -> np.ndarray | None:
+    return None if array is None else array[rows].astype(dtype)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from skorch.callbacks import Callback
 
+from skatom._progress import ProgressBar
 from skatom.models._network.divergence import TrainingDivergedError
 
 LOGGER = logging.getLogger("skatom")
-SECONDS_BETWEEN_LINES = 2.0
 
 
 class StopTraining(Exception):
@@ -35,51 +37,143 @@ class Guard(Callback):
             self.last_loss_ = value
 
 
-class Recorder(Callback):
-    """Write learning rate, time and validation errors in eV and eV/Å to the history.
+class LossSchedule(Callback):
+    """Move the weights of energies, forces and stress from their first to their last.
 
     Parameters
     ----------
-    scale : float
-        Unit of energies in training, in eV.
+    max_epochs : int
     """
 
-    def __init__(self, scale: float):
-        self.scale = scale
+    def __init__(self, max_epochs: int):
+        self.max_epochs = max_epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set the weights of the epoch."""
+        epoch = len(net.history) - 1
+        net.criterion_.advance(epoch / max(1, self.max_epochs - 1))
+
+
+class WeightAverage(Callback):
+    """Keep an exponentially decaying mean of all weights beside those that are trained.
+
+    Early on, when there is little to average, the memory is shorter.
+
+    Parameters
+    ----------
+    decay : float
+        Share of the old mean that a step leaves.
+    """
+
+    def __init__(self, decay: float):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        """Begin with the weights as they are."""
+        self.n_steps_ = 0
+        self.mean_ = {
+            k: v.detach().clone() for k, v in net.module_.state_dict().items()
+        }
+
+    @torch.no_grad()
+    def on_batch_end(self, net, training=False, **kwargs):
+        """Add the weights of a step."""
+        if not training:
+            return
+        self.n_steps_ += 1
+        decay = min(self.decay, self.n_steps_ / (self.n_steps_ + 9))
+        now = net.module_.state_dict()
+        names = [name for name, value in now.items() if value.is_floating_point()]
+        mean, new = ([d[name] for name in names] for d in (self.mean_, now))
+        torch._foreach_lerp_(mean, new, 1 - decay)
+        for name in now.keys() - set(names):  # counters
+            self.mean_[name].copy_(now[name])
+
+    @contextmanager
+    def applied(self, net) -> Iterator[None]:
+        """Put the mean into the net for a while."""
+        own = {k: v.detach().clone() for k, v in net.module_.state_dict().items()}
+        net.module_.load_state_dict(self.mean_)
+        try:
+            yield
+        finally:
+            net.module_.load_state_dict(own)
+
+    def on_train_end(self, net, **kwargs):
+        """Leave the mean in the net."""
+        net.module_.load_state_dict(self.mean_)
+
+    def state(self) -> dict:
+        """Give what a checkpoint stores."""
+        return {"n_steps": self.n_steps_, "mean": self.mean_}
+
+    def load_state(self, state: dict) -> None:
+        """Go on from a checkpoint."""
+        self.n_steps_, self.mean_ = state["n_steps"], state["mean"]
+
+
+class Recorder(Callback):
+    """Write learning rate, time and errors in physical units to the history.
+
+    Parameters
+    ----------
+    scales : ndarray of shape (n_outputs,)
+        Units of the targets in training.
+    validates : bool
+        Whether there is a validation part; errors of training are recorded without.
+    """
+
+    def __init__(self, scales, validates: bool):
+        self.scales = scales
+        self.validates = validates
 
     def on_train_begin(self, net, **kwargs):
         """Start the clock."""
         self.start_ = time.perf_counter()
+        self.unit_ = torch.as_tensor(self.scales)
 
     def on_epoch_begin(self, net, **kwargs):
         """Clear the sums."""
-        self.sums_ = {"energy": [0.0, 0], "force": [0.0, 0]}
+        self.sums_: dict[str, list[float]] = {}
 
+    @torch.no_grad()
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
-        """Add the errors of a validation batch."""
-        if training:
+        """Add the errors of a batch."""
+        if training and self.validates:
             return
-        targets = batch[1]
-        error = (y_pred.energies - targets.energies).detach().abs()
-        self._add("energy", error.sum(), len(error))
+        part, targets = ("train" if training else "valid"), batch[1]
+        known = targets.weights > 0
+        error = (y_pred.values - targets.values)[known] * self.unit_.to(targets.values)
+        self._add(part, error)
         if targets.forces is not None:
-            present = targets.force_weights > 0
-            error = (y_pred.forces - targets.forces).detach()[present].abs()
-            self._add("force", error.sum(), error.numel())
+            known = targets.force_weights > 0
+            error = (y_pred.forces - targets.forces)[known]
+            self._add(f"{part}_force", error * float(self.scales[0]))
 
     def on_epoch_end(self, net, **kwargs):
         """Record, and drop what was kept of single batches."""
         history = net.history
-        history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        history.record("lr", float(net.optimizer_.param_groups[0]["lr"]))
         history.record("seconds", time.perf_counter() - self.start_)
-        for name, (total, count) in self.sums_.items():
+        for name, (absolute, square, count) in self.sums_.items():
             if count:
-                history.record(f"valid_{name}_mae", self.scale * total / count)
+                history.record(f"{name}_mae", absolute / count)
+                history.record(f"{name}_rmse", math.sqrt(square / count))
         history[-1]["batches"].clear()
 
-    def _add(self, name: str, total, count: int) -> None:
-        self.sums_[name][0] += float(total)
-        self.sums_[name][1] += count
+    def _add(self, name: str, error) -> None:
+        sums = self.sums_.setdefault(name, [0.0, 0.0, 0])
+        sums[0] += float(error.abs().sum())
+        sums[1] += float(error.square().sum())
+        sums[2] += error.numel()
+
+    def state(self) -> dict:
+        """Give what a checkpoint stores."""
+        return {"seconds": time.perf_counter() - self.start_}
+
+    def load_state(self, state: dict) -> None:
+        """Go on from a checkpoint."""
+        self.start_ = time.perf_counter() - state["seconds"]
 
 
 class KeepBest(Callback):
@@ -104,11 +198,10 @@ class KeepBest(Callback):
         """Compare the validation loss with the best."""
         loss, epoch = net.history[-1, "valid_loss"], net.history[-1, "epoch"]
         if loss < self.best_loss_:
-            self.best_loss_, self.best_epoch_ = loss, epoch
-            self.weights_ = {
-                name: tensor.detach().clone()
-                for name, tensor in net.module_.state_dict().items()
-            }
+            average = dict(net.callbacks_).get("average")
+            kept = net.module_.state_dict() if average is None else average.mean_
+            self.best_loss_, self.best_epoch_ = float(loss), epoch
+            self.weights_ = {name: t.detach().clone() for name, t in kept.items()}
         elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
             raise StopTraining
 
@@ -118,6 +211,47 @@ class KeepBest(Callback):
             net.module_.load_state_dict(self.weights_)
             self.weights_ = None
 
+    def state(self) -> dict:
+        """Give what a checkpoint stores."""
+        return {
+            "loss": self.best_loss_, "epoch": self.best_epoch_, "weights": self.weights_
+        }  # fmt: skip
+
+    def load_state(self, state: dict) -> None:
+        """Go on from a checkpoint."""
+        self.best_loss_, self.best_epoch_ = state["loss"], state["epoch"]
+        self.weights_ = state["weights"]
+
+
+class Converged(Callback):
+    """Stop when root mean square errors are small enough.
+
+    Parameters
+    ----------
+    part : {"valid", "train"}
+        Structures whose errors count.
+    energy_tol, force_tol : float or None
+        In units of the target and, for forces, eV/Å. Those that are given must be met
+        together.
+    """
+
+    def __init__(self, part: str, energy_tol: float | None, force_tol: float | None):
+        self.part = part
+        self.energy_tol = energy_tol
+        self.force_tol = force_tol
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the errors of the epoch with the limits."""
+        record = net.history[-1]
+        limits = {"_rmse": self.energy_tol, "_force_rmse": self.force_tol}
+        errors = [
+            (record.get(self.part + name, math.inf), limit)
+            for name, limit in limits.items()
+            if limit is not None
+        ]
+        if all(error <= limit for error, limit in errors):
+            raise StopTraining
+
 
 class Progress(Callback):
     """Tell how far the training is: every epoch to the log, some to the terminal.
@@ -125,7 +259,7 @@ class Progress(Callback):
     Parameters
     ----------
     shown : bool
-        Whether to write a line to standard error every few seconds.
+        Whether to show a bar on standard error.
     """
 
     def __init__(self, shown: bool):
@@ -133,34 +267,31 @@ class Progress(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Start the clock."""
-        self.written_ = -math.inf
+        self.bar_ = ProgressBar(net.max_epochs) if self.shown else None
 
     def on_epoch_end(self, net, **kwargs):
         """Write the record of the epoch."""
-        line = _line(net.history[-1], net.max_epochs)
-        LOGGER.debug(line)
-        if self.shown and time.perf_counter() - self.written_ > SECONDS_BETWEEN_LINES:
-            self._write(line)
+        record = net.history[-1]
+        text = describe(record)
+        LOGGER.debug(f"epoch {record['epoch']}/{net.max_epochs}  {text}")
+        if self.bar_ is not None:
+            self.bar_.update(record["epoch"], text)
 
     def on_train_end(self, net, **kwargs):
         """Write the last record."""
-        if self.shown and net.history:
-            self._write(_line(net.history[-1], net.max_epochs))
-
-    def _write(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        self.written_ = time.perf_counter()
+        if self.bar_ is not None and net.history:
+            record = net.history[-1]
+            self.bar_.close(record["epoch"], describe(record))
 
 
-def _line(record: dict, max_epochs: int) -> str:
-    parts = [
-        f"epoch {record['epoch']:>{len(str(max_epochs))}}/{max_epochs}",
-        f"loss {record['train_loss']:.3e}",
-    ]
-    if "valid_loss" in record:
+def describe(record: dict) -> str:
+    """Write the losses and errors of an epoch as one line."""
+    part = "valid" if "valid_loss" in record else "train"
+    parts = [f"loss {record['train_loss']:.3e}"]
+    if part == "valid":
         parts.append(f"validation {record['valid_loss']:.3e}")
-        parts.append(f"energy MAE {1000 * record['valid_energy_mae']:.2f} meV")
-    if "valid_force_mae" in record:
-        parts.append(f"force MAE {1000 * record['valid_force_mae']:.2f} meV/Å")
-    parts += [f"lr {record['lr']:.1e}", f"{record['seconds']:.1f} s"]
+    parts.append(f"MAE {record[f'{part}_mae']:.3g}")
+    if f"{part}_force_mae" in record:
+        parts.append(f"forces {1000 * record[f'{part}_force_mae']:.2f} meV/Å")
+    parts.append(f"lr {record['lr']:.1e}")
     return "  ".join(parts)

@@ -22,8 +22,9 @@ class ElementScaling:
     ----------
     numbers : ndarray of int64, shape (n_elements,)
         Atomic numbers, ascending.
-    means : ndarray of shape (n_elements, n_features)
-    gains : ndarray of shape (n_elements,)
+    means : ndarray of shape (n_elements, n_features), or (1, n_features)
+        One row where all elements share a network, which must tell them apart.
+    gains : ndarray of shape (n_elements,), or (1,)
     """
 
     numbers: np.ndarray
@@ -38,6 +39,7 @@ class ElementScaling:
         present: np.ndarray,
         weights: np.ndarray,
         rms: float,
+        shared: bool = False,
     ) -> ElementScaling:
         """Measure mean and spread of the features of every element.
 
@@ -50,11 +52,14 @@ class ElementScaling:
         weights : ndarray of shape (n_atoms,)
         rms : float
             Root mean square of the scaled features.
+        shared : bool
+            Whether all elements are scaled alike.
         """
-        means = np.empty((len(present), values.shape[1]))
-        spreads = np.empty(len(present))
-        for k, z in enumerate(present):
-            x, w = values[numbers == z], weights[numbers == z]
+        groups = [numbers > -1] if shared else [numbers == z for z in present]
+        means = np.empty((len(groups), values.shape[1]))
+        spreads = np.empty(len(groups))
+        for k, chosen in enumerate(groups):
+            x, w = values[chosen], weights[chosen]
             w = w if w.any() else None  # an element that training never meets
             means[k] = np.average(x, axis=0, weights=w)
             square = np.square(x - means[k]).mean(axis=1)
@@ -66,15 +71,21 @@ class ElementScaling:
         """Give the index of every atom's element."""
         return np.searchsorted(self.numbers, numbers)
 
+    def _rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Give the row of means and gains that each atom uses."""
+        if len(self.gains) == 1:
+            return np.zeros(len(numbers), dtype=np.int64)
+        return self.elements(numbers)
+
     def apply(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Scale features."""
-        element = self.elements(numbers)
-        return (values - self.means[element]) * self.gains[element, None]
+        rows = self._rows(numbers)
+        return (values - self.means[rows]) * self.gains[rows, None]
 
     def pullback(self, values, numbers: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Carry a gradient by scaled features to one by the features."""
-        return g * self.gains[self.elements(numbers), None]
+        return g * self.gains[self._rows(numbers), None]
 
     def pushforward(self, values, numbers: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Carry a change of the features to one of the scaled features."""
-        return v * self.gains[self.elements(numbers), None]
+        return v * self.gains[self._rows(numbers), None]

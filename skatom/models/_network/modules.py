@@ -1,12 +1,11 @@
-"""Plain torch modules: one small network an element, and the loss they are trained on."""
+"""Plain torch modules: from the features of atoms to what they contribute."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
+
+from skatom.models._network.batches import Batch
 
 ACTIVATIONS = {
     "tanh": nn.Tanh,
@@ -17,65 +16,32 @@ ACTIVATIONS = {
 }
 
 
-class Prediction(NamedTuple):
-    """What a network says about a batch, in units of the scale of training.
-
-    Attributes
-    ----------
-    energies : Tensor of shape (n_structures,)
-    forces : Tensor of shape (n_atoms, 3) or None
-    virials : Tensor of shape (n_structures, 3, 3) or None
-    """
-
-    energies: Tensor
-    forces: Tensor | None = None
-    virials: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """What the prediction of a batch is compared with.
-
-    The weights hold zero where a label is missing, and otherwise one over the number of
-    entries that the structure contributes, so that the loss is a mean over structures.
-
-    Attributes
-    ----------
-    energies : Tensor of shape (n_structures,)
-    energy_weights : Tensor of shape (n_structures,)
-    forces : Tensor of shape (n_atoms, 3) or None
-    force_weights : Tensor of shape (n_atoms,) or None
-    virials : Tensor of shape (n_structures, 3, 3) or None
-    virial_weights : Tensor of shape (n_structures,) or None
-    """
-
-    energies: Tensor
-    energy_weights: Tensor
-    forces: Tensor | None = None
-    force_weights: Tensor | None = None
-    virials: Tensor | None = None
-    virial_weights: Tensor | None = None
-
-    def __len__(self) -> int:
-        """Return the number of structures."""
-        return len(self.energies)
-
-
 class AtomicNetworks(nn.Module):
-    """A feed-forward network for every element, from features to atomic energy [1]_.
+    """Feed-forward networks from features to what an atom contributes.
 
     Parameters
     ----------
     n_features : int
         Number of features of an atom.
     n_elements : int
-        Number of networks.
+        Number of elements.
+    n_outputs : int
+        Numbers that an atom contributes.
     hidden_layers : sequence of int
         Widths of the hidden layers.
-    activation : str
-        Key of ``ACTIVATIONS``. All are smooth, so that forces are continuous.
+    activations : sequence of str
+        Key of ``ACTIVATIONS`` for each hidden layer. All are smooth, so that forces are
+        continuous.
+    networks : {"per_element", "single", "trunk"}
+        A network for every element [1]_, one for all, or one with a linear last layer
+        for every element.
+    residual, batch_norm : bool
+    dropout : float
+    initialization : {"xavier", "kaiming"}
+    frozen_layers : int
+        First hidden layers that training leaves alone.
     seed : int
-        Seed of the initial weights. The global generator of torch is left alone.
+        Seed of weights and dropout. The global generator of torch is left alone.
     dtype : torch.dtype
 
     References
@@ -84,100 +50,188 @@ class AtomicNetworks(nn.Module):
        doi:10.1103/PhysRevLett.98.146401.
     """
 
-    def __init__(self, n_features, n_elements, hidden_layers, activation, seed, dtype):
+    def __init__(
+        self,
+        *,
+        n_features,
+        n_elements,
+        n_outputs,
+        hidden_layers,
+        activations,
+        networks,
+        residual,
+        batch_norm,
+        dropout,
+        initialization,
+        frozen_layers,
+        seed,
+        dtype,
+    ):
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.networks = nn.ModuleList(
-            _network(n_features, hidden_layers, activation, generator, dtype)
-            for _ in range(n_elements)
+        weights = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed + 1)
+        self.n_outputs = n_outputs
+        self.n_latent = [n_features, *hidden_layers][-1]
+
+        def stack() -> nn.Sequential:
+            widths = [n_features, *hidden_layers]
+            layers = nn.Sequential()
+            for n_in, n_out, name in zip(widths[:-1], widths[1:], activations):
+                linear = _linear(n_in, n_out, weights, dtype, initialization)
+                norm = AtomNorm(n_out, dtype=dtype) if batch_norm else None
+                drop = Dropout(dropout, self.generator) if dropout else None
+                layers.append(Layer(linear, norm, ACTIVATIONS[name](), drop, residual))
+            for layer in layers[:frozen_layers]:
+                layer.requires_grad_(False)
+            return layers
+
+        def head() -> nn.Linear:
+            return _linear(self.n_latent, n_outputs, weights, dtype, "xavier")
+
+        n_stacks = n_elements if networks == "per_element" else 1
+        n_heads = 1 if networks == "single" else n_elements
+        stacks_and_heads = [
+            (stack() if k < n_stacks else None, head() if k < n_heads else None)
+            for k in range(max(n_stacks, n_heads))
+        ]
+        self.stacks = nn.ModuleList(s for s, _ in stacks_and_heads if s is not None)
+        self.heads = nn.ModuleList(h for _, h in stacks_and_heads if h is not None)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Give what the atoms of a batch contribute.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows sorted by element.
+
+        Returns
+        -------
+        contributions : Tensor of shape (n_atoms, n_outputs)
+        """
+        if len(self.stacks) == len(self.heads):  # one way for every element
+            both = [
+                lambda x, stack=stack, head=head: head(stack(x))
+                for stack, head in zip(self.stacks, self.heads)
+            ]
+            return _each(both, batch.values, batch.sizes, self.n_outputs)
+        return _each(self.heads, self._hidden(batch), batch.sizes, self.n_outputs)
+
+    def latent(self, batch: Batch) -> Tensor:
+        """Give what enters the linear heads, each head in columns of its own.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows sorted by element.
+
+        Returns
+        -------
+        latent : Tensor of shape (n_atoms, n_heads * n_last)
+        """
+        hidden = self._hidden(batch)
+        if len(self.heads) == 1:
+            return hidden
+        head = torch.repeat_interleave(
+            torch.arange(len(self.heads)), torch.tensor(batch.sizes)
         )
+        blocks = nn.functional.one_hot(head, len(self.heads)).to(hidden.dtype)
+        return (blocks[:, :, None] * hidden[:, None, :]).flatten(1)
 
-    def forward(self, values: Tensor, sizes: list[int]) -> Tensor:
-        """Give the energies of atoms that are sorted by element.
-
-        Parameters
-        ----------
-        values : Tensor of shape (n_atoms, n_features)
-        sizes : list of int
-            Number of atoms of each element.
-
-        Returns
-        -------
-        energies : Tensor of shape (n_atoms,)
-        """
-        rows = values.split(sizes)
-        energies = [net(x) for net, x in zip(self.networks, rows) if len(x)]
-        return torch.cat(energies).squeeze(1) if energies else values.sum(1)
-
-    def latent(self, values: Tensor, sizes: list[int]) -> Tensor:
-        """Give what enters the last, linear layers, each network in its own columns.
-
-        Parameters
-        ----------
-        values : Tensor of shape (n_atoms, n_features)
-        sizes : list of int
-            Number of atoms of each element.
-
-        Returns
-        -------
-        latent : Tensor of shape (n_atoms, n_elements * n_last)
-        """
-        n_last = self.networks[0][-1].in_features
-        out = values.new_zeros(len(values), len(self.networks) * n_last)
-        row = 0
-        for k, (net, x) in enumerate(zip(self.networks, values.split(sizes))):
-            columns = slice(k * n_last, (k + 1) * n_last)
-            out[row : row + len(x), columns] = net[:-1](x)
-            row += len(x)
-        return out
+    def _hidden(self, batch: Batch) -> Tensor:
+        return _each(self.stacks, batch.values, batch.sizes, self.n_latent)
 
 
-class WeightedLoss(nn.Module):
-    """Mean squared error of energies, forces and virials.
-
-    For one structure of N atoms, in units of the scale of training,
-
-        w_E (dE)^2 / N + w_F |dF|^2 / (3 N) + w_S |dW|^2 / (9 N)
-
-    with W the virial (stress times volume). Energy and virial are extensive sums of N
-    atomic errors, so their squares grow with N.
+class Layer(nn.Module):
+    """A hidden layer: linear map, normalisation, activation, dropout, shortcut.
 
     Parameters
     ----------
-    energy_weight, force_weight, stress_weight : float
+    linear : nn.Linear
+    norm : AtomNorm or None
+    activation : nn.Module
+    dropout : Dropout or None
+    residual : bool
+        Whether to add the input to the output where both are as wide.
     """
 
-    def __init__(self, energy_weight, force_weight, stress_weight):
+    def __init__(self, linear, norm, activation, dropout, residual):
         super().__init__()
-        self.energy_weight = energy_weight
-        self.force_weight = force_weight
-        self.stress_weight = stress_weight
+        self.linear = linear
+        self.norm = norm
+        self.activation = activation
+        self.dropout = dropout
+        self.shortcut = residual and linear.in_features == linear.out_features
 
-    def forward(self, predicted: Prediction, targets: Targets) -> Tensor:
-        """Give the loss of a batch, a scalar."""
-        square = (predicted.energies - targets.energies).square()
-        total = self.energy_weight * (targets.energy_weights @ square)
-        if targets.forces is not None:
-            square = (predicted.forces - targets.forces).square().sum(1)
-            total = total + self.force_weight * (targets.force_weights @ square)
-        if targets.virials is not None:
-            square = (predicted.virials - targets.virials).square().sum((1, 2))
-            total = total + self.stress_weight * (targets.virial_weights @ square)
-        return total / len(targets)
-
-
-def _network(n_features, hidden_layers, activation, generator, dtype) -> nn.Sequential:
-    widths = [n_features, *hidden_layers]
-    layers: list[nn.Module] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:]):
-        layers += [_linear(n_in, n_out, generator, dtype), ACTIVATIONS[activation]()]
-    layers.append(_linear(widths[-1], 1, generator, dtype))
-    return nn.Sequential(*layers)
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the activations, (n_atoms, n_out)."""
+        h = self.linear(x)
+        if self.norm is not None:
+            h = self.norm(h)
+        h = self.activation(h)
+        if self.dropout is not None:
+            h = self.dropout(h)
+        return x + h if self.shortcut else h
 
 
-def _linear(n_in: int, n_out: int, generator, dtype) -> nn.Linear:
-    """Glorot's uniform weights [X. Glorot, Y. Bengio, AISTATS 2010, eq. 16], no bias."""
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own.
+
+    Parameters
+    ----------
+    p : float
+        Probability of a zero.
+    generator : torch.Generator
+        On the CPU, whatever the device of the input.
+    """
+
+    def __init__(self, p: float, generator: torch.Generator):
+        super().__init__()
+        self.p = p
+        self.generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop entries while training."""
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * kept.to(x.device, x.dtype) / (1 - self.p)
+
+
+class AtomNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes its running statistics where one row has none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the columns."""
+        if self.training and len(x) < 2:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias,
+                False, 0.0, self.eps,
+            )  # fmt: skip
+        return super().forward(x)
+
+
+def _each(functions, values: Tensor, sizes: list[int], width: int) -> Tensor:
+    """Send the rows of every element through its function, or all through one."""
+    if len(functions) == 1:
+        return functions[0](values)
+    rows = values.split(sizes)
+    parts = [function(x) for function, x in zip(functions, rows) if len(x)]
+    return torch.cat(parts) if parts else values.new_zeros(0, width)
+
+
+def _linear(
+    n_in: int, n_out: int, generator: torch.Generator, dtype, initialization: str
+) -> nn.Linear:
+    """Linear layer without bias at the start.
+
+    "xavier" is X. Glorot, Y. Bengio, AISTATS 2010, eq. 16; "kaiming" K. He et al., ICCV
+    2015, eq. 10.
+    """
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    if initialization == "xavier":
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+    else:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -1,4 +1,4 @@
-"""The skorch net inside a regressor: energies from networks, forces by the chain rule."""
+"""The skorch net inside an estimator: targets by a readout, forces as derivatives."""
 
 from __future__ import annotations
 
@@ -6,36 +6,57 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
 
-from skatom.models._network.batches import Batch
-from skatom.models._network.modules import Prediction
-from skatom.models._network.pair_gradients import PairSums
+from skatom.models._network.loss import Prediction
+from skatom.models._network.readouts import READOUTS, AtomBatch
 
 
 class AtomNet(NeuralNet):
     """A skorch net over batches of atoms, with forces as derivatives.
 
     Its data are `Part` objects, given to ``fit_loop`` as (training, validation or None).
-    Its module maps values and sizes to atomic energies, as `AtomicNetworks` does, and its
-    criterion compares `Prediction` with `Targets`.
+    Its module maps an `AtomBatch` to contributions of atoms, (n_atoms, n_outputs); that
+    is all an architecture has to do. Its criterion compares `Prediction` with `Targets`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As in :class:`skorch.NeuralNet`.
+    readout : str
+        Key of ``READOUTS``.
     """
 
-    def infer(self, x: Batch, **fit_params) -> Prediction:
-        """Predict a batch, with forces when it can differentiate its features."""
-        if x.gradients is None:
-            return Prediction(x.sum_atoms(self.module_(x.values, x.sizes)))
+    def __init__(self, *args, readout="sum", **kwargs):
+        self.readout = readout
+        super().__init__(*args, **kwargs)
+
+    def infer(self, x: AtomBatch, **fit_params) -> Prediction:
+        """Predict a batch, with forces when it asks for them."""
+        read = READOUTS[self.readout]
+        if not x.has_forces:
+            return Prediction(read(x, self.module_(x)))
         # validation runs under no_grad, but forces are a gradient themselves
         with torch.enable_grad():
-            values = x.values.detach().requires_grad_(True)
-            atoms = self.module_(values, x.sizes)
+            leaf = x.leaf.detach().requires_grad_(True)
+            x = x.with_leaf(leaf)
+            atoms = self.module_(x)
             gradient = torch.autograd.grad(
-                atoms.sum(), values, create_graph=self.module_.training
+                atoms.sum(), leaf, create_graph=self.module_.training
             )[0]
-        forces, virials = PairSums.apply(gradient[x.place], x.gradients)
-        return Prediction(x.sum_atoms(atoms), forces, virials)
+        forces, virials = x.forces(gradient)
+        return Prediction(read(x, atoms), forces, virials)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compare a prediction with its targets."""
         return self.criterion_(y_pred, y_true)
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Train as skorch does, and validate what would be kept."""
+        average = dict(self.callbacks_).get("average")
+        if training or average is None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        with average.applied(self):
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Give the two parts as they are: the regressor has split them."""

@@ -1,15 +1,35 @@
-"""The door to what needs torch."""
+"""The door to what needs torch, which takes a second to import: opened when needed."""
 
+from importlib import import_module
 from types import ModuleType
 
 
-def torch_side() -> ModuleType:
-    """Import what needs torch, which takes a second, when it is needed."""
+def torch_side(needs: str = "NeuralNetworkRegressor") -> ModuleType:
+    """Import what trains networks.
+
+    Parameters
+    ----------
+    needs : str
+        The class that needs it, for the message when torch is missing.
+    """
+    return _open("training", needs)
+
+
+def data_side(needs: str = "NeuralNetworkRegressor") -> ModuleType:
+    """Import what networks of features are trained on."""
+    return _open("feature_data", needs)
+
+
+def prediction_side(needs: str = "NeuralNetworkRegressor") -> ModuleType:
+    """Import what evaluates networks of features."""
+    return _open("prediction", needs)
+
+
+def _open(name: str, needs: str) -> ModuleType:
     try:
-        from skatom.models._network import training
+        return import_module(f"skatom.models._network.{name}")
     except ImportError as error:
         raise ImportError(
-            "NeuralNetworkRegressor needs PyTorch and skorch, and one of them is missing "
-            f'({error}). Install both with: pip install "skatom[torch]"'
+            f"{needs} needs PyTorch and skorch, and one of them is missing ({error}). "
+            'Install both with: pip install "skatom[torch]"'
         ) from error
-    return training

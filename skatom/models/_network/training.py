@@ -1,4 +1,4 @@
-"""Build a net from the parameters of a regressor, and train it."""
+"""Build a net from the parameters of an estimator, and train it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,43 @@ from contextlib import suppress
 
 import numpy as np
 import torch
-from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from skorch.callbacks import GradientNormClipping
 
 from skatom.models._network.batches import Batches, Part
 from skatom.models._network.callbacks import (
+    Converged,
     Guard,
     KeepBest,
+    LossSchedule,
     Progress,
     Recorder,
     StopTraining,
+    WeightAverage,
 )
-from skatom.models._network.modules import AtomicNetworks, WeightedLoss
+from skatom.models._network.checkpoint import Checkpoint, read_checkpoint
+from skatom.models._network.distributed import MeanGradients, share_of_this_process
+from skatom.models._network.logs import log_callbacks
+from skatom.models._network.loss import WeightedLoss
 from skatom.models._network.net import AtomNet
+from skatom.models._network.optimizers import lr_callback, optimizer_settings
+from skatom.models._network.tensor_files import from_bytes, to_bytes
 from skatom.models._network.torch_threads import torch_threads
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "lbfgs": torch.optim.LBFGS,
-}
-LEARNING_RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 1e-2, "lbfgs": 1.0}
-
-# A plateau of a quarter of the patience halves the learning rate, down to this share.
-PLATEAU_SHARE, PLATEAU_FACTOR, SMALLEST_LR = 4, 0.5, 1e-3
+__all__ = [
+    "Checkpoint",
+    "Part",
+    "build_net",
+    "for_prediction",
+    "load_weights",
+    "loss_curves",
+    "one_pass",
+    "read_checkpoint",
+    "to_bytes",
+    "train",
+    "weights_from_bytes",
+    "weights_of",
+    "weights_to_bytes",
+]
 
 
 def resolve_device(device: str) -> str:
@@ -59,68 +71,121 @@ def resolve_device(device: str) -> str:
 
 def build_net(
     params: dict,
-    shape: dict,
+    module: type[torch.nn.Module],
+    module_params: dict,
     *,
-    scale: float = 1.0,
+    scales: np.ndarray,
     seed: int = 0,
     order: np.random.RandomState | None = None,
+    n_structures: int = 1,
     validates: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> AtomNet:
     """Make an initialised net.
 
     Parameters
     ----------
     params : dict
-        Parameters of the regressor.
-    shape : dict
-        ``n_features``, ``n_elements``, ``hidden_layers`` and ``activation``.
-    scale : float
-        Unit of energies in training, in eV.
+        Parameters of the estimator.
+    module : type
+        A torch module whose ``forward(batch)`` gives contributions of atoms, of shape
+        (n_atoms, n_outputs), built with ``seed`` and ``dtype`` beside `module_params`.
+    module_params : dict
+    scales : ndarray of shape (n_outputs,)
+        Units of the targets in training.
     seed : int
         Seed of the initial weights.
     order : RandomState
         Source of the order of batches.
+    n_structures : int
+        Number of structures to learn from.
     validates : bool
         Whether there will be structures to choose the best epoch by.
+    checkpoint : Checkpoint or None
     """
     device = resolve_device(params["device"])
-    name = params["optimizer"]
-    lr = LEARNING_RATES[name] if params["lr"] is None else params["lr"]
+    optimizer = optimizer_settings(
+        params["optimizer"], params["lr"], params["weight_decay"]
+    )
+    batch_size = params["batch_size"]
+    if params["optimizer"] == "lbfgs":
+        batch_size = n_structures
     settings = {
-        "module": AtomicNetworks,
-        **{f"module__{key}": value for key, value in shape.items()},
+        **optimizer,
+        "module": module,
+        **{f"module__{key}": value for key, value in module_params.items()},
         "module__seed": seed,
         "module__dtype": getattr(torch, params["dtype"]),
+        "readout": params["output"],
         "criterion": WeightedLoss,
         **{
             f"criterion__{key}": params[key]
             for key in ("energy_weight", "force_weight", "stress_weight")
         },
-        "optimizer": OPTIMIZERS[name],
-        "lr": lr,
-        "batch_size": -1 if name == "lbfgs" else params["batch_size"],
+        "criterion__kind": params["loss"],
+        "criterion__delta": params["huber_delta"] / float(np.mean(scales)),
+        "batch_size": batch_size,
         "max_epochs": params["max_epochs"],
         "iterator_train": Batches,
         "iterator_train__device": device,
         "iterator_train__random_state": order,
+        "iterator_train__share": share_of_this_process(),
         "iterator_valid": Batches,
         "iterator_valid__device": device,
         "train_split": None,
         "device": device,
         "verbose": 0,
     }
-    if name == "lbfgs":
-        settings["optimizer__line_search_fn"] = "strong_wolfe"
-    else:
-        settings["optimizer__weight_decay"] = params["weight_decay"]
-        settings["optimizer__fused"] = True  # one loop over all weights: half the time
     given = dict(params["net_params"] or {})
-    own = _callbacks(params, scale, lr, validates)
+    n_batches = -(-n_structures // batch_size)
+    own = _callbacks(params, scales, settings["lr"], n_batches, validates)
+    if checkpoint is not None:
+        own.append(("checkpoint", checkpoint))
     settings["callbacks"] = own + list(given.pop("callbacks", None) or [])
     return AtomNet(**{**settings, **given}).initialize()
 
 
-def train(net: AtomNet, learning: Part, validation: Part | None) -> int:
+def _callbacks(
+    params: dict, scales: np.ndarray, lr: float, n_batches: int, validates: bool
+) -> list[tuple]:
+    """Choose callbacks; each sees what those before it have done in an epoch."""
+    epochs, patience = params["max_epochs"], params["patience"]
+    callbacks = [
+        ("guard", Guard()),
+        ("loss_schedule", LossSchedule(epochs)),
+        ("mean_gradients", MeanGradients()),
+        ("recorder", Recorder(scales, validates)),
+    ]
+    if params["max_grad_norm"] is not None:
+        clip = GradientNormClipping(params["max_grad_norm"])
+        callbacks.append(("clip", clip))
+    if params["ema"] is not None:
+        callbacks.append(("average", WeightAverage(params["ema"])))
+    schedule = lr_callback(
+        params["lr_schedule"],
+        lr=lr,
+        max_epochs=epochs,
+        n_batches=n_batches,
+        patience=patience,
+        validates=validates,
+    )
+    if schedule is not None:
+        callbacks.append(("lr_schedule", schedule))
+    logs = log_callbacks(params["log_to"])
+    if share_of_this_process()[0] == 0:  # one of several processes speaks
+        callbacks += [("progress", Progress(bool(params["verbose"]))), *logs]
+    if validates:
+        callbacks.append(("keep_best", KeepBest(patience)))
+    limits = params["energy_tol"], params["force_tol"]
+    if limits != (None, None):
+        part = "valid" if validates else "train"
+        callbacks.append(("converged", Converged(part, *limits)))
+    return callbacks
+
+
+def train(
+    net: AtomNet, learning: Part, validation: Part | None, state: dict | None = None
+) -> int:
     """Train until the end or until nothing improves; return the epoch that is kept.
 
     Unlike skorch's own ``fit``, an interruption by the user is passed on: half a
@@ -131,31 +196,57 @@ def train(net: AtomNet, learning: Part, validation: Part | None) -> int:
     net : AtomNet
     learning, validation : Part
         The structures to learn from, and those to choose the best epoch by.
+    state : dict, optional
+        Of a checkpoint, to go on from.
 
     Returns
     -------
     best_epoch : int
         Counted from 1.
     """
-    n_weights = sum(p.numel() for p in net.module_.networks[0].parameters())
-    data = learning.data
-    batch_size = net.batch_size if net.batch_size > 0 else len(learning)
-    n_atoms = batch_size * len(data.values) / len(data.energies)
     parts = (learning, validation)
-    with torch_threads(n_atoms * n_weights):
+    callbacks = dict(net.callbacks_)
+    checkpoint = callbacks.get("checkpoint")
+    with torch_threads(_multiplications(net, learning)):
         net.notify("on_train_begin", X=parts, y=None)
-        with suppress(StopTraining):
-            net.fit_loop(parts)
+        if state is not None:
+            checkpoint.restore(net, state)
+        if state is None or not state["finished"]:
+            with suppress(StopTraining):
+                net.fit_loop(parts, epochs=net.max_epochs - len(net.history))
+            if checkpoint is not None:
+                checkpoint.write(net, finished=True)
         net.notify("on_train_end", X=parts, y=None)
-    keep_best = dict(net.callbacks_).get("keep_best")
-    return keep_best.best_epoch_ if keep_best else net.history[-1, "epoch"]
+    if "keep_best" in callbacks:
+        return callbacks["keep_best"].best_epoch_
+    return net.history[-1, "epoch"]
+
+
+def one_pass(net: AtomNet, learning: Part) -> None:
+    """Learn once from some structures, with the optimizer where it is.
+
+    Parameters
+    ----------
+    net : AtomNet
+        Its module is brought back to where it is trained.
+    learning : Part
+    """
+    net.module_.to(net.device, net.module__dtype)
+    with torch_threads(_multiplications(net, learning)):
+        if not net.history:
+            net.notify("on_train_begin", X=(learning, None), y=None)
+        net.fit_loop((learning, None), epochs=1)
 
 
 def loss_curves(net: AtomNet) -> dict[str, list[float]]:
     """Turn the history of a net, one record an epoch, into one list a quantity."""
-    names = ("train_loss", "valid_loss", "valid_energy_mae", "valid_force_mae")
+    names = ["train_loss", "valid_loss"]
+    for part in ("train", "valid"):
+        names += [
+            f"{part}{kind}_{e}" for kind in ("", "_force") for e in ("mae", "rmse")
+        ]
     return {
-        name: [float(value) for value in net.history[:, name]]
+        name: [float(record[name]) for record in net.history]
         for name in (*names, "lr", "seconds")
         if name in net.history[-1]
     }
@@ -167,84 +258,30 @@ def for_prediction(net: AtomNet) -> AtomNet:
     return net
 
 
-def load_weights(net: AtomNet, weights: dict[str, np.ndarray]) -> None:
+def load_weights(net: AtomNet, weights: dict[str, torch.Tensor]) -> None:
     """Put stored weights into a net, in its dtype."""
-    tensors = {name: torch.tensor(array) for name, array in weights.items()}
-    net.module_.load_state_dict(tensors)
+    net.module_.load_state_dict(weights)
 
 
-def stored_weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Copy the weights of a module to plain arrays."""
-    return {
-        name: tensor.detach().cpu().numpy().copy()
-        for name, tensor in module.state_dict().items()
-    }
+def weights_of(net: AtomNet) -> dict[str, torch.Tensor]:
+    """Copy the weights of a net, of which those never change that are not trained."""
+    return {k: t.detach().clone() for k, t in net.module_.state_dict().items()}
 
 
-def predict_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
-    """Evaluate networks for atoms in any order.
-
-    Parameters
-    ----------
-    module : AtomicNetworks
-    values : ndarray of shape (n_atoms, n_features)
-    elements : ndarray of shape (n_atoms,)
-
-    Returns
-    -------
-    energies : ndarray of shape (n_atoms,)
-    """
-    order, x, sizes = _sorted(module, values, elements)
-    with torch.no_grad():
-        energies = module(x, sizes)
-    out = np.empty(len(values))
-    out[order] = energies.numpy()
-    return out
+def weights_to_bytes(net: AtomNet) -> bytes:
+    """Write the weights of a net as safetensors."""
+    return to_bytes(weights_of(net))
 
 
-def latent_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
-    """Evaluate networks up to their last hidden layer, for atoms in any order."""
-    order, x, sizes = _sorted(module, values, elements)
-    with torch.no_grad():
-        latent = module.latent(x, sizes).numpy()
-    out = np.empty_like(latent)
-    out[order] = latent
-    return out
+def weights_from_bytes(data: bytes) -> dict[str, torch.Tensor]:
+    """Read what `weights_to_bytes` wrote."""
+    return from_bytes(data)
 
 
-def differentiate_atoms(module, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
-    """Differentiate the energies of atoms by their features, shape as `values`."""
-    order, x, sizes = _sorted(module, values, elements)
-    with torch.enable_grad():
-        x.requires_grad_(True)
-        gradient = torch.autograd.grad(module(x, sizes).sum(), x)[0]
-    out = np.empty_like(values)
-    out[order] = gradient.numpy()
-    return out
-
-
-def _sorted(module, values, elements) -> tuple[np.ndarray, torch.Tensor, list[int]]:
-    order = np.argsort(elements, kind="stable")
-    sizes = np.bincount(elements, minlength=len(module.networks)).tolist()
-    return order, torch.from_numpy(values[order]), sizes
-
-
-def _callbacks(params: dict, scale: float, lr: float, validates: bool) -> list[tuple]:
-    patience = params["patience"]
-    callbacks = [("guard", Guard()), ("recorder", Recorder(scale))]
-    if validates:
-        callbacks.append(("keep_best", KeepBest(patience)))
-    if params["lr_schedule"] == "plateau":
-        plateau = LRScheduler(
-            policy=ReduceLROnPlateau,
-            monitor="valid_loss" if validates else "train_loss",
-            factor=PLATEAU_FACTOR,
-            patience=max(1, (patience or params["max_epochs"]) // PLATEAU_SHARE),
-            min_lr=SMALLEST_LR * lr,
-        )
-        callbacks.append(("plateau", plateau))
-    elif params["lr_schedule"] == "cosine":
-        cosine = LRScheduler(policy=CosineAnnealingLR, T_max=params["max_epochs"])
-        callbacks.append(("cosine", cosine))
-    callbacks.append(("progress", Progress(bool(params["verbose"]))))
-    return callbacks
+def _multiplications(net: AtomNet, learning: Part) -> float:
+    """Atoms of a batch times weights that each of them meets."""
+    size = min(net.batch_size, len(learning))
+    first = learning.data.batch(learning.structures[:1], "cpu")[0]
+    n_stacks = max(1, len(getattr(net.module_, "stacks", ())))
+    n_weights = sum(p.numel() for p in net.module_.parameters())
+    return size * float(first.n_atoms.sum()) * n_weights / n_stacks

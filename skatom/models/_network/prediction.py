@@ -1,0 +1,87 @@
+"""Evaluate trained networks of features, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from skatom.models._network.batches import Batch
+from skatom.models._network.modules import AtomicNetworks
+from skatom.models._network.torch_threads import torch_threads
+
+
+def contributions(
+    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
+) -> np.ndarray:
+    """Evaluate what atoms contribute, (n_atoms, n_outputs), atoms in any order."""
+    return _rows(module, module, values, elements)
+
+
+def latent(
+    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
+) -> np.ndarray:
+    """Evaluate what enters the linear heads, (n_atoms, n_latent)."""
+    return _rows(module, module.latent, values, elements)
+
+
+def gradient(
+    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
+) -> np.ndarray:
+    """Differentiate the only contribution of each atom by its features."""
+    batch = _batch(module, values, elements)
+    with torch.enable_grad():
+        leaf = batch.leaf.requires_grad_(True)
+        out = torch.autograd.grad(module(batch.with_leaf(leaf)).sum(), leaf)[0]
+    return out[batch.place].numpy()
+
+
+def dropped_contributions(
+    module: AtomicNetworks,
+    values: np.ndarray,
+    elements: np.ndarray,
+    n_samples: int,
+    seed: int,
+) -> np.ndarray:
+    """Evaluate with dropout at work, (n_samples, n_atoms, n_outputs).
+
+    Parameters
+    ----------
+    module : AtomicNetworks
+    values : ndarray of shape (n_atoms, n_features)
+    elements : ndarray of shape (n_atoms,)
+    n_samples : int
+        Draws of what is dropped; in each, an atom draws for itself.
+    seed : int
+    """
+    before = module.generator.get_state()
+    module.generator.manual_seed(seed)
+    drops = [m for m in module.modules() if type(m).__name__ == "Dropout"]
+    try:
+        for drop in drops:
+            drop.train()
+        return np.stack(
+            [contributions(module, values, elements) for _ in range(n_samples)]
+        )
+    finally:
+        module.eval()
+        module.generator.set_state(before)
+
+
+def _rows(
+    module: AtomicNetworks,
+    function: Callable[[Batch], torch.Tensor],
+    values: np.ndarray,
+    elements: np.ndarray,
+) -> np.ndarray:
+    batch = _batch(module, values, elements)
+    n_weights = sum(p.numel() for p in module.parameters())
+    with torch.no_grad(), torch_threads(len(values) * n_weights):
+        return function(batch)[batch.place].numpy()
+
+
+def _batch(module: AtomicNetworks, values: np.ndarray, elements: np.ndarray) -> Batch:
+    n_elements = max(len(module.heads), int(elements.max(initial=0)) + 1)
+    sizes = np.array([len(values)])  # one structure: sums are taken elsewhere
+    return Batch.build(values, elements, n_elements, sizes)
