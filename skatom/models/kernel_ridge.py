@@ -29,8 +29,9 @@ from skatom.models._kernel.references import SELECTIONS, choose_references
 from skatom.models._kernel.rows import take_references
 from skatom.models._kernel.sparse import solve_sparsely
 
-# "auto" solves exactly up to this many labels: a matrix of 1.8 GB.
-EXACT_LABELS = 15_000
+# "auto" solves exactly up to this many labels, a matrix of 7 GB and minutes, if that is not
+# more than half of the memory.
+EXACT_LABELS = 30_000
 # References that "auto" takes beyond.
 AUTO_REFERENCES = 4_000
 
@@ -80,8 +81,9 @@ class AtomicKernelRidge(KernelModel):
         variances of species. None couples none.
     n_references : int, "auto", "all" or None, default="auto"
         Number of atoms whose kernels span the model. None solves exactly, with one
-        function for every label. "auto" does so up to 15 000 labels (energies and force
-        components), and takes 4 000 references beyond. "all" takes every atom. See Notes.
+        function for every label. "auto" does so up to 30 000 labels (energies and force
+        components) that take no more than half of ``max_memory``, and takes 4 000
+        references beyond. "all" takes every atom. See Notes.
     reference_selection : {"fps", "cur", "kmeans", "random"}, default="fps"
         How references are chosen: farthest-point sampling, drawing by leverage (CUR),
         the atoms nearest to the centres of k-means, or drawing at random.
@@ -300,7 +302,7 @@ class AtomicKernelRidge(KernelModel):
         needed = exact_memory(problem.X, problem.labels, n_labels)
         n_references = self.n_references
         if n_references == "auto":
-            exact = n_labels <= EXACT_LABELS and needed <= limit
+            exact = n_labels <= EXACT_LABELS and needed <= 0.5 * limit
             n_references = None if exact else AUTO_REFERENCES
         if n_references is None:
             refuse_exact(needed, limit, n_labels)

@@ -52,6 +52,24 @@ def test_it_is_kernel_ridge_on_a_matrix(kernel, weights):
     np.testing.assert_allclose(ours.dual_coef_, stock.dual_coef_, rtol=1e-8)
 
 
+STOCK_KERNELS = {
+    "matern32": Matern(1.5, nu=1.5),
+    "matern52": Matern(1.5, nu=2.5),
+    "exponential": Matern(1.5, nu=0.5),
+    "cosine": "cosine",
+}
+
+
+@pytest.mark.parametrize("name", STOCK_KERNELS)
+def test_other_names_are_kernel_ridge_too(name):
+    params = {"alpha": 1e-3, "gamma": 0.5 / 1.5**2, "degree": 1}
+    ours = AtomicKernelRidge(kernel=name, **params).fit(ROWS, TARGETS)
+    stock = KernelRidge(alpha=1e-3, kernel=STOCK_KERNELS[name]).fit(ROWS, TARGETS)
+    np.testing.assert_allclose(
+        ours.predict(NEW_ROWS), stock.predict(NEW_ROWS), rtol=1e-8
+    )
+
+
 @pytest.mark.parametrize("kernel", ["rbf", "matern52", "polynomial", "linear"])
 def test_references_at_every_row_give_the_exact_solution(kernel):
     common = {"alpha": 1e-2, "kernel": kernel, "gamma": 0.2}

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Relative to the norms that they are differences of, distances below this are none.
+ROUNDING = 1e-14
+
 
 class Jet(NamedTuple):
     """A kernel and its partial derivatives by u, v, w, each of shape (n, m) or a number.
@@ -40,7 +43,7 @@ class Jet(NamedTuple):
         )
 
 
-def radial_jet(X, Y, scale: float, order: int, profile) -> Jet:
+def radial_jet(X, Y, scale: float, order: int, profile, sharp: bool = False) -> Jet:
     """Evaluate a function of s = scale |x - y|^2.
 
     Parameters
@@ -51,6 +54,8 @@ def radial_jet(X, Y, scale: float, order: int, profile) -> Jet:
         0 for values, 1 for slopes too, 2 for curvatures too.
     profile : callable
         Gives the derivative of an order at s: ``profile(s, order)``.
+    sharp : bool, default=False
+        Whether the profile goes with the root of s, which makes much of rounding.
 
     Returns
     -------
@@ -58,9 +63,12 @@ def radial_jet(X, Y, scale: float, order: int, profile) -> Jet:
     """
     s = X @ Y.T
     s *= -2.0 * scale
-    s += scale * np.einsum("nf,nf->n", X, X)[:, None]
-    s += scale * np.einsum("nf,nf->n", Y, Y)
+    norms = scale * np.einsum("nf,nf->n", X, X), scale * np.einsum("nf,nf->n", Y, Y)
+    s += norms[0][:, None]
+    s += norms[1]
     np.maximum(s, 0.0, out=s)
+    if sharp:
+        round_to_zero(s, *norms)
     jet = Jet(profile(s, 0))
     if order:
         first = 2.0 * scale * profile(s, 1)
@@ -69,6 +77,11 @@ def radial_jet(X, Y, scale: float, order: int, profile) -> Jet:
         second = 4.0 * scale**2 * profile(s, 2)
         jet = jet._replace(ww=second, uw=-second, vw=-second, uv=second)
     return jet
+
+
+def round_to_zero(s: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    """Set differences of norms that are nothing but rounding to zero, in place."""
+    s[s < ROUNDING * (rows[:, None] + columns)] = 0.0
 
 
 def product_jet(X, Y, scale: float, order: int, profile) -> Jet:

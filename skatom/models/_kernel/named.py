@@ -13,6 +13,7 @@ from skatom.models._kernel.jets import (
     cosine_jet,
     product_jet,
     radial_jet,
+    round_to_zero,
     unit_rows,
 )
 from skatom.models._kernel.profiles import ORDERS, PROFILES, power
@@ -107,6 +108,8 @@ class Kernel(KernelFunction):
         if self.name == "rbf":
             return self._scaled(np.exp(s, out=s))
         np.negative(s, out=s)
+        if self.name == "exponential":
+            round_to_zero(s, -left[:, -2], right[:, -1])
         return self._profile(s, 0)
 
     def diagonal(self, X: np.ndarray) -> np.ndarray:
@@ -237,5 +240,7 @@ def _constant_derivative(kernel: Kernel) -> Kernel:
 def _jet(kernel: Kernel, X: np.ndarray, Y: np.ndarray, order: int, profile) -> Jet:
     if kernel.name == "cosine":
         return cosine_jet(X, Y, order, profile)
-    jet = radial_jet if kernel.radial else product_jet
-    return jet(X, Y, kernel._scale, order, profile)
+    if kernel.radial:
+        sharp = kernel.name == "exponential"
+        return radial_jet(X, Y, kernel.gamma, order, profile, sharp)
+    return product_jet(X, Y, kernel._scale, order, profile)
