@@ -6,8 +6,11 @@ from skatom.models.composition import CompositionBaseline
 from skatom.models.gaussian_process import AtomicGaussianProcessRegressor
 from skatom.models.kernel_ridge import AtomicKernelRidge
 from skatom.models.kernel_ridge_cv import AtomicKernelRidgeCV
+from skatom.models.message_passing import MessagePassingRegressor
 from skatom.models.neural_network import NeuralNetworkRegressor
+from skatom.models.painn import PaiNNRegressor
 from skatom.models.ridge import AtomicRidge
+from skatom.models.schnet import SchNetRegressor
 
 __all__ = [
     "AtomicGaussianProcessRegressor",
@@ -15,7 +18,10 @@ __all__ = [
     "AtomicKernelRidgeCV",
     "AtomicRidge",
     "CompositionBaseline",
+    "MessagePassingRegressor",
     "NeuralNetworkRegressor",
+    "PaiNNRegressor",
+    "SchNetRegressor",
     "TrainingDivergedError",
     "input_gradient",
     "register_regressor",

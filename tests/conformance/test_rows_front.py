@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skatom.featurizers import ACSF
-from skatom.models import AtomicRidge, CompositionBaseline
+from skatom.models import AtomicRidge, CompositionBaseline, SchNetRegressor
 from skatom.potential import DeltaRegressor, Potential
 from skatom.preprocessing import PerAtom, Pool
 from skatom.testing import RowsToAtoms
@@ -43,6 +43,10 @@ class PoorScore:
 
 
 class FrontedComposition(PoorScore, RowsToAtoms, CompositionBaseline):
+    pass
+
+
+class FrontedSchNet(PoorScore, RowsToAtoms, SchNetRegressor):
     pass
 
 
@@ -77,6 +81,9 @@ FRONTED = [
     FrontedACSF(r_cut=3.0, g4=None, species=["H", "O"]),
     FrontedComposition(),
     FrontedDelta(pipeline()),
+    FrontedSchNet(
+        n_features=4, n_interactions=1, n_basis=6, max_epochs=3, random_state=0
+    ),
     FrontedPotential(
         [
             ("rows", Molecules()),

@@ -16,6 +16,8 @@ from skatom.models import (
     AtomicRidge,
     CompositionBaseline,
     NeuralNetworkRegressor,
+    PaiNNRegressor,
+    SchNetRegressor,
 )
 from skatom.potential import DeltaRegressor, make_potential
 from skatom.preprocessing import (
@@ -94,8 +96,21 @@ MODELS = {
     ),
 }
 
+# Networks of structures that are quick to train.
+TINY = {
+    "n_features": 6,
+    "n_interactions": 2,
+    "n_basis": 8,
+    "r_cut": 4.0,
+    "max_epochs": 5,
+    "dtype": "float64",
+    "random_state": 0,
+}
+
 # Estimators of structures.
 REGRESSORS = {
+    "SchNetRegressor": SchNetRegressor(**TINY),
+    "PaiNNRegressor": PaiNNRegressor(**TINY),
     "CompositionBaseline": CompositionBaseline(),
     "DeltaRegressor": DeltaRegressor(make_pipeline(small(), AtomicRidge())),
     "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),
@@ -129,6 +144,7 @@ REGRESSORS = {
 
 # Checked elsewhere, and where.
 ELSEWHERE = {
+    "MessagePassingRegressor": "needs a module; tests/models/test_message_passing_fit.py",
     "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
     "LastLayerRigidity": "takes a fitted estimator; tests/uncertainty/test_rigidity.py",
     "DomainFlags": "an outlier detector; tests/uncertainty/test_flags.py",

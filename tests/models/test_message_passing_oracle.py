@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from skatom.models._message_passing.graphs import GraphBatch
 from skatom.models._message_passing.painn import PaiNN
 from skatom.models._message_passing.schnet import SchNet
+from skatom.models._network.readouts import sum_atoms
 from skatom.neighbors import neighbor_pairs
 from skatom.structures import check_structures
 
@@ -30,6 +31,7 @@ COMMON = {
     "head": "atomwise",
     "n_head_layers": 2,
     "numbers": [1, 6, 8, 11, 13, 17],
+    "n_outputs": 1,
     "seed": 0,
 }
 NETWORKS = {
@@ -96,10 +98,11 @@ def test_energies_and_forces_equal_those_of_schnetpack(name, alone):
     for group in groups:
         X = check_structures([frames[s] for s in group])
         pairs = neighbor_pairs(X, R_CUT)
-        batch = GraphBatch.of(pairs, X.offsets, torch.float64, "cpu").movable()
-        energies = batch.sum_atoms(network(batch))
-        gradient = torch.autograd.grad(energies.sum(), batch.vectors)[0]
-        forces = np.split(batch.forces(gradient).numpy(), X.offsets[1:-1])
+        batch = GraphBatch.of(pairs, X.offsets, torch.float64)
+        batch.leaf.requires_grad_(True)
+        energies = sum_atoms(batch, network(batch))[:, 0]
+        gradient = torch.autograd.grad(energies.sum(), batch.leaf)[0]
+        forces = np.split(batch.forces(gradient)[0].numpy(), X.offsets[1:-1])
         for s, energy, force in zip(group, energies.detach().numpy(), forces):
             assert_allclose(energy, stored[f"energy/{s}"], rtol=0, atol=1e-5)
             assert_allclose(force, stored[f"forces/{s}"], rtol=0, atol=1e-5)

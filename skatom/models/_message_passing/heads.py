@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skatom.models._message_passing.layers import activation, dense
+from skatom.models._message_passing.layers import dense
 
 
 class AtomwiseHead(nn.Module):
@@ -15,26 +15,26 @@ class AtomwiseHead(nn.Module):
     ----------
     n_features : int
     n_layers : int
-    activation_name : str
+    n_outputs : int
     generator : torch.Generator
     """
 
-    def __init__(self, n_features, n_layers, activation_name, generator):
+    def __init__(self, n_features, n_layers, n_outputs, generator):
         super().__init__()
         widths = [max(1, n_features // 2**k) for k in range(n_layers)]
         hidden: list[nn.Module] = []
         for n_in, n_out in zip(widths[:-1], widths[1:]):
-            hidden += [dense(n_in, n_out, generator), activation(activation_name)]
+            hidden += [dense(n_in, n_out, generator), nn.SiLU()]
         self.hidden = nn.Sequential(*hidden)
-        self.last = dense(widths[-1], 1, generator)
+        self.last = dense(widths[-1], n_outputs, generator)
 
     def latent(self, x: Tensor, numbers: Tensor) -> Tensor:
         """Give what the last, linear layer sees, (n_atoms, n_latent)."""
         return self.hidden(x)
 
     def forward(self, x: Tensor, numbers: Tensor) -> Tensor:
-        """Map (n_atoms, n_features) to energies (n_atoms,)."""
-        return self.last(self.latent(x, numbers)).squeeze(1)
+        """Map (n_atoms, n_features) to contributions (n_atoms, n_outputs)."""
+        return self.last(self.latent(x, numbers))
 
 
 class ElementalHead(nn.Module):
@@ -44,17 +44,17 @@ class ElementalHead(nn.Module):
     ----------
     n_features : int
     n_layers : int
-    activation_name : str
+    n_outputs : int
     generator : torch.Generator
     numbers : sequence of int
         Atomic numbers of the elements.
     """
 
-    def __init__(self, n_features, n_layers, activation_name, generator, numbers):
+    def __init__(self, n_features, n_layers, n_outputs, generator, numbers):
         super().__init__()
         self.numbers = [int(z) for z in numbers]
         self.heads = nn.ModuleList(
-            AtomwiseHead(n_features, n_layers, activation_name, generator)
+            AtomwiseHead(n_features, n_layers, n_outputs, generator)
             for _ in self.numbers
         )
 
@@ -63,7 +63,7 @@ class ElementalHead(nn.Module):
         return self._of_elements(numbers, lambda head, m: head.latent(x[m], numbers[m]))
 
     def forward(self, x: Tensor, numbers: Tensor) -> Tensor:
-        """Map (n_atoms, n_features) to energies (n_atoms,)."""
+        """Map (n_atoms, n_features) to contributions (n_atoms, n_outputs)."""
         return self._of_elements(numbers, lambda head, m: head(x[m], numbers[m]))
 
     def _of_elements(self, numbers: Tensor, evaluate) -> Tensor:
@@ -73,8 +73,8 @@ class ElementalHead(nn.Module):
         return torch.cat(parts)[order]
 
 
-def make_head(kind: str, n_features, n_layers, activation_name, generator, numbers):
+def make_head(kind: str, n_features, n_layers, n_outputs, generator, numbers):
     """Make the head of a name: "atomwise" or "elemental"."""
     if kind == "elemental":
-        return ElementalHead(n_features, n_layers, activation_name, generator, numbers)
-    return AtomwiseHead(n_features, n_layers, activation_name, generator)
+        return ElementalHead(n_features, n_layers, n_outputs, generator, numbers)
+    return AtomwiseHead(n_features, n_layers, n_outputs, generator)

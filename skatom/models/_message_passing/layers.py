@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-ACTIVATIONS = ("shifted_softplus", "silu", "softplus", "tanh", "gelu")
 # Embeddings are tables over atomic numbers, those of the periodic table and more.
 N_NUMBERS = 120
 
@@ -22,7 +21,7 @@ class ShiftedSoftplus(nn.Module):
 
 
 def activation(name: str) -> nn.Module:
-    """Make the activation of a name in `ACTIVATIONS`."""
+    """Make the activation of a name in ``ACTIVATIONS``."""
     if name == "shifted_softplus":
         return ShiftedSoftplus()
     known = {

@@ -39,6 +39,8 @@ class PaiNN(nn.Module):
     n_head_layers : int
     numbers : sequence of int
         Atomic numbers of the training structures.
+    n_outputs : int
+        Number of contributions of an atom.
     seed : int
         Of the weights; the global generator of torch is left alone.
     """
@@ -55,6 +57,7 @@ class PaiNN(nn.Module):
         head,
         n_head_layers,
         numbers,
+        n_outputs,
         seed,
     ):
         super().__init__()
@@ -71,7 +74,7 @@ class PaiNN(nn.Module):
             Update(n_features, activation, generator) for _ in range(n_interactions)
         )
         self.head = make_head(
-            head, n_features, n_head_layers, "silu", generator, numbers
+            head, n_features, n_head_layers, n_outputs, generator, numbers
         )
 
     def represent(self, batch: GraphBatch) -> Tensor:
@@ -98,7 +101,7 @@ class PaiNN(nn.Module):
         return self.head.latent(self.represent(batch), batch.numbers)
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        """Give the energies of atoms, (n_atoms,)."""
+        """Give what atoms contribute, (n_atoms, n_outputs)."""
         return self.head(self.represent(batch), batch.numbers)
 
 

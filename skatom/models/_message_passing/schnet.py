@@ -24,8 +24,8 @@ class SchNet(nn.Module):
     ----------
     n_features : int
         Width of the representation of an atom.
-    n_filters : int
-        Width of the convolutions.
+    n_filters : int or None
+        Width of the convolutions; None is `n_features`.
     n_interactions : int
         Number of rounds in which neighbours are looked at.
     n_basis : int
@@ -39,6 +39,8 @@ class SchNet(nn.Module):
     n_head_layers : int
     numbers : sequence of int
         Atomic numbers of the training structures.
+    n_outputs : int
+        Number of contributions of an atom.
     seed : int
         Of the weights; the global generator of torch is left alone.
     """
@@ -56,6 +58,7 @@ class SchNet(nn.Module):
         head,
         n_head_layers,
         numbers,
+        n_outputs,
         seed,
     ):
         super().__init__()
@@ -64,11 +67,13 @@ class SchNet(nn.Module):
         self.basis = BASES[radial_basis](n_basis, r_cut)
         self.cutoff = CUTOFFS[cutoff](r_cut)
         self.interactions = nn.ModuleList(
-            Interaction(n_features, n_filters, n_basis, activation, generator)
+            Interaction(
+                n_features, n_filters or n_features, n_basis, activation, generator
+            )
             for _ in range(n_interactions)
         )
         self.head = make_head(
-            head, n_features, n_head_layers, "silu", generator, numbers
+            head, n_features, n_head_layers, n_outputs, generator, numbers
         )
 
     def represent(self, batch: GraphBatch) -> Tensor:
@@ -85,7 +90,7 @@ class SchNet(nn.Module):
         return self.head.latent(self.represent(batch), batch.numbers)
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        """Give the energies of atoms, (n_atoms,)."""
+        """Give what atoms contribute, (n_atoms, n_outputs)."""
         return self.head(self.represent(batch), batch.numbers)
 
 

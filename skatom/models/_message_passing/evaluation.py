@@ -1,0 +1,92 @@
+"""Evaluate trained modules on structures, in float64, and build what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from skatom.models._message_passing.graph_data import GraphData
+from skatom.models._message_passing.graphs import GraphBatch
+from skatom.models._network.batches import Goals
+from skatom.neighbors import NeighborPairs
+
+__all__ = ["Goals", "GraphData", "StructureModule", "contributions", "latent"]
+
+
+class StructureModule(nn.Module):
+    """What is trained: the module of an architecture, in the dtype of training.
+
+    Parameters
+    ----------
+    architecture : callable
+        Makes the module from ``seed`` and ``params``.
+    params : dict
+    seed : int
+    dtype : torch.dtype
+    """
+
+    def __init__(self, architecture: Callable, params: dict, seed: int, dtype):
+        super().__init__()
+        self.inner = architecture(seed=seed, **params).to(dtype)
+
+    def forward(self, batch: GraphBatch) -> torch.Tensor:
+        """Give what atoms contribute, (n_atoms, n_outputs)."""
+        out = self.inner(batch)
+        return out[:, None] if out.ndim == 1 else out
+
+    def latent(self, batch: GraphBatch) -> torch.Tensor:
+        """Give what the last, linear layer sees, (n_atoms, n_latent)."""
+        if not hasattr(self.inner, "latent"):
+            raise AttributeError(
+                f"{type(self.inner).__name__} has no latent(batch): define it to give "
+                "what its last, linear layer sees, shape (n_atoms, n_latent)."
+            )
+        return self.inner.latent(batch)
+
+
+def contributions(
+    module: StructureModule,
+    pairs: NeighborPairs,
+    offsets: np.ndarray,
+    *,
+    differentiates: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Evaluate what atoms contribute, and forces and virials of a single output.
+
+    Parameters
+    ----------
+    module : StructureModule
+    pairs : NeighborPairs
+        All within the radius of the module.
+    offsets : ndarray of int64, shape (n_structures + 1,)
+    differentiates : bool
+        Whether forces and virials are wanted.
+
+    Returns
+    -------
+    contributions : ndarray of shape (n_atoms, n_outputs)
+    forces : ndarray of shape (n_atoms or 0, 3)
+    virials : ndarray of shape (n_structures or 0, 3, 3)
+    """
+    batch = GraphBatch.of(pairs, offsets, torch.float64, has_virials=True)
+    if not differentiates:
+        with torch.no_grad():
+            return module(batch).numpy(), np.zeros((0, 3)), np.zeros((0, 3, 3))
+    with torch.enable_grad():
+        batch = replace(batch, vectors=batch.vectors.requires_grad_(True))
+        atoms = module(batch)
+        gradient = torch.autograd.grad(atoms.sum(), batch.vectors)[0]
+    forces, virials = batch.forces(gradient)
+    return atoms.detach().numpy(), forces.numpy(), virials.numpy()
+
+
+def latent(
+    module: StructureModule, pairs: NeighborPairs, offsets: np.ndarray
+) -> np.ndarray:
+    """Give what the last, linear layer of a module sees, (n_atoms, n_latent)."""
+    with torch.no_grad():
+        return module.latent(GraphBatch.of(pairs, offsets, torch.float64)).numpy()

@@ -1,0 +1,83 @@
+"""Structures and targets, cut into graphs for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import torch
+
+from skatom.models._message_passing.graphs import GraphBatch
+from skatom.models._network.batches import Goals
+from skatom.models._network.loss import Targets
+from skatom.neighbors import NeighborPairs, ranges
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, eq=False)
+class GraphData:
+    """Neighbour pairs and targets of all structures.
+
+    Attributes
+    ----------
+    pairs : NeighborPairs
+    goals : Goals
+    dtype : str
+        Of training.
+    has_forces : bool
+        Whether forces or stress are trained on.
+    positions : ndarray of shape (n_atoms, 3) or None
+    charges : ndarray of shape (n_structures,) or None
+        Of whole structures, for dipoles.
+    """
+
+    pairs: NeighborPairs
+    goals: Goals
+    dtype: str
+    has_forces: bool = False
+    positions: np.ndarray | None = None
+    charges: np.ndarray | None = None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the structures."""
+        return self.goals.weights
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.goals.weights)
+
+    def fingerprint(self) -> str:
+        """Hash everything that a training depends on."""
+        digest = sha256(self.dtype.encode())
+        pairs = (self.pairs.offsets, self.pairs.neighbors, self.pairs.vectors)
+        extra = [a for a in (self.positions, self.charges) if a is not None]
+        for array in (self.pairs.numbers, *pairs, *extra, *self.goals.arrays()):
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def batch(self, structures: np.ndarray, device: str) -> tuple[GraphBatch, Targets]:
+        """Take some structures out, as tensors.
+
+        Parameters
+        ----------
+        structures : ndarray of int64
+        device : str
+        """
+        offsets = self.goals.offsets
+        sizes = offsets[structures + 1] - offsets[structures]
+        atoms = ranges(offsets[structures], offsets[structures + 1])
+        batch = GraphBatch.of(
+            self.pairs.of_structures(structures, offsets),
+            np.concatenate([[0], np.cumsum(sizes)]),
+            DTYPES[self.dtype],
+            device,
+            has_forces=self.has_forces,
+            has_virials=self.goals.virials is not None,
+            positions=None if self.positions is None else self.positions[atoms],
+            charges=None if self.charges is None else self.charges[structures],
+        )
+        return batch, self.goals.batch(structures, np.dtype(self.dtype), device)

@@ -1,0 +1,209 @@
+"""PaiNN as an estimator of structures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skatom._validation import Integral, Interval, Real, StrOptions
+from skatom.models._message_passing.structure_network import ACTIVATIONS
+from skatom.models._network.estimator import TRAINING_CONSTRAINTS
+from skatom.models._network.outputs import OUTPUTS
+from skatom.models.message_passing import MessagePassingRegressor
+
+__all__ = ["PaiNNRegressor"]
+
+
+class PaiNNRegressor(MessagePassingRegressor):
+    """PaiNN: equivariant messages of scalars and vectors [1]_, as an estimator.
+
+    Atoms carry scalars and vectors that turn with the structure, and tell both to their
+    neighbours, so that directions travel farther than one radius.
+
+    Parameters
+    ----------
+    n_features : int, default=64
+        Number of scalars, and of vectors, of an atom.
+    n_interactions : int, default=3
+        Rounds in which atoms look at their neighbours; information travels as many times
+        r_cut.
+    n_basis : int, default=20
+        Number of radial functions.
+    r_cut : float, default=5.0
+        Radius within which atoms are neighbours, in Å.
+    radial_basis : {"gaussian", "bessel"}, default="gaussian"
+    cutoff : {"cosine", "mollifier"}, default="cosine"
+        What takes filters to zero at the radius.
+    activation : str, default="silu"
+        "shifted_softplus", "silu", "softplus", "tanh" or "gelu": all are smooth, so that
+        forces are continuous.
+    head : {"atomwise", "elemental"}, default="atomwise"
+        One small network from representations to energies, or one for every element.
+    n_head_layers : int, default=2
+        Its layers, each half as wide as the one before.
+    output : {"sum", "mean", "dipole", "dipole_magnitude", "atoms"}, default="sum"
+        What contributions of atoms make, as in :class:`NeuralNetworkRegressor`.
+    optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
+            max_epochs, loss, huber_delta, size_exponent
+        How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs
+        with "adam" from a learning rate of 1e-3.
+    energy_weight, force_weight, stress_weight, forces, stress
+        What is trained on, as there: by default energies and, where there are any,
+        forces.
+    validation_fraction, patience, energy_tol, force_tol
+        When training stops, as there, by default after 50 epochs without improvement.
+    checkpoint, log_to, dtype, device, warm_start, random_state, verbose, net_params
+        As there.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_.inner`` is the torch module, in float64.
+    numbers_ : ndarray of int64, shape (n_elements,)
+        Atomic numbers of the training structures, ascending.
+    baseline_ : ndarray of shape (n_elements,) or (n_elements, n_outputs)
+        What the elements contribute by least squares, in eV, which is subtracted before
+        training.
+    scale_ : float or ndarray of shape (n_outputs,)
+        Unit of the module, in eV: the root mean square force times 1 Å or, without
+        forces, that of the residual energy over the root of the number of atoms.
+    history_ : dict of list
+        Losses and errors of every epoch, as of :class:`NeuralNetworkRegressor`.
+    n_epochs_, best_epoch_ : int
+        Epochs done, and the one (counted from 1) whose weights are kept.
+
+    Raises
+    ------
+    TrainingDivergedError
+        From fit, when a loss becomes NaN or infinite.
+    ImportError
+        When torch or skorch is missing.
+
+    See Also
+    --------
+    SchNetRegressor : Without vectors; faster.
+    NeuralNetworkRegressor : Networks of features, faster and more frugal with data.
+
+    Notes
+    -----
+    With the same weights energies and forces equal those of SchNetPack 2.2.
+
+    References
+    ----------
+    .. [1] K. T. Schütt, O. T. Unke and M. Gastegger, ICML 2021, arXiv:2102.03150.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ase.build import molecule
+    >>> from skatom.models import PaiNNRegressor
+    >>> frames = [molecule(name) for name in ("H2O", "CH4", "CH3OH", "NH3")]
+    >>> y = np.array([-14.2, -24.0, -30.1, -19.5])
+    >>> model = PaiNNRegressor(n_features=16, max_epochs=10, random_state=0).fit(frames, y)
+    >>> model.predict(frames).shape, model.predict_forces(frames)[1].shape
+    ((4,), (5, 3))
+    """
+
+    _parameter_constraints: dict = {
+        "n_features": [Interval(Integral, 1, None, closed="left")],
+        "n_interactions": [Interval(Integral, 1, None, closed="left")],
+        "n_basis": [Interval(Integral, 2, None, closed="left")],
+        "r_cut": [Interval(Real, 0, None, closed="neither")],
+        "radial_basis": [StrOptions({"gaussian", "bessel"})],
+        "cutoff": [StrOptions({"cosine", "mollifier"})],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "head": [StrOptions({"atomwise", "elemental"})],
+        "n_head_layers": [Interval(Integral, 1, None, closed="left")],
+        "output": [StrOptions(set(OUTPUTS))],
+        **TRAINING_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        n_features=64,
+        *,
+        n_interactions=3,
+        n_basis=20,
+        r_cut=5.0,
+        radial_basis="gaussian",
+        cutoff="cosine",
+        activation="silu",
+        head="atomwise",
+        n_head_layers=2,
+        output="sum",
+        optimizer="adam",
+        lr=1e-3,
+        lr_schedule="plateau",
+        weight_decay=None,
+        max_grad_norm=None,
+        ema=None,
+        batch_size=8,
+        max_epochs=300,
+        loss="mse",
+        huber_delta=0.1,
+        size_exponent=0.5,
+        energy_weight=1.0,
+        force_weight=1.0,
+        stress_weight=0.1,
+        forces="auto",
+        stress=None,
+        validation_fraction=0.1,
+        patience=50,
+        energy_tol=None,
+        force_tol=None,
+        checkpoint=None,
+        log_to=None,
+        dtype="float32",
+        device="cpu",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+        net_params=None,
+    ):
+        self.n_features = n_features
+        self.n_interactions = n_interactions
+        self.n_basis = n_basis
+        self.r_cut = r_cut
+        self.radial_basis = radial_basis
+        self.cutoff = cutoff
+        self.activation = activation
+        self.head = head
+        self.n_head_layers = n_head_layers
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.ema = ema
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.loss = loss
+        self.huber_delta = huber_delta
+        self.size_exponent = size_exponent
+        self.energy_weight = energy_weight
+        self.force_weight = force_weight
+        self.stress_weight = stress_weight
+        self.forces = forces
+        self.stress = stress
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.energy_tol = energy_tol
+        self.force_tol = force_tol
+        self.checkpoint = checkpoint
+        self.log_to = log_to
+        self.dtype = dtype
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.net_params = net_params
+
+    def _architecture_of(self) -> tuple[Callable, dict]:
+        """Give the module and its parameters."""
+        from skatom.models._message_passing.painn import PaiNN
+
+        names = (
+            "n_features", "n_interactions", "n_basis", "radial_basis",
+            "cutoff", "activation", "head", "n_head_layers",
+        )  # fmt: skip
+        return PaiNN, {name: getattr(self, name) for name in names}
