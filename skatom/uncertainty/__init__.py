@@ -5,6 +5,7 @@ from skatom.uncertainty.blocks import BlockKFold
 from skatom.uncertainty.calibration import CalibratedStdRegressor, calibrate_std
 from skatom.uncertainty.conformal import ConformalRegressor
 from skatom.uncertainty.distance import FeatureDistance
+from skatom.uncertainty.dropout import DropoutRegressor
 from skatom.uncertainty.ensemble import EnsembleRegressor
 from skatom.uncertainty.exchangeability import (
     ExchangeabilityResult,
@@ -22,6 +23,7 @@ __all__ = [
     "CalibratedStdRegressor",
     "ConformalRegressor",
     "DomainFlags",
+    "DropoutRegressor",
     "EnsembleRegressor",
     "ExchangeabilityResult",
     "ExtrapolationError",

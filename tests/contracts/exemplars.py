@@ -31,6 +31,7 @@ from skatom.uncertainty import (
     AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
+    DropoutRegressor,
     EnsembleRegressor,
     WeightedConformalRegressor,
 )
@@ -121,6 +122,16 @@ REGRESSORS = {
         make_pipeline(small(), AtomicRidge()),
         source="llpr",
         calibration_size=3,
+        random_state=0,
+    ),
+    "DropoutRegressor": DropoutRegressor(
+        make_pipeline(
+            small(),
+            NeuralNetworkRegressor(
+                (8,), dropout=0.1, max_epochs=3, dtype="float64", random_state=0
+            ),
+        ),
+        n_samples=2,
         random_state=0,
     ),
     "EnsembleRegressor": EnsembleRegressor(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,51 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         )
         return np.stack(
             [squeezed(self._kind.contributions(X, self._in_units(X, d))) for d in drawn]
+        )
+
+    def thinned(self, random_state=None):
+        """Copy the fitted model, with units left out as dropout does, for good.
+
+        One draw serves all atoms, so that the copy is a potential like the model itself.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        thinned : estimator
+            For predictions only. Equal to the model without `dropout`.
+        """
+        check_is_fitted(self)
+        seed = int(check_random_state(random_state).randint(LARGEST_SEED))
+        copy = object.__new__(type(self))
+        module = prediction_side().thinned(self.net_.module_, seed)
+        vars(copy).update(vars(self), net_=SimpleNamespace(module_=module))
+        return copy
+
+    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
+        """Carry changes of features on to the last hidden layer.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features)
+            Features of atoms, of which there may be several copies.
+        numbers : ndarray of int, shape (n,)
+            Their species.
+        v : ndarray of shape (n, n_features)
+            How they change.
+
+        Returns
+        -------
+        tangent : ndarray of shape (n, n_latent)
+        """
+        scaling = self._scaling
+        return prediction_side().latent_pushforward(
+            self.net_.module_,
+            scaling.apply(values, numbers),
+            scaling.elements(numbers),
+            scaling.pushforward(values, numbers, v),
         )
 
     # -- before a training -------------------------------------------------------------

@@ -9,7 +9,17 @@ import torch
 
 from skatom.models._network.batches import Batch
 from skatom.models._network.modules import AtomicNetworks
+from skatom.models._network.thinning import thinned
 from skatom.models._network.torch_threads import torch_threads
+
+__all__ = [
+    "contributions",
+    "dropped_contributions",
+    "gradient",
+    "latent",
+    "latent_pushforward",
+    "thinned",
+]
 
 
 def contributions(
@@ -24,6 +34,22 @@ def latent(
 ) -> np.ndarray:
     """Evaluate what enters the linear heads, (n_atoms, n_latent)."""
     return _rows(module, module.latent, values, elements)
+
+
+def latent_pushforward(
+    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray, v: np.ndarray
+) -> np.ndarray:
+    """Carry changes v of the values, shape (n_atoms, n_features), to the latent rows."""
+    batch = _batch(module, values, elements)
+    tangent = torch.empty_like(batch.leaf)
+    tangent[batch.place] = torch.from_numpy(np.ascontiguousarray(v, dtype=np.float64))
+
+    def function(leaf):
+        return module.latent(batch.with_leaf(leaf))
+
+    # differentiates twice; forward mode imports what takes seconds and is deprecated
+    out = torch.autograd.functional.jvp(function, batch.leaf, tangent)[1]
+    return out[batch.place].numpy()
 
 
 def gradient(
