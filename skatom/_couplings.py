@@ -15,6 +15,9 @@ KINDS = ("electronegativity-radius", "pca", "random")
 # Widths of the kernel of elements: Pauling's scale, and Å.
 ELECTRONEGATIVITY_WIDTH = 1.0
 RADIUS_WIDTH = 0.5
+# Noble gases have no value on Pauling's scale: L. C. Allen, J. Am. Chem. Soc. 111, 9003
+# (1989), whose scale is near Pauling's.
+NOBLE = {"He": 4.16, "Ne": 4.79, "Ar": 3.24}
 # Up to here one product of all columns is cheaper than products by species.
 GRAM_COLUMNS = 5000
 
@@ -67,6 +70,8 @@ def element_kernel(species: Sequence[str]) -> np.ndarray:
         ("covalent_radius", RADIUS_WIDTH),
     ):
         values = PROPERTIES[name][numbers]
+        if name == "electronegativity":
+            values = np.array([NOBLE.get(s, v) for s, v in zip(species, values)])
         if np.isnan(values).any():
             missing = [s for s, v in zip(species, values) if np.isnan(v)]
             raise ValueError(

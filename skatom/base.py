@@ -36,6 +36,9 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
     through `_read_labels` (parameters ``forces``, ``stress``).
     """
 
+    # A model that takes a few rows at a time casts them itself.
+    _reads_blocks = False
+
     @abstractmethod
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Energies of atoms, shape (n_atoms_total,), that sum to those of structures."""
@@ -103,7 +106,9 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
                 f"X has {X.values.shape[1]} features per atom, but "
                 f"{type(self).__name__} was fitted with {self.n_atom_features_}."
             )
-        if X.values.dtype != np.float64:  # stored in single precision, used in double
+        if (
+            X.values.dtype != np.float64 and not self._reads_blocks
+        ):  # stored in single precision, used in double
             X = X.astype(np.float64)
         bad = np.flatnonzero(~np.isfinite(X.values).all(axis=1))
         if len(bad):

@@ -2,6 +2,7 @@
 
 from skatom.models._gradients import input_gradient, register_regressor
 from skatom.models._network.divergence import TrainingDivergedError
+from skatom.models.alchemical_kernel_ridge import AlchemicalKernelRidge
 from skatom.models.composition import CompositionBaseline
 from skatom.models.gaussian_process import AtomicGaussianProcessRegressor
 from skatom.models.kernel_ridge import AtomicKernelRidge
@@ -13,6 +14,7 @@ from skatom.models.ridge import AtomicRidge
 from skatom.models.schnet import SchNetRegressor
 
 __all__ = [
+    "AlchemicalKernelRidge",
     "AtomicGaussianProcessRegressor",
     "AtomicKernelRidge",
     "AtomicKernelRidgeCV",

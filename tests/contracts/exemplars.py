@@ -10,6 +10,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import (
+    AlchemicalKernelRidge,
     AtomicGaussianProcessRegressor,
     AtomicKernelRidge,
     AtomicKernelRidgeCV,
@@ -71,6 +72,7 @@ FEATURES = {
 
 # Models of features get a featurizer and a scaler in front.
 MODELS = {
+    "AlchemicalKernelRidge": AlchemicalKernelRidge(2, n_steps=5, random_state=0),
     "AtomicRidge": AtomicRidge(),
     "AtomicRidge-energies": AtomicRidge(forces=None),
     "AtomicKernelRidge": AtomicKernelRidge(),

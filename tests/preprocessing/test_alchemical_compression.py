@@ -204,12 +204,18 @@ def test_wrong_couplings_are_refused(frames, params, message):
         AlchemicalCompression(**params).fit(features)
 
 
+def test_noble_gases_have_a_place_among_the_elements():
+    kernel = element_kernel(["He", "Ne", "Ar", "Kr", "Xe", "Cs"])
+    assert kernel[3, 2] > kernel[3, 5]
+    assert np.isfinite(kernel).all()
+
+
 def test_elements_without_properties_are_named():
     features = ACSF(4.0, g4=None).fit_transform(
-        [Atoms("HeH", [[0, 0, 0], [0, 0, 1.0]])]
+        [Atoms("RfH", [[0, 0, 0], [0, 0, 2.0]])]
     )
     with pytest.raises(
-        ValueError, match=r"no electronegativity of He.*'pca' or 'random'"
+        ValueError, match=r"no electronegativity of Rf.*'pca' or 'random'"
     ):
         AlchemicalCompression().fit(features)
 

@@ -1,0 +1,1 @@
+"""Learning of what elements have in common, for AlchemicalKernelRidge."""
