@@ -77,6 +77,7 @@ _AREAS = {
     "skatom.potential": "Potentials: forces and stress",
     "skatom.uncertainty": "Uncertainty",
     "skatom.calculator": "Calculator",
+    "skatom.report": "Reports",
     "skatom.metrics": "Metrics",
     "skatom.datasets": "Data sets",
     "skatom.plotting": "Plotting",

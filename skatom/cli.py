@@ -1,4 +1,4 @@
-"""The command `skatom`: run the demo, list the data sets, tell about a model file."""
+"""The command `skatom`: run the demo, judge a model, list data sets, tell about files."""
 
 from __future__ import annotations
 
@@ -94,12 +94,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     datasets.set_defaults(run=_datasets)
 
+    _add_report(commands)
+
     info = commands.add_parser(
         "info", help="tell about the installation, or about a model file"
     )
     info.add_argument("file", nargs="?", type=Path, help="a file written by save")
     info.set_defaults(run=_info)
     return parser
+
+
+def _add_report(commands) -> None:
+    report = commands.add_parser(
+        "report",
+        help="judge the error bars of a model file on test structures",
+        description=(
+            "Predict structures that the model has not seen, and write what its "
+            "intervals are worth: coverage, widths, groups, figures."
+        ),
+    )
+    report.add_argument("file", type=Path, help="a model file written by save")
+    report.add_argument(
+        "frames", type=Path, help="test structures with energies, any format of ASE"
+    )
+    report.add_argument(
+        "--out",
+        type=Path,
+        default=Path("skatom-report"),
+        metavar="DIR",
+        help="folder for report.html, report.md, report.json (default: %(default)s)",
+    )
+    report.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="look at groups by this entry of info, too; may be given several times",
+    )
+    report.set_defaults(run=_report)
 
 
 def _demo(arguments: argparse.Namespace) -> None:
@@ -109,6 +141,27 @@ def _demo(arguments: argparse.Namespace) -> None:
         print(text, flush=True)
 
     run_demo(arguments.out, quick=arguments.quick, say=say)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from ase.io import read
+
+    from skatom.persistence import load
+    from skatom.report import UncertaintyReport
+
+    frames = read(arguments.frames, ":")
+    groups = {}
+    for key in arguments.group:
+        groups[key] = [atoms.info.get(key, "none") for atoms in frames]
+    report = UncertaintyReport.from_estimator(
+        load(arguments.file),
+        frames,
+        groups=groups,
+        split=f"all {len(frames)} structures of {arguments.frames.name}",
+    )
+    print(report.to_markdown())
+    for path in report.save(arguments.out):
+        print(f"written: {path}")
 
 
 def _datasets(arguments: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ LEVELS = {
     3: {"featurizers", "models", "preprocessing", "datasets", "store"},
     4: {"potential", "uncertainty", "metrics"},
     5: {"calculator", "plotting", "persistence", "inspection"},
-    6: {"cli", "demo", "testing", "__main__"},
+    6: {"cli", "demo", "report", "testing", "__main__"},
 }
 LEVEL_OF = {area: level for level, areas in LEVELS.items() for area in areas}
 # Inside a level, what may import what.
@@ -72,6 +72,7 @@ NEIGHBORS = {
     ("calculator", "persistence"),
     ("__main__", "cli"),
     ("cli", "demo"),
+    ("cli", "report"),
 }
 GRAB_BAGS = {"utils", "util", "tools", "common", "helpers", "core", "misc"}
 MAX_LINES_IN_FILE = 450
@@ -102,6 +103,7 @@ PUBLIC = (
     "skatom.persistence",
     "skatom.inspection",
     "skatom.plotting",
+    "skatom.report",
     "skatom.testing",
 )
 

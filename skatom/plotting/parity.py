@@ -1,4 +1,4 @@
-"""Displays: figures of predictions, in the manner of scikit-learn's."""
+"""Predictions against reference, with error bars."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skatom._validation import check_is_fitted, closest
+from skatom.plotting._axes import INSIDE, LINE, OUTSIDE, new_axes
 from skatom.structures import check_structures, read_energies, read_labels
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ __all__ = ["ParityDisplay"]
 # quantity: (symbol on axes, unit)
 _QUANTITIES = {"energy": ("E", "eV"), "forces": ("F", "eV/Å")}
 _KINDS = ("parity", "error")
-_INSIDE, _OUTSIDE, _LINE = "#2a6f97", "#d1495b", "#555555"
 
 
 class ParityDisplay:
@@ -218,18 +218,18 @@ class ParityDisplay:
             Itself.
         """
         _check_option("kind", kind, _KINDS)
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes() if ax is None else ax
         n = len(self.y_true)
         shown = np.unique(np.linspace(0, n - 1, min(n, max_points)).astype(int))
         origin = float(np.mean(self.y_true)) if self.quantity == "energy" else 0.0
         if kind == "parity":
             x, y, scale = self.y_true - origin, self.y_pred - origin, 1.0
             span = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
-            ax.plot(span, span, color=_LINE, lw=0.8, zorder=1)
+            ax.plot(span, span, color=LINE, lw=0.8, zorder=1)
         else:
             scale = 1000.0
             x, y = self.y_true - origin, scale * (self.y_pred - self.y_true)
-            ax.axhline(0.0, color=_LINE, lw=0.8, zorder=1)
+            ax.axhline(0.0, color=LINE, lw=0.8, zorder=1)
             ax.margins(y=0.2)  # room for numbers and legend
         self._draw_points(ax, x, y, scale, shown)
         self._label(ax, kind, len(shown))
@@ -240,15 +240,15 @@ class ParityDisplay:
 
     def _draw_points(self, ax: Axes, x, y, scale: float, shown: np.ndarray) -> None:
         if self.intervals is None:
-            ax.plot(x[shown], y[shown], ".", ms=3, color=_INSIDE, zorder=3)
+            ax.plot(x[shown], y[shown], ".", ms=3, color=INSIDE, zorder=3)
             return
         lower, upper = self.intervals.T
         covered = (lower <= self.y_true) & (self.y_true <= upper)
         bars = scale * np.array([self.y_pred - lower, upper - self.y_pred])
         name = f"{self.level:.0%} interval" if self.level else "interval"
         for group, colour, verb in (
-            (covered, _INSIDE, "holds"),
-            (~covered, _OUTSIDE, "misses"),
+            (covered, INSIDE, "holds"),
+            (~covered, OUTSIDE, "misses"),
         ):
             rows = shown[group[shown]]
             ax.errorbar(
@@ -317,13 +317,3 @@ def _check_option(name: str, value, known) -> None:
             f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}."
             + closest(str(value), known)
         )
-
-
-def _new_axes() -> Axes:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError(
-            'Figures need matplotlib, which is not installed: pip install "skatom[viz]".'
-        ) from None
-    return plt.subplots(figsize=(4.5, 4.5), layout="constrained")[1]

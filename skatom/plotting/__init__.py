@@ -1,0 +1,15 @@
+"""Displays: figures of predictions, in the manner of scikit-learn's."""
+
+from skatom.plotting.calibration_curve import CalibrationCurveDisplay
+from skatom.plotting.error_width import ErrorWidthDisplay
+from skatom.plotting.group_coverage import GroupCoverageDisplay
+from skatom.plotting.parity import ParityDisplay
+from skatom.plotting.stream_coverage import StreamCoverageDisplay
+
+__all__ = [
+    "CalibrationCurveDisplay",
+    "ErrorWidthDisplay",
+    "GroupCoverageDisplay",
+    "ParityDisplay",
+    "StreamCoverageDisplay",
+]

@@ -1,0 +1,120 @@
+"""Errors against the half-widths of their intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skatom._validation import check_is_fitted
+from skatom.plotting._axes import (
+    INSIDE,
+    LINE,
+    OUTSIDE,
+    check_intervals,
+    new_axes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ErrorWidthDisplay:
+    """Absolute error of every prediction against the half-width of its interval.
+
+    Points above the diagonal are missed. Intervals that know where the model errs spread
+    over a wide range of widths, with larger errors at larger widths.
+
+    Parameters
+    ----------
+    errors, half_widths : ndarray of shape (n,)
+        In eV.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    GroupCoverageDisplay : Coverage by group, or by width.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skatom.plotting import ErrorWidthDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> half = rng.uniform(0.1, 0.3, size=50)
+    >>> y = 0.5 * half * rng.normal(size=50)
+    >>> intervals = np.stack([-half, half], axis=1)
+    >>> ErrorWidthDisplay.from_predictions(y, intervals).ax_.get_xlabel()
+    'half-width of the interval (meV)'
+    """
+
+    def __init__(self, errors, half_widths):
+        self.errors = errors
+        self.half_widths = half_widths
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, confidence_level=None, ax=None):
+        """Predict intervals and draw errors against them.
+
+        Parameters
+        ----------
+        estimator : fitted estimator with predict_interval
+        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
+        y : array-like of shape (n_structures,)
+        confidence_level : float, optional
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        display : ErrorWidthDisplay
+        """
+        check_is_fitted(estimator)
+        _, intervals = estimator.predict_interval(X, confidence_level)
+        return cls.from_predictions(y, intervals, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, y, intervals, *, ax=None):
+        """Draw labels and intervals that are known already.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+        intervals : array-like of shape (n, 2)
+            Finite.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        display : ErrorWidthDisplay
+        """
+        y, intervals = check_intervals(y, intervals)
+        low, high = intervals[:, 0, 0], intervals[:, 1, 0]
+        return cls(np.abs(y - (low + high) / 2), (high - low) / 2).plot(ax)
+
+    def plot(self, ax: Axes | None = None) -> ErrorWidthDisplay:
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        display : ErrorWidthDisplay
+            Itself.
+        """
+        ax = new_axes() if ax is None else ax
+        x, y = 1e3 * self.half_widths, 1e3 * self.errors
+        missed = y > x
+        ax.plot(x[~missed], y[~missed], ".", ms=3, color=INSIDE, label="inside")
+        ax.plot(x[missed], y[missed], ".", ms=3, color=OUTSIDE, label="missed")
+        top = np.array([0.0, 1.05 * x[np.isfinite(x)].max(initial=1e-9)])
+        ax.plot(top, top, color=LINE, lw=0.8)
+        ax.set(xlabel="half-width of the interval (meV)", ylabel="|error| (meV)")
+        ax.set_title(f"{missed.mean():.1%} of {len(x)} missed", fontsize=9)
+        ax.legend(loc="upper left", fontsize=8)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

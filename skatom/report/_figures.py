@@ -1,0 +1,90 @@
+"""Figures of a report."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+
+from skatom.plotting import (
+    CalibrationCurveDisplay,
+    ErrorWidthDisplay,
+    GroupCoverageDisplay,
+    ParityDisplay,
+    StreamCoverageDisplay,
+)
+from skatom.plotting._axes import INSIDE, LINE, new_axes
+from skatom.report._energy_tables import NINETY
+from skatom.report._observe import LEVELS, Observations
+
+
+def draw_figures(seen: Observations, labels: dict, n_calibration: int | None) -> dict:
+    """Draw every figure that the observations allow.
+
+    Returns
+    -------
+    figures : dict of str to matplotlib Figure
+        By title.
+    """
+    ninety = seen.intervals[..., NINETY]
+    level = float(LEVELS[NINETY])
+    found = {
+        "Coverage against level": CalibrationCurveDisplay.from_predictions(
+            seen.y, seen.intervals, LEVELS, n_calibration=n_calibration
+        ),
+    }
+    figures = {}
+    if np.isfinite(ninety).all():
+        found["Predictions and reference"] = ParityDisplay.from_predictions(
+            seen.y, seen.y_pred, intervals=ninety, level=level, kind="error"
+        )
+        found["Errors against widths"] = ErrorWidthDisplay.from_predictions(
+            seen.y, ninety
+        )
+        figures["Widths"] = _widths(seen)
+    for kind, names in labels.items():
+        if 1 < len(np.unique(names)) <= 30:
+            found[f"Coverage by {kind}"] = GroupCoverageDisplay.from_predictions(
+                seen.y, ninety, names, level=level
+            )
+    found["Coverage in the order of the test set"] = (
+        StreamCoverageDisplay.from_predictions(seen.y, ninety, level=level)
+    )
+    if seen.std is not None:
+        figures["Errors in units of their deviations"] = _standard_errors(seen)
+        figures["Errors against deviations, binned"] = _binned(seen)
+    return {name: display.figure_ for name, display in found.items()} | figures
+
+
+def _widths(seen: Observations):
+    ax = new_axes(4.5, 3.2)
+    alone = 1e3 * 2 * norm.ppf(0.95) * seen.y.std()
+    ax.hist(1e3 * seen.widths(NINETY), bins=30, color=INSIDE)
+    ax.axvline(alone, color=LINE, lw=0.8, label="without a model")
+    ax.set(xlabel="width at level 0.9 (meV)", ylabel="structures")
+    ax.legend(fontsize=8)
+    return ax.figure
+
+
+def _standard_errors(seen: Observations):
+    ax = new_axes(4.5, 3.2)
+    z = np.clip((seen.y - seen.y_pred) / seen.std, -6, 6)
+    grid = np.linspace(-6, 6, 200)
+    ax.hist(z, bins=40, density=True, color=INSIDE)
+    ax.plot(grid, norm.pdf(grid), color=LINE, lw=0.8, label="exact deviations")
+    ax.set(xlabel="error / standard deviation", ylabel="density")
+    ax.legend(fontsize=8)
+    return ax.figure
+
+
+def _binned(seen: Observations):
+    ax = new_axes()
+    order = np.argsort(seen.std)
+    bins = np.array_split(order, min(10, max(1, len(order) // 5)))
+    e = seen.y - seen.y_pred
+    rmse = [1e3 * np.sqrt(np.mean(e[b] ** 2)) for b in bins]
+    rms = [1e3 * np.sqrt(np.mean(seen.std[b] ** 2)) for b in bins]
+    ax.loglog(rms, rmse, "o-", ms=4, color=INSIDE)
+    ends = np.array([min(rms + rmse), max(rms + rmse)])
+    ax.plot(ends, ends, color=LINE, lw=0.8)
+    ax.set(xlabel="standard deviation (meV)", ylabel="root mean square error (meV)")
+    return ax.figure

@@ -1,0 +1,167 @@
+"""Everything a report needs from the model: predicted once, kept in one place."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from skatom._validation import check_is_fitted, check_targets
+from skatom.features import NoDerivativeError
+from skatom.structures import Structures, read_energies, read_labels
+from skatom.uncertainty._inputs import count_rows, rows_and_structures
+
+LEVELS = np.array([0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Test structures, their labels, and what a model says of them.
+
+    Attributes
+    ----------
+    X : Structures or array
+    structures : Structures or None
+    y, y_pred : ndarray of shape (n,)
+        In eV.
+    intervals : ndarray of shape (n, 2, 6)
+        At LEVELS.
+    std : ndarray of shape (n,), or None
+        In eV, of the model as it is.
+    n_atoms : ndarray of shape (n,)
+        1 for rows of numbers.
+    seconds : dict of str to float
+        Per structure.
+    conformal : bool
+        Whether intervals are those of the model, or normal ones of its deviations.
+    """
+
+    X: object
+    structures: Structures | None
+    y: np.ndarray
+    y_pred: np.ndarray
+    intervals: np.ndarray
+    std: np.ndarray | None
+    n_atoms: np.ndarray
+    seconds: dict[str, float]
+    conformal: bool
+
+    def covered(self, level: int) -> np.ndarray:
+        """Tell which labels lie inside at LEVELS[level]."""
+        ends = self.intervals[..., level]
+        return (ends[:, 0] <= self.y) & (self.y <= ends[:, 1])
+
+    def widths(self, level: int) -> np.ndarray:
+        """Width of every interval at LEVELS[level]."""
+        return self.intervals[:, 1, level] - self.intervals[:, 0, level]
+
+
+def observe(model, X, y) -> Observations:
+    """Predict test structures in every way that the model offers.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        With ``predict_interval``, or ``predict(X, return_std=True)``.
+    X : sequence of ase.Atoms, or array-like of shape (n, n_features)
+    y : array-like of shape (n,), or None
+        None reads the energies that are stored with the structures.
+    """
+    check_is_fitted(model)
+    X, structures = rows_and_structures(X)
+    if structures is None:
+        X = np.asarray(X)
+    n = count_rows(X)
+    if y is None and structures is not None:
+        y = read_energies(structures)
+    y = check_targets(y, n)
+    begin = time.perf_counter()
+    y_pred = np.asarray(model.predict(X), dtype=np.float64)
+    seconds = {"predict": (time.perf_counter() - begin) / n}
+    std = _std(model, X)
+    begin = time.perf_counter()
+    conformal = hasattr(model, "predict_interval")
+    if conformal:
+        intervals = _intervals(model, X)
+    elif std is not None:
+        half = std[:, None] * norm.ppf((1 + LEVELS) / 2)
+        intervals = np.stack([y_pred[:, None] - half, y_pred[:, None] + half], axis=1)
+    else:
+        raise TypeError(
+            f"{type(model).__name__} has neither predict_interval nor standard deviations "
+            "to report on: wrap it in a ConformalRegressor."
+        )
+    seconds["predict with intervals"] = (time.perf_counter() - begin) / n
+    n_atoms = np.ones(n) if structures is None else structures.n_atoms
+    return Observations(
+        X, structures, y, y_pred, intervals, std, n_atoms, seconds, conformal
+    )
+
+
+def _intervals(model, X) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # infinite ones show as such
+        if hasattr(model, "conformal_") and hasattr(model, "follow"):
+            model = model.conformal_  # a stream has one level
+        return model.predict_interval(X, LEVELS)[1]
+
+
+def _std(model, X) -> np.ndarray | None:
+    try:
+        std = np.asarray(model.predict(X, return_std=True)[1], dtype=np.float64)
+    except (TypeError, ValueError, AttributeError):  # it has none
+        return None
+    return std if (np.isfinite(std) & (std > 0)).all() else None
+
+
+@dataclass(frozen=True)
+class ForceObservations:
+    """Forces of the test structures that have labels, at the level of the model.
+
+    Attributes
+    ----------
+    structures : Structures
+        Those with forces.
+    errors : list of ndarray of shape (n_atoms, 3)
+        In eV/Å.
+    half_widths : dict of str to list
+        Of components, "component" or "component by element", and radii of "vector".
+    """
+
+    structures: Structures
+    errors: list[np.ndarray]
+    half_widths: dict[str, list[np.ndarray]]
+
+
+def observe_forces(model, structures: Structures | None) -> ForceObservations | None:
+    """Predict forces with their intervals, where model and labels have them."""
+    calibrated = getattr(model, "force_calibration_", None)
+    if structures is None or calibrated is None:
+        return None
+    source = getattr(model, "forces", "auto")
+    labels = read_labels(structures, forces=source)
+    rows = np.flatnonzero(labels.has_forces)
+    if not len(rows):
+        return None
+    chosen = structures[rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            forces, ends = model.predict_forces_interval(chosen)
+        except NoDerivativeError:
+            return None
+        _, by_element = model.predict_forces_interval(chosen, by_element=True)
+        _, whole = model.predict_forces_interval(chosen, simultaneous=True)
+        _, radii = model.predict_forces_radius(chosen)
+    flat = labels.forces[np.repeat(labels.has_forces, structures.n_atoms)]
+    true = np.split(flat, chosen.offsets[1:-1])
+    half = {
+        "component": [np.diff(e)[..., 0] / 2 for e in ends],
+        "component by element": [np.diff(e)[..., 0] / 2 for e in by_element],
+        "all components at once": [np.diff(e)[..., 0] / 2 for e in whole],
+        "vector": radii,
+    }
+    return ForceObservations(chosen, [p - t for p, t in zip(forces, true)], half)

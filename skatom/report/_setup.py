@@ -1,0 +1,82 @@
+"""Tables of how a report came about, and of whether its guarantee applies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom.report._observe import Observations
+from skatom.report._tables import Table
+from skatom.structures import fingerprints
+from skatom.uncertainty import exchangeability_test
+from skatom.uncertainty._calibration import SplitCalibration
+from skatom.uncertainty._trained_on import training_fingerprints
+
+
+def setup_table(estimator, seen: Observations, split: str) -> Table:
+    """Say what was fitted, calibrated and tested, and whether structures leaked."""
+    n_train = len(getattr(estimator, "train_indices_", ()))
+    n_calibration = getattr(estimator, "n_calibration_", None)
+    rows = [
+        ["estimator", type(estimator).__name__],
+        ["training structures", n_train or "not known (fitted before)"],
+        ["calibration structures", n_calibration if n_calibration else "none"],
+        ["test structures", len(seen.y)],
+        ["how test structures were taken", split],
+        ["test structures that were trained on", _leaks(estimator, seen)],
+    ]
+    for name in ("method", "conformity_score", "groups", "floor"):
+        if hasattr(estimator, name):
+            rows.append([name.replace("_", " "), str(getattr(estimator, name))])
+    for name, seconds in seen.seconds.items():
+        rows.append([f"{name}, per structure (ms)", 1e3 * seconds])
+    if seen.conformal:
+        note = (
+            "The intervals cover with at least their level if calibration and test "
+            "structures are exchangeable: drawn at random from one source. Frames of one "
+            "trajectory are not."
+        )
+    else:
+        note = (
+            "The model gives standard deviations, taken as those of normal errors: there "
+            "is no guarantee. A ConformalRegressor around it has one."
+        )
+    return Table("How it was done", ["", ""], rows, note)
+
+
+def _leaks(estimator, seen: Observations) -> str:
+    if seen.structures is None:
+        return "cannot be told for rows of numbers"
+    known = training_fingerprints(estimator)
+    if not len(known):
+        return "cannot be told: the model does not remember its structures"
+    n = int(np.isin(fingerprints(seen.structures), known).sum())
+    return f"{n} of {len(seen.structures)}, by their content"
+
+
+def shift_table(estimator, seen: Observations, flags) -> Table:
+    """Test whether test structures are like those of calibration."""
+    rows = []
+    calibration = getattr(estimator, "calibration_", None)
+    if isinstance(calibration, SplitCalibration):
+        half = seen.widths(0) / 2
+        q = calibration.scores.pooled.quantile(0.5)
+        if calibration.groups is None and q > 0 and np.isfinite(half).all():
+            scores = np.abs(seen.y - seen.y_pred) * q / half
+            try:
+                found = exchangeability_test(calibration.scores.pooled.ranked, scores)
+            except ImportError:
+                found = None
+            if found is not None:
+                rows += [
+                    ["p-value that scores are alike", found.p_value],
+                    ["the same, as a stream in time", found.stream_p_value],
+                ]
+    if flags is not None:
+        for name, grades in flags.grades(seen.X).items():
+            share = float(np.mean(grades > 1))
+            rows.append([f"share beyond every calibration structure, {name}", share])
+    note = (
+        "Small p-values: the guarantee does not apply here. A valid flag is raised for a "
+        "share of at most 1 / (n + 1) of structures like the n of calibration."
+    )
+    return Table("Are test structures like those of calibration?", ["", ""], rows, note)
