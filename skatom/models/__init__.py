@@ -11,6 +11,7 @@ from skatom.models.message_passing import MessagePassingRegressor
 from skatom.models.neural_network import NeuralNetworkRegressor
 from skatom.models.painn import PaiNNRegressor
 from skatom.models.ridge import AtomicRidge
+from skatom.models.ridge_cv import AtomicRidgeCV
 from skatom.models.schnet import SchNetRegressor
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "AtomicKernelRidge",
     "AtomicKernelRidgeCV",
     "AtomicRidge",
+    "AtomicRidgeCV",
     "CompositionBaseline",
     "MessagePassingRegressor",
     "NeuralNetworkRegressor",

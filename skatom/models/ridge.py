@@ -59,6 +59,7 @@ class AtomicRidge(LinearModel):
 
     See Also
     --------
+    AtomicRidgeCV : Chooses alpha by cross-validation.
     AtomicKernelRidge : Nonlinear, with the same loss.
     sklearn.linear_model.Ridge : What this model is on a plain matrix.
     sklearn.linear_model.BayesianRidge : The same with ``alpha="evidence"``.
@@ -189,7 +190,7 @@ class AtomicRidge(LinearModel):
             are trained and y is a rescaled copy of the energies of the structures.
         """
         X = self._check_X(X, reset=True)
-        self._begin(X)
+        self._begin()
         return self._take_in(X, y, sample_weight, forces, stress)
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -11,10 +11,8 @@ from ase import Atoms
 
 from skatom._validation import check_targets, listing
 from skatom.features import AtomFeatures
-from skatom.neighbors import ranges
 from skatom.store._records import Records, hashes_of, records_of
 from skatom.structures import (
-    Labels,
     Structures,
     check_structures,
     read_energies,
@@ -99,7 +97,7 @@ class Writer:
                     f"The featurizer gives {type(X).__name__}, and a store keeps features "
                     "of atoms: leave Pool and what follows it to the model."
                 )
-            kept = _labels_of(labels, keep, frames.offsets)
+            kept = labels.take(keep, frames.offsets)
             self._waiting.append(
                 records_of(X, hashes[keep], energies[keep], kept, self._dtype)
             )
@@ -164,12 +162,3 @@ def _agree(earlier: tuple, told: tuple) -> bool:
     """Whether energies are equal, or both missing, and the same labels are there."""
     equal = np.array_equal(earlier[0], told[0], equal_nan=True)
     return equal and earlier[1:] == told[1:]
-
-
-def _labels_of(labels: Labels, keep: np.ndarray, offsets: np.ndarray) -> Labels:
-    """Labels of some structures."""
-    atoms = ranges(offsets[keep], offsets[keep + 1])
-    return Labels(
-        labels.forces[atoms], labels.has_forces[keep],
-        labels.stress[keep], labels.has_stress[keep],
-    )  # fmt: skip

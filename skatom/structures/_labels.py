@@ -39,6 +39,14 @@ class Labels:
     stress: np.ndarray
     has_stress: np.ndarray
 
+    def take(self, keep: np.ndarray, offsets: np.ndarray) -> Labels:
+        """Select structures, given the first atom of each of them all."""
+        parts = [self.forces[a:b] for a, b in zip(offsets[keep], offsets[keep + 1])]
+        forces = np.concatenate([np.empty((0, 3)), *parts])
+        return Labels(
+            forces, self.has_forces[keep], self.stress[keep], self.has_stress[keep]
+        )
+
 
 def read_energies(
     X: Sequence[Atoms], key: str = "auto", *, required: bool = True

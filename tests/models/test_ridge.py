@@ -113,7 +113,8 @@ def loss(fitted: Potential, frames: Structures, y, weights) -> float:
     labels = read_labels(frames, stress="calc")
     n = frames.n_atoms
     of_atoms = np.repeat(weights, n)[:, None]
-    forces = np.concatenate(fitted.predict_forces(frames))
+    has_forces = np.repeat(labels.has_forces, n)[:, None]
+    forces = has_forces * np.concatenate(fitted.predict_forces(frames))
     volumes = np.array([atoms.get_volume() for atoms in frames])
     virial = (labels.stress - fitted.predict_stress(frames)) * volumes[:, None]
     return (

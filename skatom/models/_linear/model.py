@@ -23,10 +23,13 @@ class LinearModel(AtomicRegressor):
     ``force_weight``, ``stress_weight``, ``forces`` and ``stress``.
     """
 
-    def _begin(self, X: AtomFeatures) -> None:
+    def _begin(self) -> None:
         """Forget all rows; the first energies are then subtracted from all."""
         self._n_targets, self._reference = 0.0, None
-        self._triangle = np.zeros((self._n_columns + 1,) * 2, order="F")
+        self._triangle = self._no_rows()
+
+    def _no_rows(self) -> np.ndarray:
+        return np.zeros((self._n_columns + 1,) * 2, order="F")
 
     def _make_room(self, numbers: np.ndarray) -> None:
         """Add columns for new elements, as if they had been there and zero."""
@@ -35,11 +38,10 @@ class LinearModel(AtomicRegressor):
             return
         kept = np.searchsorted(new, old)
         self.numbers_ = new
-        n_species = len(new) if self.fit_intercept else 0
         places = kept if self.fit_intercept else np.empty(0, dtype=np.int64)
         width = self.n_atom_features_
         blocks = kept if self.by_species else np.zeros(1, dtype=np.int64)
-        coef = n_species + blocks[:, None] * width + np.arange(width)
+        coef = self._n_species + blocks[:, None] * width + np.arange(width)
         places = np.concatenate([places, coef.ravel()])
         self._triangle = widened(self._triangle, places, self._n_columns)
         reference = np.zeros(len(new))
@@ -48,6 +50,14 @@ class LinearModel(AtomicRegressor):
 
     def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
         """Fold the rows of structures into the triangle, and solve."""
+        data = self._data(X, y, sample_weight, forces, stress)
+        self._triangle, n_targets = self._folded(self._triangle, *data)
+        self._n_targets += n_targets
+        self._solve()
+        return self
+
+    def _data(self, X: AtomFeatures, y, sample_weight, forces, stress) -> tuple:
+        """Check what a fit is given: X, energies, labels or None, weights."""
         y = check_targets(y, len(X))
         warn_of_mixed_units(X, y)
         weights = LossWeights(
@@ -58,27 +68,30 @@ class LinearModel(AtomicRegressor):
         labels = self._read_labels(X, forces, stress)
         if labels is not None:
             refuse_rescaled_targets(y, X.structures)
-        problem = TriangularLeastSquares.resumed(self._triangle)
+        if self._reference is None:
+            self._reference = np.zeros(len(self.numbers_))
+            if self.fit_intercept:
+                of_errors = weights.energies(X.n_atoms)
+                base = fit_composition(X, y, of_errors, self.numbers_)
+                self._reference = base.energies
+        return X, y, labels, weights
+
+    def _folded(self, triangle, X, y, labels, weights) -> tuple[np.ndarray, float]:
+        """Give the triangle with the rows of more structures, and their number."""
+        problem = TriangularLeastSquares.resumed(triangle)
         self._add_energies(problem, X, y, weights.energies(X.n_atoms))
-        self._n_targets += weights.samples.sum()
+        n_targets = weights.samples.sum()
         if labels is not None:
             for block in derivative_rows(X, labels, weights, self._n_columns):
                 root = np.sqrt(block.weights)
                 rows = self._derivative_design(block)
                 problem.add(rows * root[:, None], block.labels * root)
-            self._n_targets += _count_derivatives(X, labels, weights)
-        self._triangle = problem.triangle
-        self._solve()
-        return self
+            n_targets += _count_derivatives(X, labels, weights)
+        return problem.triangle, float(n_targets)
 
     def _add_energies(self, problem, X: AtomFeatures, y, weights) -> None:
         """Add rows of energies, less those of the species in the first structures."""
         counts = species_counts(X, self.numbers_)
-        if self._reference is None:
-            self._reference = np.zeros(len(self.numbers_))
-            if self.fit_intercept:
-                base = fit_composition(X, y, weights, self.numbers_)
-                self._reference = base.energies
         y = y - counts @ self._reference
         if not self.fit_intercept:
             counts = counts[:, :0]
@@ -88,12 +101,8 @@ class LinearModel(AtomicRegressor):
 
     def _solve(self) -> None:
         """Find coefficients, energies of species and the variance of the noise."""
-        n_species = len(self.numbers_) if self.fit_intercept else 0
-        problem = LinearProblem.of(self._triangle, n_species)
-        if isinstance(self.alpha, str):
-            self.alpha_ = problem.strength_of_most_evidence(self._n_targets)
-        else:
-            self.alpha_ = float(self.alpha)
+        problem = LinearProblem.of(self._triangle, self._n_species)
+        self.alpha_ = self._choose_alpha(problem)
         solution = problem.solve(self.alpha_)
         self._factor, self._offsets = solution.factor, problem.offsets
         scale = np.linalg.norm(self._triangle[:, -1]) * np.finfo(float).eps
@@ -101,9 +110,14 @@ class LinearModel(AtomicRegressor):
         self.noise_variance_ = float(loss / self._n_targets)
         self.coef_ = solution.coef.reshape(-1, self._width)
         self.intercept_ = self._reference.copy()
-        self.intercept_[:n_species] += solution.energies
+        self.intercept_[: self._n_species] += solution.energies
         if len(self.numbers_) == 1 and self.numbers_[0] == 0:  # plain rows
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
+
+    def _choose_alpha(self, problem: LinearProblem) -> float:
+        if isinstance(self.alpha, str):
+            return problem.strength_of_most_evidence(self._n_targets)
+        return float(self.alpha)
 
     # -- uncertainty -------------------------------------------------------------------
 
@@ -190,10 +204,10 @@ class LinearModel(AtomicRegressor):
             np.zeros(n, bool),
         )
         weights = LossWeights(np.ones(n), self.force_weight, self.stress_weight)
-        n_species = len(self.numbers_) if self.fit_intercept else 0
         found = [
             self._std(
-                self._derivative_design(block)[:, n_species:], 1 / self.force_weight
+                self._derivative_design(block)[:, self._n_species :],
+                1 / self.force_weight,
             )
             for block in derivative_rows(X, every, weights, self._n_columns)
         ]
@@ -279,8 +293,12 @@ class LinearModel(AtomicRegressor):
     @property
     def _n_columns(self) -> int:
         """Energies of species and coefficients."""
-        n_species = len(self.numbers_) if self.fit_intercept else 0
-        return n_species + self._n_blocks * self._width
+        return self._n_species + self._n_blocks * self._width
+
+    @property
+    def _n_species(self) -> int:
+        """Number of energies of species that are fitted."""
+        return len(self.numbers_) if self.fit_intercept else 0
 
     @property
     def _n_blocks(self) -> int:
