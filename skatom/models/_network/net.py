@@ -49,6 +49,10 @@ class AtomNet(NeuralNet):
         """Compare a prediction with its targets."""
         return self.criterion_(y_pred, y_true)
 
+    def _set_training(self, training=True):
+        if self.module_.training != training or self.criterion_.training != training:
+            super()._set_training(training)  # walks over all modules, every batch
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Train as skorch does, and validate what would be kept."""
         average = dict(self.callbacks_).get("average")
