@@ -319,8 +319,9 @@ class NeuralNetworkRegressor(FeatureNetwork):
 
         Parameters
         ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-            Features of atoms; the rows of a matrix are structures of one atom.
+        X : AtomFeatures, FeatureStore, or array-like (n_structures, n_features)
+            Features of atoms; the rows of a matrix are structures of one atom. Of a
+            store, one batch is in memory at a time, with the labels that are in it.
         y : array-like of shape (n_structures,) or (n_structures, n_outputs)
             Total energies in eV, or what `output` says.
         sample_weight : array-like of shape (n_structures,), optional
@@ -340,8 +341,11 @@ class NeuralNetworkRegressor(FeatureNetwork):
         """
         torch_side()  # say what is missing before anything else
         start = self._start()
-        X = self._check_X(X, reset=start is None)
-        data = self._data(X, y, sample_weight, forces, stress, fresh=start is None)
+        if hasattr(X, "batches"):  # a FeatureStore
+            data = self._stream(X, y, sample_weight, fresh=start is None)
+        else:
+            X = self._check_X(X, reset=start is None)
+            data = self._data(X, y, sample_weight, forces, stress, fresh=start is None)
         self._train(data, start, groups, validation)
         return self
 

@@ -33,9 +33,12 @@ class TrainingData(Protocol):
     ----------
     weights : ndarray of shape (n_structures,)
         Structures of weight zero take no part.
+    streams : bool
+        Whether batches are read anew every time, since all of them would be too large.
     """
 
     weights: np.ndarray
+    streams: bool
 
     def __len__(self) -> int:
         """Return the number of structures."""
@@ -170,6 +173,7 @@ class TrainingSet:
     gradients: StoredJacobian | RecomputedJacobian | None = None
     positions: np.ndarray | None = None
     charges: np.ndarray | None = None
+    streams = False
 
     @property
     def weights(self) -> np.ndarray:
@@ -374,6 +378,8 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[AtomBatch, Targets]]:
         if self.random_state is not None and len(self) > 1:
             return self._cut(self.random_state.permutation(self.part.structures))
+        if self.part.data.streams:
+            return self._cut(self.part.structures)
         if self._kept is None:
             self._kept = list(self._cut(self.part.structures))
         return iter(self._kept)

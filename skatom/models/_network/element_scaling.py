@@ -8,6 +8,10 @@ import numpy as np
 
 # An element whose environments hardly differ is not blown up further than this.
 SMALLEST_SHARE = 1e-2
+# Root mean square of scaled features where forces are learned. Measured with 300 frames of
+# malonaldehyde, 150 epochs: mean errors of forces of 234, 150 and 275 meV/Å with 1, 0.3
+# and 0.1.
+SMOOTH_INPUT_SCALE = 0.3
 
 
 @dataclass(frozen=True, eq=False)

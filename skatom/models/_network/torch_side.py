@@ -25,6 +25,11 @@ def prediction_side(needs: str = "NeuralNetworkRegressor") -> ModuleType:
     return _open("prediction", needs)
 
 
+def stream_side(needs: str = "NeuralNetworkRegressor") -> ModuleType:
+    """Import what trains networks on a store of features."""
+    return _open("streamed_data", needs)
+
+
 def _open(name: str, needs: str) -> ModuleType:
     try:
         return import_module(f"skatom.models._network.{name}")
