@@ -104,8 +104,10 @@ def fit_models(frames):
     from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
     from skatom.potential import make_potential
 
-    for rows in ("sorted", "eigenspectrum", "atoms"):
-        CoulombMatrix(rows).fit_transform(frames)
+    molecules = [atoms for atoms in frames if not atoms.pbc.any()]
+    for permutation in ("sorted_l2", "eigenspectrum"):
+        CoulombMatrix(permutation=permutation).fit_transform(molecules)
+    CoulombMatrix(rows="atoms").fit_transform(molecules)
     y = [atoms.get_potential_energy() for atoms in frames]
     models = [AtomicRidge(), AtomicKernelRidge()]
     if find_spec("torch") and find_spec("skorch"):
