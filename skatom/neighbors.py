@@ -231,11 +231,14 @@ def neighbor_pairs(
             np.empty((0, 3), dtype=np.int32), empty,
         )  # fmt: skip
     numbers = structures.numbers
-    bases, reductions = zip(*(_search_basis(atoms, r_cut) for atoms in structures))
-    expected = _expected_pairs(structures, r_cut)
+    pbc = np.array([atoms.pbc for atoms in structures])
+    bases, reductions = np.tile(CARTESIAN, (len(structures), 1, 1)), {}
+    for s in np.flatnonzero(pbc.any(axis=1)):
+        bases[s], reductions[s] = _search_basis(structures[s], r_cut)
+    expected = _expected_pairs(structures, pbc, r_cut)
     try:
         offsets, neighbors, vectors, shifts = _search(
-            structures, np.array(bases), float(r_cut), expected, n_jobs
+            structures, bases, pbc, float(r_cut), expected, n_jobs
         )
     except MemoryError as error:
         raise MemoryError(
@@ -245,19 +248,18 @@ def neighbor_pairs(
         ) from error
     pairs = NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
     _refuse_coincident(pairs, structures.offsets)
-    for s, reduction in enumerate(reductions):
+    for s, reduction in reductions.items():
         if reduction is not None:  # count cell vectors of the cell as it was given
             rows = slice(*offsets[structures.offsets[s : s + 2]])
             shifts[rows] = shifts[rows] @ reduction
     return pairs
 
 
-def _search(structures: Structures, bases, r_cut, expected, n_jobs) -> tuple:
+def _search(structures: Structures, bases, pbc, r_cut, expected, n_jobs) -> tuple:
     """Search ranges of centres, in threads when that pays, and join what they find."""
     from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
 
     positions = np.concatenate([atoms.positions for atoms in structures])
-    pbc = np.array([atoms.pbc for atoms in structures])
     ranks, n_atoms = _ranks(structures.numbers), len(positions)
     found = {}
 
@@ -293,7 +295,7 @@ def _ranks(numbers: np.ndarray) -> np.ndarray:
 
 
 def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | None]:
-    """Vectors to sort atoms along, and how they follow from the cell if reduced.
+    """Vectors to sort periodic atoms along, and how they follow from the cell if reduced.
 
     Directions that are not periodic get unit vectors orthogonal to all others. A cell so
     skewed that very many images would have to be searched is reduced first.
@@ -301,11 +303,7 @@ def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | 
     pbc = atoms.pbc
     basis = np.where(pbc[:, None], atoms.cell.array, 0.0)
     if not pbc.all():
-        basis[~pbc] = (
-            np.linalg.svd(basis[pbc])[2][pbc.sum() :] if pbc.any() else np.eye(3)
-        )
-    if not pbc.any():
-        return basis, None
+        basis[~pbc] = np.linalg.svd(basis[pbc])[2][pbc.sum() :]
     heights = 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
     images = np.prod(1 + 2 * np.ceil(r_cut / heights[pbc]))
     compact = np.linalg.norm(basis[pbc], axis=1)
@@ -315,16 +313,14 @@ def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | 
     return reduced, operation
 
 
-def _expected_pairs(structures: Structures, r_cut: float) -> int:
+def _expected_pairs(structures: Structures, pbc: np.ndarray, r_cut: float) -> int:
     """Estimate the number of pairs, a little too high for homogeneous crystals."""
     sphere = 4.0 / 3.0 * np.pi * r_cut**3
-    total = 0.0
-    for atoms in structures:
-        n = len(atoms)
-        if atoms.pbc.all():
-            total += n * (1.1 * n * sphere / atoms.cell.volume + 8)
-        else:
-            total += n * min(n - 1, 128)
+    full, n_atoms = pbc.all(axis=1), structures.n_atoms
+    total = np.sum((n_atoms * np.minimum(n_atoms - 1.0, 128.0))[~full])
+    for s in np.flatnonzero(full):
+        n = n_atoms[s]
+        total += n * (1.1 * n * sphere / structures[s].cell.volume + 8)
     return int(total) + 64
 
 
