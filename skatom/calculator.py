@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from numbers import Real
 from os import PathLike
 from threading import RLock
@@ -20,12 +19,11 @@ from sklearn.pipeline import Pipeline
 from skatom._parallel import few_blas_threads
 from skatom._skin import SkinPairs
 from skatom._validation import check_is_fitted, closest
-from skatom.features import NoDerivativeError
+from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.neighbors import NeighborPairs
 from skatom.potential import evaluate, r_cut_of
 from skatom.structures import Structures, check_structures
 from skatom.uncertainty import ConformalRegressor
-from skatom.uncertainty._environments import fitted_part
 from skatom.uncertainty.guard import ExtrapolationGuard
 
 __all__ = ["SkatomCalculator"]
@@ -69,7 +67,8 @@ class SkatomCalculator(Calculator):
 
     - ``"energy_interval"``, shape (2,): lower and upper end in eV, and
     - ``"forces_interval"``, shape (n_atoms, 3, 2), in eV/Å, of a ConformalRegressor;
-    - ``"energy_std"``: of an estimator whose predict takes ``return_std=True``, in eV;
+    - ``"energy_std"`` in eV, and ``"forces_std"``, shape (n_atoms, 3), in eV/Å, of an
+      estimator that has standard deviations;
     - ``"extrapolation"`` and ``"extrapolation_per_atom"``: grades of `novelty`.
 
     They are kept apart from ``results``, which ASE writes to files and checks against the
@@ -97,6 +96,7 @@ class SkatomCalculator(Calculator):
         "energy_interval",
         "forces_interval",
         "energy_std",
+        "forces_std",
         "extrapolation",
         "extrapolation_per_atom",
     )
@@ -292,11 +292,9 @@ class SkatomCalculator(Calculator):
             conformal = self._need_conformal(name)
             forces = self.get_property("forces", atoms)
             self.extras[name] = conformal.forces_interval_around(forces, atoms=atoms)
-        elif name == "energy_std":
+        elif name in ("energy_std", "forces_std"):
             self.get_property("energy", atoms)
-            model = _predicting_std(self.estimator)
-            _, std = model.predict(Structures([atoms]), return_std=True)
-            self.extras[name] = float(np.ravel(std)[0])
+            self._compute_std(name, atoms)
         else:
             if self.novelty is None:
                 raise PropertyNotImplementedError(
@@ -306,6 +304,16 @@ class SkatomCalculator(Calculator):
             self.get_property("energy", atoms)
             if name not in self.extras:  # on_extrapolation="ignore" has not graded yet
                 self._grades(Structures([atoms]), self._pairs(atoms))
+
+    def _compute_std(self, name: str, atoms: Atoms) -> None:
+        X, pairs = Structures([atoms]), self._pairs(atoms)
+        of_forces = name == "forces_std"
+        try:
+            found = evaluate(self.estimator, X, forces=of_forces, std=True, pairs=pairs)
+        except NoStandardDeviationError as error:
+            raise PropertyNotImplementedError(f"{name!r}: {error}") from error
+        std = found.force_std[0] if of_forces else float(found.energy_std[0])
+        self.extras[name] = std
 
     def _need_conformal(self, name: str) -> ConformalRegressor:
         if self._conformal is None:
@@ -350,15 +358,3 @@ def _conformal_of(estimator) -> ConformalRegressor | None:
         else:
             return None
     return estimator
-
-
-def _predicting_std(estimator):
-    """Find what gives standard deviations in an estimator, or say that nothing does."""
-    model = fitted_part(estimator)
-    last = model.steps[-1][1] if isinstance(model, Pipeline) else model
-    if "return_std" not in inspect.signature(last.predict).parameters:
-        raise PropertyNotImplementedError(
-            f"'energy_std' needs a model whose predict takes return_std=True; "
-            f"{type(last).__name__} has none."
-        )
-    return model

@@ -29,6 +29,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,7 +41,9 @@ from skatom.potential import DeltaRegressor, evaluate, make_potential
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import check_structures, read_energies
 from skatom.uncertainty import (
+    CalibratedStdRegressor,
     ConformalRegressor,
+    EnsembleRegressor,
     ExtrapolationError,
     ExtrapolationWarning,
     FeatureDistance,
@@ -549,7 +552,7 @@ def test_extras_follow_the_structure(conformal, novelty, crystal):
     assert calc.extras == {}
 
 
-def test_energy_std_comes_from_models_that_have_one(frames, model, crystal):
+def test_energy_std_comes_from_models_that_have_one(frames, crystal):
     y = read_energies(frames)
     gp = make_pipeline(
         ACSF(r_cut=R_CUT),
@@ -561,8 +564,27 @@ def test_energy_std_comes_from_models_that_have_one(frames, model, crystal):
     _, std = gp.predict([crystal], return_std=True)
     assert atoms.calc.get_property("energy_std", atoms) == pytest.approx(std[0])
     assert std[0] > 0
-    with pytest.raises(PropertyNotImplementedError, match="AtomicRidge has none"):
-        SkatomCalculator(model).get_property("energy_std", crystal)
+    plain = make_pipeline(ACSF(r_cut=R_CUT), Pool(), Ridge()).fit(frames, y)
+    for name in ("energy_std", "forces_std"):
+        with pytest.raises(PropertyNotImplementedError, match="no standard deviations"):
+            SkatomCalculator(plain).get_property(name, crystal)
+
+
+def test_error_bars_are_those_of_the_outermost_estimator(frames, crystal):
+    y = read_energies(frames)
+    pipeline = make_pipeline(ACSF(r_cut=R_CUT), AtomicRidge(1e-3))
+    ensemble = EnsembleRegressor(pipeline, 3, random_state=0)
+    calibrated = CalibratedStdRegressor(ensemble, calibration_size=4, random_state=0)
+    calibrated.fit(frames, y)
+    atoms = attached(crystal, calibrated)
+    std = calibrated.predict([crystal], return_std=True)[1][0]
+    assert atoms.calc.get_property("energy_std", atoms) == pytest.approx(std, rel=1e-6)
+    of_forces = calibrated.predict_forces([crystal], return_std=True)[1][0]
+    np.testing.assert_allclose(
+        atoms.calc.get_property("forces_std", atoms), of_forces, rtol=1e-6
+    )
+    raw = calibrated.estimator_.predict([crystal], return_std=True)[1][0]
+    assert abs(std / raw - 1) > 1e-3
 
 
 def test_extras_say_what_they_need(model, crystal):
