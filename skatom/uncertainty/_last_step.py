@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
+from skatom.features import AtomFeatures
 from skatom.potential._context import Context, Energies
+from skatom.potential._deviations import no_deviations
 from skatom.potential._energies import energies
 from skatom.potential._steps import follow_steps
 
@@ -41,6 +46,38 @@ def follow_to_last(estimator, X, context: Context) -> tuple[Energies, object]:
     last = energies(estimator.steps[-1][1], Z, context)
     pull = lambda weights: back(last.pull(weights))  # noqa: E731
     return Energies(last.values, pull, last.atoms, last.std), Z
+
+
+def with_latent_sums(estimator, X, context: Context):
+    """Predict energies and sum the last hidden layer of a network in one pass.
+
+    Returns
+    -------
+    found : tuple of Energies, AtomFeatures and ndarray, or None
+        Predictions, what enters the network, and sums of shape (n_structures, n_latent).
+        None where more than energies is asked for, or the last step is no network.
+    """
+    fitted = bare(estimator)
+    steps = fitted.steps if isinstance(fitted, Pipeline) else [("", fitted)]
+    model = bare(steps[-1][1])
+    more = context.forces or context.stress or context.atomic
+    if more or not hasattr(model, "predict_with_latent_sums"):
+        return None
+    Z = follow_steps(steps[:-1], X, context)[0]
+    if not isinstance(Z, AtomFeatures):
+        Z = AtomFeatures.from_rows(np.asarray(Z, dtype=np.float64))
+    values, sums = model.predict_with_latent_sums(Z)
+    later = partial(energies, estimator, X, context)  # nobody asked for these
+    return (
+        Energies(
+            values,
+            lambda weights: later().pull(weights),
+            lambda: later().atoms(),
+            no_deviations(estimator),
+        ),
+        Z,
+        sums,
+    )
 
 
 def last_model(estimator):

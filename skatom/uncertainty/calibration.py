@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
@@ -22,7 +24,7 @@ from skatom.potential._energies import energies
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._held_out import HeldOut, fit_and_hold_out
-from skatom.uncertainty._last_step import follow_to_last
+from skatom.uncertainty._last_step import follow_to_last, with_latent_sums
 from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
 from skatom.uncertainty.latent import LatentDistance
 from skatom.uncertainty.rigidity import LastLayerRigidity
@@ -238,6 +240,13 @@ default="squared_residuals"
         """Predict, with error bars as they come from the source."""
         if self.source != "latent":
             return energies(self.source_ or self.estimator_, X, context)
+        at_once = with_latent_sums(self.estimator_, X, context)
+        if at_once is not None:
+            found, Z, sums = at_once
+            means = sums / Z.n_atoms[:, None]
+            distance = partial(self.source_.distance_of_latent, means)
+            std = Deviations(distance, _refuse_atoms, _refuse_atoms)
+            return Energies(found.values, found.pull, found.atoms, std)
         found, Z = follow_to_last(self.estimator_, X, context)
         known = Z if isinstance(Z, AtomFeatures) else X
 

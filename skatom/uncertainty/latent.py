@@ -180,6 +180,23 @@ class LatentDistance(OutlierMixin, BaseEstimator):
         edges = np.flatnonzero(np.diff(structure, prepend=-1))
         return np.maximum.reduceat(distances, edges) if len(edges) else distances
 
+    def distance_of_latent(self, latent) -> NDArray[np.float64]:
+        """Measure how far latent features that are known are from those of training.
+
+        Parameters
+        ----------
+        latent : array-like of shape (n_structures, n_latent)
+            Means over the atoms of each structure, for ``level="structure"``.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_structures,)
+        """
+        check_is_fitted(self)
+        kinds = np.zeros(len(latent), dtype=np.int64)
+        scaled = self.scaler_.transform(latent)
+        return species_distances(self.references_, scaled, kinds) + self.floor_
+
     def distance_atoms(self, X) -> list[NDArray[np.float64]]:
         """Measure how far atoms are from those of training, with ``level="atom"``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -25,7 +26,11 @@ from skatom.potential._context import Context, Deviations, Energies
 from skatom.uncertainty._environments import CHUNK, dense, latent_features
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._inputs import count_rows, rows_and_structures
-from skatom.uncertainty._last_step import follow_to_last, last_model
+from skatom.uncertainty._last_step import (
+    follow_to_last,
+    last_model,
+    with_latent_sums,
+)
 from skatom.uncertainty._rigidity import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 
@@ -175,9 +180,15 @@ class LastLayerRigidity(ErrorBarRegressor):
                 best, self.zeta_, self.alpha_ = loss, zeta, alpha
 
     def _energies(self, X, context: Context) -> Energies:
-        found, Z = self._look(X, context)
+        at_once = with_latent_sums(self.estimator, X, context)
+        if at_once is None:
+            found, Z = self._look(X, context)
+            rows = partial(self._rows, Z)
+        else:
+            found, Z, sums = at_once
+            rows = partial(self._with_constants, sums, Z)
         std = Deviations(
-            lambda: self._std(self._rows(Z)),
+            lambda: self._std(rows()),
             lambda: np.concatenate([self._force_std(Z, s) for s in range(len(Z))]),
             lambda: self._std(self._atom_rows(Z)),
         )
@@ -193,6 +204,10 @@ class LastLayerRigidity(ErrorBarRegressor):
     def _rows(self, Z: AtomFeatures) -> np.ndarray:
         """Features of whole structures, and how many atoms there are of each species."""
         return sum_atoms(self._atom_rows(Z), Z.offsets)
+
+    def _with_constants(self, sums: np.ndarray, Z: AtomFeatures) -> np.ndarray:
+        kinds = (Z.numbers[:, None] == self.numbers_).astype(np.float64)
+        return np.hstack([sums, sum_atoms(kinds, Z.offsets)])
 
     def _atom_rows(self, Z: AtomFeatures) -> np.ndarray:
         """Last-layer features of atoms, and a constant for each species."""

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from skatom.models import AtomicRidge, NeuralNetworkRegressor
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures
-from skatom.uncertainty import ConformalRegressor, LatentDistance
+from skatom.uncertainty import ConformalRegressor, LatentDistance, calibrate_std
 
 
 def ethanols(n, seed=0, stdev=0.05):
@@ -77,7 +77,7 @@ def test_atoms_are_compared_with_their_species(frames, network):
 
 def test_models_without_a_hidden_layer_are_measured_in_their_features(frames):
     y = np.arange(60.0)
-    atomic = make_pipeline(RadialSums(), AtomicRidge()).fit(frames, y)
+    atomic = make_pipeline(RadialSums(), AtomicRidge(by_species=False)).fit(frames, y)
     pooled = make_pipeline(RadialSums(), Pool("mean"), Ridge()).fit(frames, y)
     new = ethanols(5, seed=1)
     means = (pooled[:-1].transform(f) for f in (frames, new))
@@ -130,6 +130,24 @@ def test_features_that_are_known_are_taken(frames, network):
     )
 
 
+def test_one_pass_of_a_network_gives_the_same_as_two(frames, network):
+    new = ethanols(12, seed=4)
+    y = np.array([a.get_distance(0, 1) for a in new])
+    distance = LatentDistance(network, floor="median").fit(frames)
+    rows = latent_rows(network, new)
+    alone = distance.distance(new)
+    np.testing.assert_allclose(
+        distance.distance_of_latent(rows.mean(axis=1)), alone, rtol=1e-9
+    )
+    model = calibrate_std(network, new, y, source="latent", forces=None, X_train=frames)
+    y_pred, std = model.predict(new, return_std=True)
+    np.testing.assert_allclose(y_pred, network.predict(new), rtol=1e-12)
+    np.testing.assert_allclose(std, model.alpha_ * alone, rtol=1e-9)
+    energies, sums = network[-1].predict_with_latent_sums(network[:-1].transform(new))
+    np.testing.assert_allclose(energies, y_pred, rtol=1e-12)
+    np.testing.assert_allclose(sums, rows.sum(axis=1), rtol=1e-9, atol=1e-12)
+
+
 def test_references_are_bounded_and_follow_the_seed(frames, network):
     new = ethanols(5, seed=1)
     few = [
@@ -145,7 +163,7 @@ def test_references_are_bounded_and_follow_the_seed(frames, network):
 def test_wrappers_are_looked_into_and_pickles_measure_the_same(frames, network):
     distance = LatentDistance(network).fit(frames)
     wrapped = ConformalRegressor(FrozenEstimator(network), cv="prefit", forces=None)
-    wrapped.fit(frames, np.zeros(60))
+    wrapped.fit(ethanols(20, seed=9), np.zeros(20))
     new = ethanols(5, seed=1)
     expected = distance.distance(new)
     for other in (

@@ -88,6 +88,27 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         vars(copy).update(vars(self), net_=SimpleNamespace(module_=module))
         return copy
 
+    def predict_with_latent_sums(self, X) -> tuple[np.ndarray, np.ndarray]:
+        """Predict, and sum the last hidden layer over structures, in one pass.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            As from `predict`.
+        sums : ndarray of shape (n_structures, n_latent)
+            Sums of the rows of `latent`.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        rows, sums = prediction_side().with_latent_sums(
+            self.net_.module_, *self._inputs(X), X.structure_index, len(X)
+        )
+        return self._kind.predict(X, self._in_units(X, rows)), sums
+
     def latent_pushforward(self, values, numbers, v) -> np.ndarray:
         """Carry changes of features on to the last hidden layer.
 

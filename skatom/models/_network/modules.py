@@ -117,6 +117,36 @@ class AtomicNetworks(nn.Module):
             return _each(both, batch.values, batch.sizes, self.n_outputs)
         return _each(self.heads, self._hidden(batch), batch.sizes, self.n_outputs)
 
+    def with_latent_sums(
+        self, batch: Batch, structure: Tensor, n_structures: int
+    ) -> tuple[Tensor, Tensor]:
+        """Give contributions, and the latent features summed over structures, at once.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows sorted by element.
+        structure : Tensor of int64, shape (n_atoms,)
+            Which structure a row belongs to.
+        n_structures : int
+
+        Returns
+        -------
+        contributions : Tensor of shape (n_atoms, n_outputs)
+        sums : Tensor of shape (n_structures, n_heads * n_last)
+        """
+        hidden = self._hidden(batch)
+        n_heads = len(self.heads)
+        block = structure * n_heads
+        if n_heads > 1:
+            block = block + torch.repeat_interleave(
+                torch.arange(n_heads), torch.tensor(batch.sizes)
+            )
+        sums = hidden.new_zeros(n_structures * n_heads, hidden.shape[1])
+        sums.index_add_(0, block, hidden)
+        contributions = _each(self.heads, hidden, batch.sizes, self.n_outputs)
+        return contributions, sums.reshape(n_structures, -1)
+
     def latent(self, batch: Batch) -> Tensor:
         """Give what enters the linear heads, each head in columns of its own.
 

@@ -19,6 +19,7 @@ __all__ = [
     "latent",
     "latent_pushforward",
     "thinned",
+    "with_latent_sums",
 ]
 
 
@@ -34,6 +35,23 @@ def latent(
 ) -> np.ndarray:
     """Evaluate what enters the linear heads, (n_atoms, n_latent)."""
     return _rows(module, module.latent, values, elements)
+
+
+def with_latent_sums(
+    module: AtomicNetworks,
+    values: np.ndarray,
+    elements: np.ndarray,
+    structure: np.ndarray,
+    n_structures: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate contributions of atoms, and latent features summed over structures."""
+    batch = _batch(module, values, elements)
+    owner = torch.empty(len(values), dtype=torch.int64)
+    owner[batch.place] = torch.from_numpy(structure)
+    n_weights = sum(p.numel() for p in module.parameters())
+    with torch.no_grad(), torch_threads(len(values) * n_weights):
+        rows, sums = module.with_latent_sums(batch, owner, n_structures)
+        return rows[batch.place].numpy(), sums.numpy()
 
 
 def latent_pushforward(
