@@ -101,7 +101,12 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def _affine(errors: np.ndarray, std: np.ndarray) -> StdMap:
-    """Add a constant to a multiple, both of the largest Gaussian likelihood."""
+    """Add a constant to a multiple.
+
+    Their ratio is that of the largest Gaussian likelihood, their size that of the mean
+    absolute error: with errors of heavy tails, squares would widen all error bars for the
+    sake of a few.
+    """
     typical = np.array([max(np.sqrt(np.mean(errors**2)), _TINY), np.median(std)])
     errors, std = errors / typical[0], std / typical[1]
 
@@ -112,9 +117,11 @@ def _affine(errors: np.ndarray, std: np.ndarray) -> StdMap:
     best = minimize(
         loss, np.log([0.5, 0.5]), method="Nelder-Mead", bounds=[(-14, 4)] * 2
     )
-    constant, slope = np.exp(best.x) * typical[0] / [1.0, typical[1]]
+    constant, slope = np.exp(best.x)
+    alpha = fit_factor(errors, constant + slope * std, "absolute_residuals")
+    constant, slope = alpha * typical[0] * np.array([constant, slope / typical[1]])
     ends = typical[1] * np.array([1e-12, 1e9])
-    return StdMap(ends, constant + slope * ends)
+    return StdMap(ends, np.maximum(constant + slope * ends, _TINY))
 
 
 def _isotonic(errors: np.ndarray, std: np.ndarray) -> StdMap:

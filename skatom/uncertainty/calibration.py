@@ -45,10 +45,11 @@ default="squared_residuals"
         with a factor alpha [1]_ [2]_: that of the largest Gaussian likelihood, that which
         gives the right mean absolute error, or that of the least continuous ranked
         probability score. The absolute ones are moved less by a few large errors.
-        "affine" adds a constant to a multiple, both of the largest likelihood, as [3]_ do
-        with distances: right for small ensembles, whose members now and then agree by
-        chance. "isotonic" is the monotonic map of the largest likelihood, over bins of
-        at least 20 labels: it mends any bend, given some hundreds of labels.
+        "affine" adds a constant to a multiple, as [3]_ do with distances, in the ratio of
+        the largest likelihood and the size of the mean absolute error: right for small
+        ensembles, whose members now and then agree by chance. "isotonic" is the
+        monotonic map of the largest likelihood, over bins of at least 20 labels: it mends
+        any bend, given some hundreds of labels.
     source : {"std", "latent", "llpr"}, default="std"
         What is mapped: the standard deviations of the estimator itself,
         ``predict(X, return_std=True)``; the `LatentDistance` of structures (of energies)
