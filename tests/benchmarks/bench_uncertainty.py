@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="few frames and epochs")
     smoke = parser.parse_args().smoke
     data = load_dataset("3bpa", "train")
-    n_train, n_frames, repeats = (40, 60, 1) if smoke else (400, 1000, 7)
+    n_train, n_frames, repeats = (40, 60, 1) if smoke else (400, 1000, 5)
     train, y = data.frames[:n_train], data.energies[:n_train]
     network = NeuralNetworkRegressor(
         (64, 64), forces=None, max_epochs=2, random_state=0
@@ -73,7 +73,7 @@ def main():
     for source, seconds in zip(models, with_std):
         print(f"  with {source} error bars: + {100 * (seconds / alone - 1):.1f} %")
 
-    few = frames[: n_frames // 10]
+    few = frames[: n_frames // 20]
     rigidity = LastLayerRigidity(inner).fit(train)
     if hasattr(network, "latent_pushforward"):
         calls = [
