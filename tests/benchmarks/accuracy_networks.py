@@ -47,7 +47,7 @@ PUBLISHED = {
 FORCES = {
     "hidden_layers": (64, 64, 64), "activation": "silu", "optimizer": "soap",
     "lr": 2e-2, "lr_schedule": "cosine", "batch_size": 16, "validation_fraction": 0.05,
-    "patience": None, "cache_size": 2000, "random_state": 0,
+    "patience": None, "residual": True, "cache_size": 2000, "random_state": 0,
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def head(title: str) -> None:
     print("|---|---|---|---|---|", flush=True)
 
 
-def molecule(name: str, data: Path, smoke: bool, weighted: bool = False):
+def molecule(name: str, data: Path, smoke: bool, epochs: int, weighted: bool):
     """One molecule, 950 to 1000 frames with forces, energies in the same fit."""
     if name == "malonaldehyde":
         splits = [list(load_dataset(name, part).frames) for part in ("train", "test")]
@@ -105,7 +105,6 @@ def molecule(name: str, data: Path, smoke: bool, weighted: bool = False):
             frames_of(data / FILES[name].format(part)) for part in ("train", "test")
         ]
     train, test = (part[:20] if smoke else part for part in splits)
-    epochs = {"aspirin": 300}.get(name, 400)
     settings = FORCES | {"max_epochs": 2 if smoke else epochs}
     head(f"{name}, {len(train)} training frames")
     y, y_test = read_energies(train), read_energies(test)
@@ -122,6 +121,7 @@ def molecule(name: str, data: Path, smoke: bool, weighted: bool = False):
 
 def drift(model, atoms: Atoms, smoke: bool) -> None:
     """Drift of the total energy in 10 ps at 300 K, as a share of the kinetic energy."""
+    steps = 20 if smoke else 20000
     atoms = atoms.copy()
     atoms.calc = SkatomCalculator(model)
     MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.RandomState(0))
@@ -134,12 +134,13 @@ def drift(model, atoms: Atoms, smoke: bool) -> None:
         kinetic.append(atoms.get_kinetic_energy())
 
     run.attach(look, interval=10)
-    run.run(20 if smoke else 20000)
+    run.run(steps)
     t = np.arange(len(totals))
     slope = np.polyfit(t, totals, 1)[0] * len(t)
     print(
-        f"\nNVE, 10 ps in steps of 0.5 fs: drift {abs(slope) / np.mean(kinetic):.2%} of "
-        f"the kinetic energy, standard deviation {1e3 * np.std(totals):.2f} meV"
+        f"\nNVE, {steps / 2000} ps in steps of 0.5 fs: drift "
+        f"{abs(slope) / np.mean(kinetic):.2%} of the kinetic energy, standard deviation "
+        f"{1e3 * np.std(totals):.2f} meV"
     )
 
 
@@ -159,7 +160,7 @@ def ani1(data: Path, smoke: bool) -> None:
     row("composition", CompositionBaseline().fit(train, y), test, y_test, 0, False)
     settings = {
         "hidden_layers": (10, 10), "optimizer": "soap", "lr_schedule": "cosine",
-        "batch_size": 30, "max_epochs": 2 if smoke else 1500, "patience": None,
+        "batch_size": 30, "max_epochs": 2 if smoke else 400, "patience": None,
         "validation_fraction": 0.1, "random_state": 0,
     }  # fmt: skip
     radial = ACSF(r_cut=6.5, n_radial=8, n_angular=2)
@@ -254,6 +255,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", help="all by default")
     parser.add_argument("--data", type=Path, help="folder of the files")
     parser.add_argument("--smoke", action="store_true", help="a few frames only")
+    parser.add_argument("--epochs", type=int, default=300, help="of molecules")
     parser.add_argument("--weighted", action="store_true", help="wACSF too")
     arguments = parser.parse_args()
     for name in arguments.sets or ["malonaldehyde", *FILES]:
@@ -262,7 +264,13 @@ def main() -> None:
         if path and not known:
             print(f"\n{name}: skipped, {path} is not in --data")
         elif name in PUBLISHED:
-            molecule(name, arguments.data, arguments.smoke, arguments.weighted)
+            molecule(
+                name,
+                arguments.data,
+                arguments.smoke,
+                arguments.epochs,
+                arguments.weighted,
+            )
         else:
             globals()[name](arguments.data, arguments.smoke)
 
