@@ -369,6 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the files")
     parser.add_argument("--splits", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=[*SECTIONS])
     parser.add_argument("--smoke", action="store_true", help="run in seconds")
     args = parser.parse_args()
     if args.smoke or args.data is None:
@@ -380,23 +381,46 @@ def main() -> None:
         copper_and_carbon_monoxide(60, 30)
         return
     begin = time.perf_counter()
-    for name, sizes, force_sizes in (
-        ("3BPA", (300, 100), (60, 150)),
-        ("ethanol", (400, 200), (100, 200)),
-    ):
-        frames = load(args.data, FILES[name])
-        if frames is not None:
-            X, y = rows_of(frames)
-            energies(name, X, y, sizes, args.splits)
-            forces(name, frames, y, force_sizes, args.splits)
-    frames = load(args.data, FILES["acac"])
-    if frames is not None:
-        hot = np.array([a.info["config_type"] == "600K_MD" for a in frames])
-        X, y = rows_of(frames, hot)
-        mixed(X, y, hot, (450, 200), args.splits)
-        shift(X, y, hot, (330, 140), args.splits)
-    copper_and_carbon_monoxide(2000, 1000)
+    for section in args.only:
+        SECTIONS[section](args.data, args.splits)
     print(f"\n{time.perf_counter() - begin:.0f} s")
+
+
+def of_molecule(name, sizes, force_sizes):
+    """Sections of energies and of forces of one molecule."""
+
+    def energy_section(folder, n_splits):
+        frames = load(folder, FILES[name])
+        if frames is not None:
+            energies(name, *rows_of(frames), sizes, n_splits)
+
+    def force_section(folder, n_splits):
+        frames = load(folder, FILES[name])
+        if frames is not None:
+            forces(name, frames, read_energies(frames), force_sizes, n_splits)
+
+    return {f"{name}-energies": energy_section, f"{name}-forces": force_section}
+
+
+def of_temperatures(section, sizes):
+    """A section of acetylacetone at two temperatures."""
+
+    def run(folder, n_splits):
+        frames = load(folder, FILES["acac"])
+        if frames is not None:
+            hot = np.array([a.info["config_type"] == "600K_MD" for a in frames])
+            section(*rows_of(frames, hot), hot, sizes, n_splits)
+
+    return run
+
+
+SECTIONS = {
+    **of_molecule("3BPA", (300, 100), (60, 150)),
+    **of_molecule("ethanol", (400, 200), (100, 200)),
+    "mixed": of_temperatures(mixed, (450, 200)),
+    "shift": of_temperatures(shift, (330, 140)),
+    "copper": lambda folder, n_splits: copper_and_carbon_monoxide(2000, 1000),
+}
 
 
 if __name__ == "__main__":
