@@ -182,6 +182,10 @@ class AtomFeaturizer(
         """
         check_is_fitted(self)
         structures = check_structures(X, allow_empty=True)
+        return self._transform(structures)
+
+    def _transform(self, structures: Structures) -> AtomFeatures:
+        """Compute the features of checked structures."""
         self._check_species(structures)
         if self.max_memory is not None:
             forecast = self.estimate_memory(structures)

@@ -6,6 +6,7 @@ from skatom.preprocessing._derivatives import (
     transform_pushforward,
 )
 from skatom.preprocessing.alchemical_compression import AlchemicalCompression
+from skatom.preprocessing.cached_featurizer import CachedFeaturizer
 from skatom.preprocessing.per_atom import PerAtom
 from skatom.preprocessing.pool import Pool
 from skatom.preprocessing.select_cur import SelectCUR
@@ -15,6 +16,7 @@ from skatom.preprocessing.union import AtomFeatureUnion
 __all__ = [
     "AlchemicalCompression",
     "AtomFeatureUnion",
+    "CachedFeaturizer",
     "PerAtom",
     "Pool",
     "SelectCUR",

@@ -24,6 +24,7 @@ from skatom.potential import DeltaRegressor, make_potential
 from skatom.preprocessing import (
     AlchemicalCompression,
     AtomFeatureUnion,
+    CachedFeaturizer,
     PerAtom,
     Pool,
 )
@@ -66,6 +67,7 @@ FEATURES = {
     ),
     "PCA": make_pipeline(small(), PerAtom(PCA(5))),
     "normalised": make_pipeline(small(), PerAtom(Normalizer())),
+    "cached": CachedFeaturizer(small()),
     "alchemical": make_pipeline(small(), AlchemicalCompression(2)),
     "union": AtomFeatureUnion([("near", small(r_cut=2.5)), ("far", small(g4=None))]),
 }

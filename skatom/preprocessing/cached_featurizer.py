@@ -1,0 +1,264 @@
+"""CachedFeaturizer: features of a structure are computed once in a search."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+
+from skatom._memory import parse_bytes
+from skatom._origins import Featurized
+from skatom._validation import (
+    HasMethods,
+    Interval,
+    Real,
+    _fit_context,
+    check_is_fitted,
+)
+from skatom.base import AtomFeaturizer
+from skatom.features import AtomFeatures
+from skatom.neighbors import NeighborPairs, neighbor_pairs
+from skatom.preprocessing._feature_cache import CACHE
+from skatom.structures import Structures, check_structures
+
+# Parameters that do not change values.
+NO_VALUES = ("n_jobs", "verbose", "max_memory")
+
+
+class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Featurizer that remembers, in memory, the features of structures it has seen.
+
+    In a search over the parameters of a model, with cross-validation, the same structures
+    are featurized for every candidate and fold. All clones of this estimator in a process
+    share one memory, so that each structure is computed once, whichever fold it is in.
+
+    Parameters
+    ----------
+    featurizer : AtomFeaturizer
+        Cloned, never changed. Its parameters can be searched as ``featurizer__r_cut``.
+    max_bytes : int, float or str, default="1GB"
+        Bytes, or a text such as "500MB", that the cached features of this process may
+        take; what was not used for longest is forgotten.
+
+    Attributes
+    ----------
+    featurizer_ : AtomFeaturizer
+        The fitted featurizer.
+
+    See Also
+    --------
+    skatom.store.FeatureStore : Features on disk, shared by processes and sessions.
+    sklearn.pipeline.Pipeline : Its ``memory`` keeps results of ``fit_transform`` alone,
+        for sets of structures that are equal as a whole.
+
+    Notes
+    -----
+    A structure is recognised by its atomic numbers, positions, cell and periodic
+    directions; other parameters or other species of the fit are other features. Features
+    that were found have no neighbour pairs yet; these are searched when derivatives are
+    asked for, so do not move the atoms in between. Each worker process has a memory of its
+    own; threads share one.
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.featurizers import ACSF
+    >>> from skatom.preprocessing import CachedFeaturizer
+    >>> cached = CachedFeaturizer(ACSF(r_cut=4.0))
+    >>> first = cached.fit_transform([molecule("H2O"), molecule("CH4")])
+    >>> again = cached.transform([molecule("CH4")])
+    >>> bool((again.values == first[1].values).all())
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "featurizer": [HasMethods(["fit", "transform"])],
+        "max_bytes": [Interval(Real, 0, None, closed="neither"), str],
+    }
+
+    def __init__(self, featurizer, *, max_bytes="1GB"):
+        self.featurizer = featurizer
+        self.max_bytes = max_bytes
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit the featurizer.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        y : ignored
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError
+            If the featurizer is not one of atoms, whose features depend on each structure
+            alone.
+        """
+        if not isinstance(self.featurizer, AtomFeaturizer):
+            raise TypeError(
+                "CachedFeaturizer takes a featurizer of atoms, such as ACSF or SOAP, and "
+                f"{type(self.featurizer).__name__} is none: put scalers, unions and "
+                "pooling behind it or around it."
+            )
+        parse_bytes(self.max_bytes, "max_bytes")
+        self.featurizer_ = clone(self.featurizer).fit(X)
+        return self
+
+    def transform(self, X) -> AtomFeatures:
+        """Give the features of every atom, computing those of new structures only.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        features : AtomFeatures of shape (n_structures, n_features)
+            Bit for bit those of the featurizer. Values may be read-only.
+        """
+        check_is_fitted(self)
+        structures = check_structures(X, allow_empty=True)
+        featurizer = self.featurizer_
+        featurizer._check_species(structures)
+        keys = _keys(featurizer, structures)
+        found = CACHE.find(keys)
+        new = [s for s, values in enumerate(found) if values is None]
+        if new:
+            whole = len(new) == len(found)
+            fresh = featurizer._transform(structures if whole else structures[new])
+            limit = parse_bytes(self.max_bytes)
+            CACHE.add([keys[s] for s in new], fresh.values, fresh.offsets, limit)
+            if whole:
+                return fresh
+            edges = zip(fresh.offsets[:-1], fresh.offsets[1:])
+            for s, (start, stop) in zip(new, edges):
+                found[s] = fresh.values[start:stop]
+        if not found:
+            return featurizer.transform(structures)
+        values, offsets = np.concatenate(found), structures.offsets
+        origin = _FeaturizedLater(featurizer, structures, offsets)
+        return AtomFeatures(values, offsets, structures.numbers, structures, origin)
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Give the physical name of every feature.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str, shape (n_features,)
+        """
+        check_is_fitted(self)
+        return self.featurizer_.get_feature_names_out()
+
+    def set_output(self, *, transform=None):
+        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
+
+        Parameters
+        ----------
+        transform : str or None
+
+        Returns
+        -------
+        self : object
+        """
+        return self
+
+    @staticmethod
+    def clear() -> None:
+        """Forget the cached features of this process."""
+        CACHE.clear()
+
+    @property
+    def species_(self) -> list[str]:
+        """Chemical symbols that the features distinguish, by atomic number."""
+        return self.featurizer_.species_
+
+    @property
+    def n_atom_features_(self) -> int:
+        """Number of features of each atom."""
+        return self.featurizer_.n_atom_features_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def _keys(featurizer: AtomFeaturizer, structures: Structures) -> list[bytes]:
+    """Everything that the values of each structure follow from, as exact bytes."""
+    parameters = {
+        name: value
+        for name, value in sorted(featurizer.get_params().items())
+        if name not in NO_VALUES
+    }
+    what = pickle.dumps((type(featurizer), parameters, featurizer.species_))
+    digest = blake2b(what, digest_size=16).digest()
+    # the number of atoms follows from the length, so nothing can be read in two ways
+    return [
+        b"".join(
+            (
+                digest,
+                atoms.arrays["numbers"].tobytes(),
+                atoms.arrays["positions"].tobytes(),
+                atoms.cell.array.tobytes(),
+                atoms.pbc.tobytes(),
+            )
+        )
+        for atoms in structures
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _FeaturizedLater:
+    """Origin of values that were found: neighbour pairs are searched when asked for."""
+
+    featurizer: AtomFeaturizer
+    structures: Structures
+    offsets: np.ndarray
+
+    @cached_property
+    def _origin(self) -> Featurized:
+        pairs = neighbor_pairs(self.structures, self.featurizer.r_cut)
+        if self.featurizer.handle_unknown == "ignore":
+            pairs = self.featurizer._known_only(pairs)
+        return Featurized(self.featurizer, pairs, self.offsets)
+
+    @property
+    def steps(self) -> tuple:
+        return (self.featurizer,)
+
+    @property
+    def feature_names(self):
+        return self.featurizer.get_feature_names_out()
+
+    @property
+    def pairs(self) -> NeighborPairs:
+        return self._origin.pairs
+
+    def pullback(self, g: np.ndarray) -> np.ndarray:
+        return self._origin.pullback(g)
+
+    def pushforward(self, v: np.ndarray) -> np.ndarray:
+        return self._origin.pushforward(v)
+
+    def jacobian(self) -> np.ndarray:
+        return self._origin.jacobian()
+
+    def of_structures(self, keep: np.ndarray):
+        if "_origin" in self.__dict__:
+            return self._origin.of_structures(keep)
+        kept = self.structures[keep]
+        return _FeaturizedLater(self.featurizer, kept, kept.offsets)

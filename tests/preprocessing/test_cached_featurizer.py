@@ -1,0 +1,187 @@
+"""CachedFeaturizer: the same features, computed once, in bounded memory."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from conftest import labelled, rattled
+from radial import RadialSums
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skatom.featurizers import ACSF, SOAP
+from skatom.models import AtomicRidge
+from skatom.potential import make_potential
+from skatom.preprocessing import CachedFeaturizer, PerAtom
+from skatom.preprocessing._feature_cache import CACHE
+
+NAMES = ("H2O", "CH3OH", "CH4", "C2H6")
+
+
+@pytest.fixture
+def frames():
+    CachedFeaturizer.clear()
+    yield [rattled(molecule(NAMES[s % 4]), seed=s) for s in range(12)]
+    CachedFeaturizer.clear()
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Numbers of structures that were really computed, call by call."""
+    counts, original = [], RadialSums._transform
+
+    def counting(self, X):
+        counts.append(len(X))
+        return original(self, X)
+
+    monkeypatch.setattr(RadialSums, "_transform", counting)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "featurizer", [ACSF(4.0), SOAP(4.0, n_max=2, l_max=1)], ids=str
+)
+def test_features_and_derivatives_are_those_of_the_featurizer(frames, featurizer):
+    plain = featurizer.fit(frames)
+    cached = CachedFeaturizer(featurizer).fit(frames)
+    cached.transform(frames[:7])
+    for X in (frames, frames[3:9], frames[::-1]):
+        found, expected = cached.transform(X), plain.transform(X)
+        np.testing.assert_array_equal(found.values, expected.values)
+        np.testing.assert_array_equal(found.offsets, expected.offsets)
+        g = np.random.default_rng(0).normal(size=found.values.shape)
+        np.testing.assert_array_equal(found.pullback(g), expected.pullback(g))
+        part, g = found[[4, 1]], g[: found[[4, 1]].offsets[-1]]
+        np.testing.assert_array_equal(part.pullback(g), expected[[4, 1]].pullback(g))
+        np.testing.assert_array_equal(part.jacobian(0), expected[[4]].jacobian())
+    assert list(found.feature_names) == list(plain.get_feature_names_out())
+
+
+def test_each_structure_is_computed_once(frames, computed):
+    cached = CachedFeaturizer(RadialSums()).fit(frames)
+    cached.transform(frames[:5])
+    cached.transform(frames)
+    clone(cached).fit(frames).transform(frames[::-1])
+    assert computed == [5, 7]
+
+
+def test_what_changes_the_features_is_computed_again(frames, computed):
+    def sizes(featurizer, X, fitted_on=frames):
+        computed.clear()
+        CachedFeaturizer(featurizer).fit(fitted_on).transform(X)
+        return sum(computed)
+
+    assert sizes(RadialSums(), frames) == 12
+    assert sizes(RadialSums(n_jobs=2), frames) == 0
+    assert sizes(RadialSums(r_cut=3.0), frames) == 12
+    assert sizes(RadialSums(etas=(0.1, 0.5)), frames) == 12
+    waters = [f for f in frames if len(f) == 3]
+    assert sizes(RadialSums(), waters, fitted_on=waters) == 3  # fewer species, columns
+    moved = frames[0].copy()
+    moved.positions[0, 0] += 1e-12
+    in_a_cell = frames[0].copy()
+    in_a_cell.cell, in_a_cell.pbc = [5, 5, 5], True
+    assert sizes(RadialSums(), [moved, in_a_cell, frames[0]]) == 2
+
+
+def test_a_search_over_a_model_computes_each_structure_once(frames, computed):
+    y = np.arange(12.0)
+    labels = [labelled(atoms) for atoms in frames]
+    results = []
+    for featurizer in (RadialSums(), CachedFeaturizer(RadialSums())):
+        featurizer = clone(featurizer)
+        inner = getattr(featurizer, "featurizer", featurizer)
+        inner.set_params(species=["H", "C", "O"])
+        computed.clear()
+        pipeline = make_pipeline(featurizer, PerAtom(StandardScaler()), AtomicRidge())
+        grid = {"atomicridge__alpha": [1e-4, 1e-2, 1.0]}
+        search = GridSearchCV(pipeline, grid, cv=3, refit=False).fit(labels, y)
+        results.append((sum(computed), search.cv_results_["mean_test_score"]))
+    assert [n for n, _ in results] == [3 * 3 * 12, 12]
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
+def test_forces_pass_through_what_was_cached(frames):
+    labels = [labelled(atoms) for atoms in frames]
+    y = [atoms.get_potential_energy() for atoms in labels]
+    models = [
+        make_potential(f, AtomicRidge(alpha=1e-4)).fit(labels, y)
+        for f in (ACSF(4.0), CachedFeaturizer(ACSF(4.0)))
+    ]
+    for _ in range(2):
+        forces = [model.predict_forces(labels) for model in models]
+        np.testing.assert_array_equal(
+            np.concatenate(forces[0]), np.concatenate(forces[1])
+        )
+
+
+def test_memory_is_bounded_and_what_was_used_last_stays(frames, computed):
+    row = 9 * 8
+    sizes = np.array([len(f) for f in frames]) * row
+    cached = CachedFeaturizer(RadialSums(), max_bytes=int(sizes[:8].sum())).fit(frames)
+    cached.transform(frames[:4])
+    cached.transform(frames[4:8])
+    assert CACHE.n_bytes == sizes[:8].sum()
+    cached.transform(frames[:4])
+    cached.transform(frames[8:])  # frames 4 to 8 have to go
+    assert CACHE.n_bytes <= cached.max_bytes
+    computed.clear()
+    cached.transform(frames[:4])
+    assert computed == []
+    cached.transform(frames[4:8])
+    assert computed == [4]
+    cached.set_params(max_bytes=10).transform(frames[:1])
+    assert CACHE.n_bytes <= sizes[:8].sum()
+
+
+def test_changing_what_came_out_leaves_the_cache_alone(frames):
+    cached = CachedFeaturizer(ACSF(4.0)).fit(frames)
+    first = cached.transform(frames)
+    expected = first.values.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        first.values[:] = 1.0
+    cached.transform(frames).values[:] = 0.0
+    np.testing.assert_array_equal(cached.transform(frames).values, expected)
+
+
+def test_threads_share_the_cache(frames):
+    cached = CachedFeaturizer(ACSF(4.0), max_bytes="200kB").fit(frames)
+    expected = [cached.featurizer_.transform([f]).values for f in frames]
+
+    def look(s):
+        return cached.transform([frames[s % 12]]).values
+
+    with ThreadPoolExecutor(8) as pool:
+        for s, values in enumerate(pool.map(look, range(200))):
+            np.testing.assert_array_equal(values, expected[s % 12])
+
+
+def test_nothing_pickles_and_single_precision(frames):
+    cached = CachedFeaturizer(ACSF(4.0, dtype="float32")).fit(frames)
+    assert cached.transform([]).shape == (0, cached.n_atom_features_)
+    for _ in range(2):
+        features = cached.transform(frames)
+        assert features.values.dtype == np.float32
+    again = pickle.loads(pickle.dumps(cached))
+    np.testing.assert_array_equal(again.transform(frames).values, features.values)
+    assert cached.species_ == ["H", "C", "O"]
+    pickle.loads(pickle.dumps(features)).pullback(features.values)
+
+
+def test_a_species_that_fit_did_not_see_is_refused(frames):
+    cached = CachedFeaturizer(ACSF(4.0)).fit(frames)
+    with pytest.raises(ValueError, match="Structure 1, atom 0 is S, but fit saw only"):
+        cached.transform([frames[0], molecule("SH2")])
+
+
+def test_what_is_no_featurizer_and_no_memory_is_refused(frames):
+    with pytest.raises(
+        TypeError, match=r"a featurizer of atoms.*StandardScaler is none"
+    ):
+        CachedFeaturizer(StandardScaler()).fit(frames)
+    with pytest.raises(ValueError, match="max_bytes='much' is no amount of memory"):
+        CachedFeaturizer(ACSF(), max_bytes="much").fit(frames)
