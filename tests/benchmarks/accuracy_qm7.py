@@ -45,7 +45,7 @@ ALPHAS = (1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4)
 def recipe():
     """SOAP and the kernel, with alpha chosen by leave-one-out errors."""
     soap = SOAP(
-        5.0, n_max=6, l_max=4, sigma=0.4,
+        5.0, n_max=6, l_max=4, sigma=0.25,
         weighting="power", weighting_radius=2.0, weighting_exponent=6.0,
     )  # fmt: skip
     model = AtomicKernelRidgeCV(
@@ -56,14 +56,16 @@ def recipe():
 
 def ml4chem(frames, y):
     """Fit the published protocol; its length is the mean distance between atoms."""
-    matrix = CoulombMatrix(rows="atoms").fit(frames)
+    matrix = CoulombMatrix(rows="atoms", n_atoms_max=23).fit(frames)
     rows = matrix.transform(frames[:100]).values
     length = euclidean_distances(rows)[np.triu_indices(len(rows), 1)].mean()
     model = AtomicKernelRidge(
         1e-5, gamma=0.5 / length**2, baseline=None, n_references=None, forces=None
     )
-    # one lambda for every molecule, where ours grows with the number of atoms
-    return make_pipeline(matrix, model).fit(frames, y)
+    # one lambda for every molecule, where ours would grow with the number of atoms
+    weights = np.array([len(atoms) for atoms in frames], dtype=float)
+    pipeline = make_pipeline(matrix, model)
+    return pipeline.fit(frames, y, atomickernelridge__sample_weight=weights)
 
 
 def read(folder: Path):
