@@ -56,7 +56,7 @@ def recipe():
 
 def ml4chem(frames, y):
     """Fit the published protocol; its length is the mean distance between atoms."""
-    matrix = CoulombMatrix(rows="atoms", n_atoms_max=23).fit(frames)
+    matrix = CoulombMatrix("none", rows="atoms", n_atoms_max=23).fit(frames)
     rows = matrix.transform(frames[:100]).values
     length = euclidean_distances(rows)[np.triu_indices(len(rows), 1)].mean()
     model = AtomicKernelRidge(
@@ -120,13 +120,14 @@ def large(frames, y, folds) -> None:
     """Folds 0 to 2 against fold 3."""
     known = take(frames, y, np.flatnonzero(folds < 3))
     unknown = take(frames, y, np.flatnonzero(folds == 3))
-    start = time.perf_counter()
+    start = time.perf_counter(), time.process_time()
     fitted = recipe().fit(*known)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start[0], time.process_time() - start[1]
     error = mae(fitted, *unknown)
     print(
         f"  {len(known[1])} molecules, tested on {len(unknown[1])}: {error:.3f} kcal/mol, "
-        f"fit {seconds:.0f} s, alpha {fitted[-1].alpha_:.0e}"
+        f"fit {seconds[0]:.0f} s ({seconds[1]:.0f} s of CPU), "
+        f"alpha {fitted[-1].alpha_:.0e}"
     )
 
 
