@@ -132,7 +132,7 @@ REGRESSORS = {
         make_pipeline(
             small(),
             NeuralNetworkRegressor(
-                (8,), dropout=0.1, max_epochs=3, dtype="float64", random_state=0
+                (8,), dropout=0.1, max_epochs=1, dtype="float64", random_state=0
             ),
         ),
         n_samples=2,
