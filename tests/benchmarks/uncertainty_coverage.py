@@ -376,9 +376,9 @@ def main() -> None:
         data = load_dataset("malonaldehyde", "train")
         frames = Structures(data.frames[:120])
         X, y = rows_of(frames)
-        energies("malonaldehyde", X, y, (50, 30), 2)
-        forces("malonaldehyde", frames, y, (15, 40), 2)
-        copper_and_carbon_monoxide(60, 30)
+        energies("malonaldehyde", X, y, (50, 30), 1)
+        forces("malonaldehyde", frames, y, (15, 40), 1)
+        copper_and_carbon_monoxide(100, 30)
         return
     begin = time.perf_counter()
     for section in args.only:
