@@ -43,7 +43,7 @@ FEATURIZERS = {
     "SOAP": SOAP(),
     "GMP": GMP(),
     "FCHL19": FCHL19(),
-    "CoulombMatrix, rows": CoulombMatrix(rows="atoms"),
+    "CoulombMatrix, rows": CoulombMatrix(rows="atoms", n_atoms_max=23),
 }
 ALPHAS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 
