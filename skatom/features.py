@@ -128,6 +128,12 @@ class AtomFeatures:
         return np.repeat(np.arange(len(self)), self.n_atoms)
 
     @property
+    def block_widths(self) -> list[int]:
+        """Numbers of columns of the blocks that were joined last, in their order."""
+        blocks = getattr(self.origin, "blocks", ())
+        return [b.values.shape[1] for b in blocks] or [self.values.shape[1]]
+
+    @property
     def frames(self) -> Structures | None:
         """The structures that the values describe."""
         return self.structures

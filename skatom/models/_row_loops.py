@@ -100,3 +100,24 @@ def add_curvature(left, right, c, d, p, q, out):
                 for r in range(r1 - r0):
                     out[t0 + t, right[2][r0 + r]] += products[t, r]
         first = last
+
+
+@kernel
+def combine_rows(starts, targets, rows, factors, out):
+    """out[i] += sum of the rows r of atom i, each times factors[target of r]."""
+    for i in range(len(starts) - 1):
+        for r in range(starts[i], starts[i + 1]):
+            factor = factors[targets[r]]
+            for f in range(rows.shape[1]):
+                out[i, f] += factor * rows[r, f]
+
+
+@kernel
+def project_rows(starts, targets, rows, gradient, out):
+    """out[target of r] += rows[r] . gradient[i] for the rows r of every atom i."""
+    for i in range(len(starts) - 1):
+        for r in range(starts[i], starts[i + 1]):
+            total = 0.0
+            for f in range(rows.shape[1]):
+                total += rows[r, f] * gradient[i, f]
+            out[targets[r]] += total

@@ -10,29 +10,30 @@ from skatom._validation import (
     Real,
     StrOptions,
     _fit_context,
-    check_is_fitted,
     check_random_state,
     check_sample_weight,
     check_targets,
 )
-from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._gaussian_process.data import collect, take_labels
 from skatom.models._gaussian_process.hyperparameters import (
     Hyperparameters,
     choose,
+    draw,
 )
 from skatom.models._gaussian_process.process import Process
-from skatom.models._kernel.expansions import Expansion
+from skatom.models._gaussian_process.regressor import ProcessRegressor
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
 
+# solver="auto" factors the matrix of up to so many labels: 5 GB.
+DENSE_LABELS = 25_000
 # Kernels with the two derivatives that forces need.
 KERNELS = ("rbf", "matern52", "matern32", "polynomial")
 
 
-class AtomicGaussianProcessRegressor(AtomicRegressor):
+class AtomicGaussianProcessRegressor(ProcessRegressor):
     r"""Gaussian process for sums over atoms, on energies, forces and stress.
 
     The energy of a structure is a baseline plus a sum over its atoms of
@@ -49,11 +50,15 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
     kernel : str, default="rbf"
         Kernel between the features of two atoms: "rbf", "matern52", "matern32",
         or "polynomial", (x.y / (2 l^2) + 1)^3.
-    length_scale : float or "scale", default="scale"
+    additive : bool, default=False
+        Whether every featurizer of an AtomFeatureUnion has a kernel of its own, with a
+        length and a variance of its own, and these are summed; otherwise all features
+        share one kernel.
+    length_scale : float, array-like of shape (n_kernels,) or "scale", default="scale"
         Distance in the space of features over which a function changes much, or where
         its search begins. "scale" is seven times the typical distance of an atom to the
         mean of its species.
-    variance : float or "scale", default="scale"
+    variance : float, array-like of shape (n_kernels,) or "scale", default="scale"
         Factor of the kernel, in eV^2, or where its search begins. "scale" is the value
         of largest likelihood beside the other numbers.
     noise_energy : float, default=1e-3
@@ -87,13 +92,28 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         ("auto"). None trains on energies alone.
     stress : {"auto", "calc"} or str or None, default=None
         The same for stress, by default not trained on.
+    solver : {"auto", "dense", "iterative"}, default="auto"
+        "dense" factors the covariance matrix of all labels by Cholesky. "iterative" solves
+        by conjugate gradients without that matrix, preconditioned by the labels of some
+        of the structures. Its deviations are those of the process projected on these
+        labels, which may be too large or too small where they are too few. "auto" is
+        dense up to 25 000 labels, 5 GB.
+    tol : float, default=1e-4
+        The iteration ends when the residual is this part of the labels (2-norms).
+    max_iter : int, default=300
+        Number of iterations after which it ends at the latest.
+    n_inducing_labels : int, default=4000
+        Labels of the preconditioner, of structures drawn at random.
     random_state : int, RandomState or None, default=None
-        For restarts and the draw of structures.
+        For restarts and the draws of structures.
+    verbose : int, default=0
+        Whether the progress of the iteration is shown.
 
     Attributes
     ----------
     length_scale_, variance_, noise_energy_, noise_forces_ : float
-        Hyperparameters in use.
+        Hyperparameters in use; the first two arrays of shape (n_kernels,) if there are
+        several.
     log_marginal_likelihood_value_ : float
         Logarithm of the likelihood of all training labels.
     dual_coef_ : ndarray of shape (n_atoms,)
@@ -104,6 +124,10 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         Features of the training atoms, sorted by species.
     reference_numbers_ : ndarray of int, shape (n_atoms,)
         Their atomic numbers.
+    n_iter_ : int
+        Number of iterations of the solver, 1 for a dense one.
+    residual_ : float
+        Norm of what the solver left of the labels, over theirs; 0 for a dense one.
     baseline_ : ndarray of shape (n_species,)
         Energies of species in eV.
     numbers_ : ndarray of int, shape (n_species,)
@@ -138,11 +162,17 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
 
     _parameter_constraints: dict = {
         "kernel": [StrOptions(set(KERNELS))],
+        "additive": ["boolean"],
         "length_scale": [
             Interval(Real, 0, None, closed="neither"),
+            "array-like",
             StrOptions({"scale"}),
         ],
-        "variance": [Interval(Real, 0, None, closed="neither"), StrOptions({"scale"})],
+        "variance": [
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+            StrOptions({"scale"}),
+        ],
         "noise_energy": [Interval(Real, 0, None, closed="neither")],
         "noise_forces": [Interval(Real, 0, None, closed="neither")],
         "length_scale_bounds": ["array-like", StrOptions({"auto", "fixed"})],
@@ -156,13 +186,19 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         "energies": ["boolean"],
         "forces": [str, None],
         "stress": [str, None],
+        "solver": [StrOptions({"auto", "dense", "iterative"})],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_inducing_labels": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
         kernel="rbf",
         *,
+        additive=False,
         length_scale="scale",
         variance="scale",
         noise_energy=1e-3,
@@ -178,9 +214,15 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         energies=True,
         forces="auto",
         stress=None,
+        solver="auto",
+        tol=1e-4,
+        max_iter=300,
+        n_inducing_labels=4000,
         random_state=None,
+        verbose=0,
     ):
         self.kernel = kernel
+        self.additive = additive
         self.length_scale = length_scale
         self.variance = variance
         self.noise_energy = noise_energy
@@ -196,7 +238,12 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         self.energies = energies
         self.forces = forces
         self.stress = stress
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_inducing_labels = n_inducing_labels
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
@@ -243,9 +290,10 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         keep = np.flatnonzero(samples > 0)
         labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
         samples = samples[keep]
-        chosen = self._choose(X, y, labels, samples)
-        seen = collect(X, self._left(X, y), labels, samples, self.energies)
-        self._keep(Process.of(X, seen, chosen))
+        edges = self._edges(X)
+        chosen = self._choose(X, y, labels, samples, edges)
+        seen = collect(X, self._left(X, y), labels, samples, self.energies, edges)
+        self._keep(self._learned(X, y, labels, samples, seen, chosen))
         if not self.energies and not plain:  # forces say nothing of the constant
             left = y - self.predict(X)
             self.baseline_ = self.baseline_ + self._fitted_baseline(X, left, samples)
@@ -279,146 +327,28 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         labels = self._read_labels(X, forces, stress)
         keep = np.flatnonzero(samples > 0)
         labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
-        seen = collect(X, self._left(X, y), labels, samples[keep], self.energies)
+        edges = self._process.hyperparameters.edges
+        seen = collect(X, self._left(X, y), labels, samples[keep], self.energies, edges)
         self._keep(self._process.extended(X, seen))
         return self
 
-    def predict(self, X, return_std=False, return_cov=False):
-        """Predict the energy of every structure.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        return_std : bool, default=False
-            Whether standard deviations are wanted.
-        return_cov : bool, default=False
-            Whether the covariance matrix is wanted.
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            Total energies in eV.
-        std : ndarray of shape (n_structures,)
-            Standard deviations of labels in eV, only with ``return_std``.
-        cov : ndarray of shape (n_structures, n_structures)
-            In eV^2, only with ``return_cov``.
-        """
-        mean = super().predict(X)
-        if not (return_std or return_cov):
-            return mean
-        X = self._check_X(X, reset=False)
-        if return_cov:
-            return mean, self._process.energy_covariance(X)
-        return mean, self._process.energy_std(X)
-
-    def predict_atoms(self, X, return_std=False):
-        """Predict the energy of every atom; they sum to the energies of structures.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        return_std : bool, default=False
-            Whether standard deviations are wanted. How an energy is shared out is never
-            observed, so they are larger than that of the sum.
-
-        Returns
-        -------
-        energies : ndarray of shape (n_atoms_total,)
-            In eV.
-        std : ndarray of shape (n_atoms_total,)
-            In eV, only with ``return_std``.
-        """
-        mean = super().predict_atoms(X)
-        if not return_std:
-            return mean
-        return mean, self._process.atom_std(self._check_X(X, reset=False))
-
-    def force_std(self, X: AtomFeatures) -> np.ndarray:
-        """Say how uncertain force components are.
-
-        Parameters
-        ----------
-        X : AtomFeatures
-            From a featurizer.
-
-        Returns
-        -------
-        std : ndarray of shape (n_atoms_total, 3)
-            In eV/Å.
-        """
-        check_is_fitted(self)
-        return self._process.force_std(self._check_X(X, reset=False))
-
-    def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
-        """Draw energies from the posterior, noise included.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        n_samples : int, default=1
-        random_state : int, RandomState or None, default=0
-
-        Returns
-        -------
-        samples : ndarray of shape (n_structures, n_samples)
-            In eV.
-        """
-        mean, cov = self.predict(X, return_cov=True)
-        rng = check_random_state(random_state)
-        return rng.multivariate_normal(mean, cov, n_samples).T
-
-    def log_marginal_likelihood(self, theta=None, eval_gradient=False):
-        """Logarithm of the likelihood of all training labels.
-
-        Parameters
-        ----------
-        theta : array-like of shape (n_free,), optional
-            Logarithms of the variance, the length scale, and the variances of the noise
-            of the energy of an atom and of a force component, as far as these are not
-            fixed. By default those in use.
-        eval_gradient : bool, default=False
-            Whether the gradient by theta is wanted.
-
-        Returns
-        -------
-        value : float
-        gradient : ndarray of shape (n_free,)
-            Only with ``eval_gradient``.
-        """
-        check_is_fitted(self)
-        at = self._process.hyperparameters
-        if theta is not None:
-            at = at.with_theta(np.asarray(theta, dtype=np.float64))
-        value, gradient = at.log_likelihood(
-            self._process.posterior.batches, gradient=eval_gradient
+    def _learned(self, X, y, labels, samples, seen, chosen) -> Process:
+        """Condition on all labels by the solver that fits."""
+        dense = self.solver == "dense" or len(seen.targets) <= DENSE_LABELS
+        if self.solver != "iterative" and dense:
+            return Process.of(X, seen, chosen)
+        rng = check_random_state(self.random_state)
+        keep = draw(seen.sizes, self.n_inducing_labels, rng)
+        inducing = collect(
+            X[keep],
+            self._left(X, y)[keep],
+            take_labels(labels, X, keep),
+            samples[keep],
+            self.energies,
+            chosen.edges,
         )
-        return (value, gradient) if eval_gradient else value
-
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        return baseline + self._expansion().values(X)
-
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return self._expansion().gradient(X)
-
-    def _expansion(self) -> Expansion:
-        return Expansion(
-            self.references_,
-            self.reference_numbers_,
-            self.dual_coef_,
-            self.dual_slopes_,
-            self._process.hyperparameters.kernel,
-        )
-
-    def _keep(self, process: Process) -> None:
-        self._process = process
-        mean, at = process.expansion(), process.hyperparameters
-        self.references_, self.reference_numbers_ = mean.references, mean.numbers
-        self.dual_coef_, self.dual_slopes_ = mean.coef, mean.slopes
-        self.variance_, self.length_scale_ = map(float, at.values[:2])
-        self.noise_energy_, self.noise_forces_ = map(float, at.values[2:])
-        value = process.posterior.log_likelihood(at.noise)
-        self.log_marginal_likelihood_value_ = value
+        options = {"tol": self.tol, "max_iter": self.max_iter, "verbose": self.verbose}
+        return Process.by_iteration(X, seen, inducing, chosen, **options)
 
     def _left(self, X: AtomFeatures, y: np.ndarray) -> np.ndarray:
         """Subtract the baseline from energies."""
@@ -428,8 +358,13 @@ class AtomicGaussianProcessRegressor(AtomicRegressor):
         weights = samples / X.n_atoms
         return fit_composition(X, y, weights, self.numbers_).energies
 
-    def _choose(self, X, y, labels, samples) -> Hyperparameters:
+    def _edges(self, X: AtomFeatures) -> tuple[int, ...]:
+        """First column of every block of features that has a kernel of its own."""
+        widths = X.block_widths if self.additive else [X.values.shape[1]]
+        return tuple(np.cumsum([0, *widths]).tolist())
+
+    def _choose(self, X, y, labels, samples, edges) -> Hyperparameters:
         """Hyperparameters for these labels, or as given."""
         params = self.get_params(deep=False)
         rng = check_random_state(self.random_state)
-        return choose(X, self._left(X, y), labels, samples, params, rng)
+        return choose(X, self._left(X, y), labels, samples, params, edges, rng)

@@ -25,6 +25,8 @@ _FITTED = (
     "skatom.models._kernel.named.Kernel",
     "skatom.models._kernel.species.AtomKernel",
     "skatom.models._gaussian_process.data.Seen",
+    "skatom.models._gaussian_process.iterative.IterativePosterior",
+    "skatom.models._gaussian_process.iterative.Nystrom",
     "skatom.models._gaussian_process.hyperparameters.Hyperparameters",
     "skatom.models._gaussian_process.posterior.Posterior",
     "skatom.models._gaussian_process.process.Process",

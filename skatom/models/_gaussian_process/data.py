@@ -8,7 +8,9 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
+from skatom.models._gaussian_process.blocks import split
 from skatom.models._kernel.covariance import Observables, observables
+from skatom.models._kernel.rigid import targets_of_structures, without_rigid_motion
 from skatom.neighbors import ranges
 from skatom.structures import Labels
 
@@ -22,7 +24,8 @@ class Seen:
 
     Attributes
     ----------
-    functions : Observables
+    functions : list of Observables
+        The same for every block of features.
     targets : ndarray of shape (n_labels,)
         Scaled labels; energies come first, unless only derivatives are trained on.
     is_force : ndarray of bool, shape (n_labels,)
@@ -32,14 +35,22 @@ class Seen:
         What the likelihood of labels that are unscaled and seen so often has besides.
     first : int
         Index of the first observable that is trained on.
+    owners : ndarray of int64, shape (n_labels,)
+        Structure of every label.
     """
 
-    functions: Observables
+    functions: list[Observables]
     targets: np.ndarray
     is_force: np.ndarray
     weights: np.ndarray
     log_scale: float
     first: int
+    owners: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of labels of every structure."""
+        return np.bincount(self.owners, minlength=self.functions[0].n_energies)
 
     def noise(self, energy: float, force: float) -> np.ndarray:
         """Variances of the noise of every label, from those of an atom and a force."""
@@ -56,6 +67,7 @@ def collect(
     labels: Labels | None,
     samples: np.ndarray,
     energies: bool,
+    edges: tuple[int, ...],
 ) -> Seen:
     """Collect the labels of structures.
 
@@ -70,33 +82,49 @@ def collect(
         Weights of structures, positive.
     energies : bool
         Whether energies are trained on, besides forces and stress.
+    edges : tuple of int
+        Of blocks of features.
     """
     blocks: list[DerivativeRows] = []
     if labels is not None:
         weights = LossWeights(samples, 1.0, 1.0)
-        blocks = list(derivative_rows(X, labels, weights, 1))
+        blocks = [
+            without_rigid_motion(b) for b in derivative_rows(X, labels, weights, 1)
+        ]
     scale = np.sqrt(samples / X.n_atoms)
     factors = [scale, *(np.sqrt(block.weights) for block in blocks)]
     targets = [scale * y, *(f * b.labels for f, b in zip(factors[1:], blocks))]
     is_force = [np.zeros(len(X), dtype=bool)]
-    weights, sizes = [samples], [X.n_atoms]
+    weights, sizes, owners = [samples], [X.n_atoms], [np.arange(len(X))]
     if labels is not None:
-        n_forces, n_virials = 3 * X.n_atoms * labels.has_forces, 6 * labels.has_stress
+        n_virials = 6 * labels.has_stress
+        n_forces = _count_targets(blocks, labels) - n_virials
         counts = np.stack([n_forces, n_virials], axis=1)
         is_force += [np.repeat([True, False], count) for count in counts]
-        weights.append(np.repeat(samples, counts.sum(axis=1)))
+        owners.append(np.repeat(owners[0], counts.sum(axis=1)))
+        weights.append(samples[owners[1]])
         alike = np.stack([np.ones_like(X.n_atoms), X.n_atoms], axis=1)
         sizes.append(np.repeat(alike.ravel(), counts.ravel()))
     first = 0 if energies else len(X)
     weights, sizes = (np.concatenate(part)[first:] for part in (weights, sizes))
     return Seen(
-        observables(X, blocks, scale),
+        split(observables(X, blocks, scale), edges),
         np.concatenate(targets)[first:],
         np.concatenate(is_force)[first:],
         weights,
         _log_scale(weights, sizes),
         first,
+        np.concatenate(owners)[first:],
     )
+
+
+def _count_targets(blocks: list[DerivativeRows], labels: Labels) -> np.ndarray:
+    """Count the targets that each structure has left."""
+    counts = np.zeros(len(labels.has_forces), dtype=np.int64)
+    labelled = np.flatnonzero(labels.has_forces | labels.has_stress)
+    if blocks:
+        counts[labelled] = np.concatenate([targets_of_structures(b) for b in blocks])
+    return counts
 
 
 def _log_scale(weights: np.ndarray, sizes: np.ndarray) -> float:

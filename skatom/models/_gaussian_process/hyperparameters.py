@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skatom.features import AtomFeatures
+from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen, collect, take_labels
 from skatom.models._gaussian_process.likelihood import (
     log_likelihood,
@@ -35,54 +36,82 @@ class Hyperparameters:
     ----------
     name : str
         Of the kernel.
-    values : ndarray of shape (4,)
-        Variance, length scale, and standard deviations of the noise of the energy of an
-        atom and of a force component.
-    bounds : ndarray of shape (4, 2)
-    free : ndarray of bool, shape (4,)
+    edges : tuple of int
+        Of blocks of features, of which there are m.
+    values : ndarray of shape (2 m + 2,)
+        Variances, length scales, and standard deviations of the noise of the energy of
+        an atom and of a force component.
+    bounds : ndarray of shape (2 m + 2, 2)
+    free : ndarray of bool, shape (2 m + 2,)
     """
 
     name: str
+    edges: tuple[int, ...]
     values: np.ndarray
     bounds: np.ndarray
     free: np.ndarray
 
     @property
-    def kernel(self) -> Kernel:
-        """The kernel with these numbers, variance and length free."""
+    def n_blocks(self) -> int:
+        """Number of blocks of features."""
+        return len(self.edges) - 1
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Factors of the kernels of blocks."""
+        return self.values[: self.n_blocks]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length scales of the kernels of blocks."""
+        return self.values[self.n_blocks : -2]
+
+    @property
+    def kernel(self) -> BlockKernel:
+        """The kernel with these numbers, variances and lengths free."""
         free = Hyperparameter("variance", np.nan), Hyperparameter("length", np.nan)
-        variance, length = self.values[:2]
-        gamma = 0.5 / length**2
-        return Kernel(self.name, gamma, variance=variance, free=free)
+        kernels = [
+            Kernel(self.name, 0.5 / length**2, variance=variance, free=free)
+            for variance, length in zip(self.variances, self.lengths)
+        ]
+        return BlockKernel(tuple(kernels), self.edges)
 
     @property
     def noise(self) -> np.ndarray:
         """Variances of the noise, shape (2,)."""
-        return self.values[2:] ** 2
+        return self.values[-2:] ** 2
 
     @property
     def theta(self) -> np.ndarray:
         """Logarithms of the free ones; of noise, of its variance."""
-        return np.log(self.values**POWERS)[self.free]
+        return (self._powers * np.log(self.values))[self.free]
 
     @property
     def theta_bounds(self) -> np.ndarray:
         """Bounds of theta, (n_free, 2)."""
-        return np.log(self.bounds ** POWERS[:, None])[self.free]
+        return (self._powers[:, None] * np.log(self.bounds))[self.free]
 
     @property
     def names(self) -> list[str]:
-        """Names of the free ones."""
-        return [name for name, free in zip(NAMES, self.free) if free]
+        """Names of all."""
+        return [*np.repeat(NAMES[:2], self.n_blocks).tolist(), *NAMES[2:]]
+
+    @property
+    def _powers(self) -> np.ndarray:
+        # noise is a standard deviation to users and a variance to the likelihood
+        return np.repeat([1.0, 2.0], [2 * self.n_blocks, 2])
 
     def with_theta(self, theta: np.ndarray) -> Hyperparameters:
         """Replace the free ones."""
         values = self.values.copy()
-        values[self.free] = np.exp(theta / POWERS[self.free])
-        return self.with_values(values)
+        values[self.free] = np.exp(theta / self._powers[self.free])
+        return replace(self, values=values)
 
-    def with_values(self, values: np.ndarray) -> Hyperparameters:
-        """Replace all."""
+    def with_variance(self, factor: float) -> Hyperparameters:
+        """Multiply the variances, within their bounds."""
+        m = self.n_blocks
+        values = self.values.copy()
+        values[:m] = np.clip(values[:m] * factor, *self.bounds[:m].T)
         return replace(self, values=values)
 
     def log_likelihood(
@@ -95,47 +124,61 @@ class Hyperparameters:
         return value, (slope[self.free] if gradient else None)
 
 
-# Noise is a standard deviation to users and a variance to the likelihood.
-POWERS = np.array([1.0, 1.0, 2.0, 2.0])
-
-
-def begin(params: dict, scale: float) -> Hyperparameters:
+def begin(params: dict, edges: tuple[int, ...], scales: np.ndarray) -> Hyperparameters:
     """Read the parameters of the estimator.
 
     Parameters
     ----------
     params : dict
         With a value and bounds for every name in NAMES; the variance "scale" is 1 for now.
-    scale : float
+    edges : tuple of int
+        Of blocks of features.
+    scales : ndarray of shape (n_blocks,)
         What the length scale "scale" is.
 
     Raises
     ------
     ValueError
-        If bounds are not two ascending positive numbers.
+        If bounds are not two ascending positive numbers, or there is not one number for
+        every block.
     """
     numbers, ranges, free = [], [], []
     for name in NAMES:
-        value, bound = params[name], params[f"{name}_bounds"]
-        held = isinstance(bound, str) and bound == "fixed"
-        if isinstance(value, str):
-            value = scale if name == "length_scale" else 1.0
-        if held:
-            bound = (value, value)
-        elif isinstance(bound, str):
-            bound = (scale / AUTO_RANGE, scale * AUTO_RANGE)
-        bound = np.asarray(bound, dtype=np.float64)
-        if bound.shape != (2,) or not 0 < bound[0] <= bound[1] < np.inf:
-            raise ValueError(
-                f"{name}_bounds must be two positive numbers, the smaller first, or "
-                f"'fixed'; got {bound!r}."
-            )
-        numbers.append(np.clip(value, *bound))
-        ranges.append(bound)
-        free.append(not held)
+        n = len(scales) if name in NAMES[:2] else 1
+        for k, value in enumerate(_numbers(params, name, n)):
+            bound = params[f"{name}_bounds"]
+            held = isinstance(bound, str) and bound == "fixed"
+            if isinstance(value, str):
+                value = scales[k] if name == "length_scale" else 1.0
+            if held:
+                bound = (value, value)
+            elif isinstance(bound, str):
+                bound = (scales[k] / AUTO_RANGE, scales[k] * AUTO_RANGE)
+            bound = np.asarray(bound, dtype=np.float64)
+            if bound.shape != (2,) or not 0 < bound[0] <= bound[1] < np.inf:
+                raise ValueError(
+                    f"{name}_bounds must be two positive numbers, the smaller first, or "
+                    f"'fixed'; got {bound!r}."
+                )
+            numbers.append(np.clip(value, *bound))
+            ranges.append(bound)
+            free.append(not held)
     return Hyperparameters(
-        params["kernel"], np.array(numbers), np.array(ranges), np.array(free)
+        params["kernel"], edges, np.array(numbers), np.array(ranges), np.array(free)
     )
+
+
+def _numbers(params: dict, name: str, n: int) -> list:
+    """Give one value a block."""
+    value = params[name]
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return [value] * n
+    if len(value) != n or not all(v > 0 for v in value):
+        raise ValueError(
+            f"{name} must be one positive number, or one for each of the {n} blocks of "
+            f"features; got {value!r}."
+        )
+    return [float(v) for v in value]
 
 
 def choose(
@@ -144,6 +187,7 @@ def choose(
     labels: Labels | None,
     samples: np.ndarray,
     params: dict,
+    edges: tuple[int, ...],
     rng: np.random.RandomState,
 ) -> Hyperparameters:
     """Choose hyperparameters for labels of which there may be many.
@@ -157,39 +201,37 @@ def choose(
     samples : ndarray of shape (n_structures,)
     params : dict
         Parameters of the estimator.
+    edges : tuple of int
+        Of blocks of features.
     rng : RandomState
     """
-    start = begin(params, typical_length(X, samples))
-    energies, scale_variance = params["energies"], params["variance"] == "scale"
-    search = params["optimizer"] is not None and start.free.any()
-    if not (search or scale_variance):
+    start = begin(params, edges, typical_lengths(X, samples, edges))
+    energies, optimizer = params["energies"], params["optimizer"]
+    scale_variance = isinstance(params["variance"], str)
+    if not scale_variance and (optimizer is None or not start.free.any()):
         return start
     sizes = np.full(len(X), int(energies))
     if labels is not None:
         sizes += 3 * X.n_atoms * labels.has_forces + 6 * labels.has_stress
-    keep = _draw(sizes, params["max_likelihood_labels"], rng)
-    seen = collect(
-        X[keep], y[keep], take_labels(labels, X, keep), samples[keep], energies
-    )
+    keep = draw(sizes, params["max_likelihood_labels"], rng)
+    some = take_labels(labels, X, keep)
+    seen = collect(X[keep], y[keep], some, samples[keep], energies, edges)
+    if not seen.is_force.any():  # the noise of forces is of no account
+        start = replace(start, free=np.append(start.free[:-1], False))
     if scale_variance:
-        values = start.values.copy()
-        values[0] = np.clip(_likeliest_variance(seen, start), *start.bounds[0])
-        start = start.with_values(values)
-    if not search:
+        start = start.with_variance(_likeliest_variance(seen, start))
+    if optimizer is None or not start.free.any():
         return start
-    if not seen.is_force.any():
-        start = replace(start, free=start.free & [True, True, True, False])
     return _search(seen, start, params["n_restarts"], rng)
 
 
 def _likeliest_variance(seen: Seen, start: Hyperparameters) -> float:
-    """Variance of largest likelihood if the noise were to grow along with it."""
-    unit = start.with_values(np.array([1.0, *start.values[1:]]))
+    """Factor of all variances of largest likelihood, were noise to grow along with it."""
     n_seen = seen.weights.sum()
     size = max(float(seen.targets @ seen.targets) / n_seen, np.finfo(float).tiny)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        known = condition(seen, unit.kernel, np.maximum(unit.noise / size, 1e-10))
+        known = condition(seen, start.kernel, np.maximum(start.noise / size, 1e-10))
     return max(float(seen.targets @ known.dual()) / n_seen, 1e-300)
 
 
@@ -203,11 +245,12 @@ def _search(
 
     theta = maximise(function, start.theta, start.theta_bounds, n_restarts, rng)
     best = start.with_theta(theta)
-    warn_of_bounds(best.names, best.values[best.free], best.bounds[best.free])
+    names = [name for name, free in zip(best.names, best.free) if free]
+    warn_of_bounds(names, best.values[best.free], best.bounds[best.free])
     return best
 
 
-def _draw(sizes: np.ndarray, limit: int, rng: np.random.RandomState) -> np.ndarray:
+def draw(sizes: np.ndarray, limit: int, rng: np.random.RandomState) -> np.ndarray:
     """Draw structures until they have about so many labels; all where they have fewer."""
     if sizes.sum() <= limit:
         return np.arange(len(sizes))
@@ -216,13 +259,15 @@ def _draw(sizes: np.ndarray, limit: int, rng: np.random.RandomState) -> np.ndarr
     return np.sort(order[:n])
 
 
-def typical_length(X: AtomFeatures, samples: np.ndarray) -> float:
-    """Length scale in terms of the spread of features within species."""
+def typical_lengths(
+    X: AtomFeatures, samples: np.ndarray, edges: tuple[int, ...]
+) -> np.ndarray:
+    """Length scales of blocks in terms of their spread within species."""
     weights = samples[X.structure_index]
-    total = 0.0
+    spread = np.zeros(X.values.shape[1])
     for number in np.unique(X.numbers):
         of_kind = X.numbers == number
         values, w = X.values[of_kind], weights[of_kind]
-        mean = np.average(values, axis=0, weights=w)
-        total += w @ np.sum((values - mean) ** 2, axis=1)
-    return float(SCALE * np.sqrt(total / weights.sum())) if total > 0 else 1.0
+        spread += w @ (values - np.average(values, axis=0, weights=w)) ** 2
+    totals = np.add.reduceat(spread, edges[:-1]) / weights.sum()
+    return np.where(totals > 0, SCALE * np.sqrt(totals), 1.0)

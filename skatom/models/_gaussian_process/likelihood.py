@@ -9,28 +9,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import joint_covariance
-from skatom.models._kernel.named import Kernel
 from skatom.models._solve import cholesky, solve_cholesky
 
 
 def log_likelihood(
-    batches: list[Seen], kernel: Kernel, noise: np.ndarray, *, gradient: bool
+    batches: list[Seen], kernel: BlockKernel, noise: np.ndarray, *, gradient: bool
 ) -> tuple[float, np.ndarray | None]:
     """Logarithm of the density of the labels, with everything else integrated out.
 
     Parameters
     ----------
     batches : list of Seen
-    kernel : Kernel
-        With free hyperparameters "variance" and "length", in any selection.
+    kernel : BlockKernel
+        Each of its kernels with the free hyperparameters "variance" and "length".
     noise : ndarray of shape (2,)
         Variances of the noise in the energy of an atom and in a force component.
     gradient : bool
@@ -39,8 +40,8 @@ def log_likelihood(
     Returns
     -------
     value : float
-    gradient : ndarray of shape (n_free + 2,) or None
-        By the logarithms of the free hyperparameters, then of the noise variances.
+    gradient : ndarray of shape (2 * n_blocks + 2,) or None
+        By the logarithms of the variances, the lengths, then of the noise variances.
 
     Raises
     ------
@@ -66,17 +67,30 @@ def log_likelihood(
     inverse = inverse.T
     excess = dual**2 - np.diagonal(inverse)
     slopes = []
-    for free, derivative in zip(kernel.hyperparameters(), kernel.derivatives()):
-        if free.name == "variance":  # K without noise: traces are known
-            slopes.append(0.5 * (t @ dual - len(t) - excess @ added))
-            continue
-        dK = joint_covariance(batches, derivative)
-        slopes.append(_half_trace(dual, inverse, dK, excess))
+    for which in ("variance", "length"):
+        for block in range(len(kernel.kernels)):
+            if which == "variance" and len(kernel.kernels) == 1:
+                # the derivative is K without noise, whose traces are known
+                slopes.append(0.5 * (t @ dual - len(t) - excess @ added))
+                continue
+            dK = _derivative(batches, kernel, block, which)
+            slopes.append(_half_trace(dual, inverse, dK, excess))
     is_force = np.concatenate([batch.is_force for batch in batches])
     again = np.concatenate([batch.weights for batch in batches]) - 1.0
     per_label = 0.5 * (excess * added - again)
     slopes += [per_label[~is_force].sum(), per_label[is_force].sum()]
     return float(value), np.array(slopes)
+
+
+def _derivative(
+    batches: list[Seen], kernel: BlockKernel, block: int, which: str
+) -> np.ndarray:
+    """Covariance by the logarithm of a hyperparameter of a block, lower triangle."""
+    one = kernel.kernels[block]
+    names = [free.name for free in one.hyperparameters()]
+    part = BlockKernel((one.derivatives()[names.index(which)],), (0, -1))
+    alone = [replace(b, functions=b.functions[block : block + 1]) for b in batches]
+    return joint_covariance(alone, part)
 
 
 def _half_trace(dual, inverse, dK, excess) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
-from skatom.models._kernel.covariance import Observables, covariance, expansion
-from skatom.models._kernel.functions import KernelFunction
+from skatom.models._kernel.covariance import Observables, expansion
 from skatom.models._solve import cholesky, solve_cholesky
 
 
@@ -28,6 +28,16 @@ class Posterior:
     batches: list[Seen]
     factor: np.ndarray
 
+    @property
+    def effort(self) -> tuple[int, float]:
+        """Number of iterations and relative residual."""
+        return 1, 0.0
+
+    @property
+    def width(self) -> int:
+        """Numbers for each that is asked for: labels."""
+        return len(self.factor)
+
     def dual(self) -> np.ndarray:
         """Coefficients of the labels in the mean."""
         targets = np.concatenate([batch.targets for batch in self.batches])
@@ -42,23 +52,26 @@ class Posterior:
             + sum(b.log_scale + b.repetition(b.noise(*noise)) for b in self.batches)
         )
 
-    def expansions(self, dual: np.ndarray, n_features: int) -> list[tuple]:
+    def expansions(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """Coefficients of kernels and slopes at the atoms of every batch."""
         edges = np.cumsum([len(batch.targets) for batch in self.batches])[:-1]
+        parts = np.split(self.dual(), edges)
         return [
-            expansion(
-                batch.functions,
-                np.concatenate([np.zeros(batch.first), part]),
-                n_features,
-            )
-            for batch, part in zip(self.batches, np.split(dual, edges))
+            block_expansion(batch, part) for batch, part in zip(self.batches, parts)
         ]
 
-    def reduced(self, asked: Observables, kernel: KernelFunction) -> np.ndarray:
-        """L^-1 k between labels and what is asked, (n_labels, len(asked))."""
+    def explained(
+        self, asked: list[Observables], kernel: BlockKernel, *, full: bool
+    ) -> np.ndarray:
+        """Covariance of what is asked that the labels explain; its diagonal, or all."""
+        reduced = self._reduced(asked, kernel)
+        return reduced.T @ reduced if full else np.einsum("na,na->a", reduced, reduced)
+
+    def _reduced(self, asked: list[Observables], kernel: BlockKernel) -> np.ndarray:
+        """L^-1 k between labels and what is asked, (n_labels, n_asked)."""
         k = np.concatenate(
             [
-                covariance(asked, batch.functions, kernel)[:, batch.first :]
+                block_covariance(asked, batch.functions, kernel)[:, batch.first :]
                 for batch in self.batches
             ],
             axis=1,
@@ -68,13 +81,26 @@ class Posterior:
         )
 
 
-def condition(seen: Seen, kernel: KernelFunction, noise: np.ndarray) -> Posterior:
+def block_expansion(
+    batch: Seen, dual: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Turn coefficients of labels into those of kernels and slopes at their atoms."""
+    whole = np.concatenate([np.zeros(batch.first), dual])
+    found = [
+        expansion(part, whole, part.kinds[0].points.shape[1])
+        for part in batch.functions
+    ]
+    slopes = [s for _, s in found]
+    return found[0][0], None if slopes[0] is None else np.concatenate(slopes, axis=1)
+
+
+def condition(seen: Seen, kernel: BlockKernel, noise: np.ndarray) -> Posterior:
     """Learn from a first batch of labels.
 
     Parameters
     ----------
     seen : Seen
-    kernel : KernelFunction
+    kernel : BlockKernel
     noise : ndarray of shape (2,)
         Variances of the noise in the energy of an atom and in a force component.
     """
@@ -82,13 +108,13 @@ def condition(seen: Seen, kernel: KernelFunction, noise: np.ndarray) -> Posterio
 
 
 def extend(
-    known: Posterior, seen: Seen, kernel: KernelFunction, noise: np.ndarray
+    known: Posterior, seen: Seen, kernel: BlockKernel, noise: np.ndarray
 ) -> Posterior:
     """Learn from another batch: rows are appended to the factor, none is recomputed."""
     n = len(known.factor)
     across = np.concatenate(
         [
-            covariance(seen.functions, batch.functions, kernel)[
+            block_covariance(seen.functions, batch.functions, kernel)[
                 seen.first :, batch.first :
             ]
             for batch in known.batches
@@ -103,19 +129,19 @@ def extend(
     return Posterior([*known.batches, seen], factor)
 
 
-def joint_covariance(batches: list[Seen], kernel: KernelFunction) -> np.ndarray:
+def joint_covariance(batches: list[Seen], kernel: BlockKernel) -> np.ndarray:
     """Covariance of the labels of several batches without noise, lower triangle."""
     edges = np.cumsum([0, *(len(batch.targets) for batch in batches)])
     K = np.zeros((edges[-1], edges[-1]))
     for a, one in enumerate(batches):
         for b, other in enumerate(batches[: a + 1]):
-            block = covariance(one.functions, other.functions, kernel)
+            block = block_covariance(one.functions, other.functions, kernel)
             rows, columns = slice(*edges[a : a + 2]), slice(*edges[b : b + 2])
             K[rows, columns] = block[one.first :, other.first :]
     return K
 
 
-def _own(seen: Seen, kernel: KernelFunction, noise: np.ndarray) -> np.ndarray:
+def _own(seen: Seen, kernel: BlockKernel, noise: np.ndarray) -> np.ndarray:
     """Covariance of the labels of one batch, with their noise."""
     K = joint_covariance([seen], kernel)
     K.flat[:: len(K) + 1] += seen.noise(*noise)

@@ -9,6 +9,10 @@ import numpy as np
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.hyperparameters import Hyperparameters
+from skatom.models._gaussian_process.iterative import (
+    IterativePosterior,
+    condition_iteratively,
+)
 from skatom.models._gaussian_process.posterior import Posterior, condition, extend
 from skatom.models._gaussian_process.variance import (
     atom_variance,
@@ -26,7 +30,7 @@ class Process:
     Attributes
     ----------
     hyperparameters : Hyperparameters
-    posterior : Posterior
+    posterior : Posterior or IterativePosterior
     points : ndarray of shape (n_atoms, n_features)
         Features of the training atoms.
     numbers : ndarray of int, shape (n_atoms,)
@@ -34,19 +38,40 @@ class Process:
     """
 
     hyperparameters: Hyperparameters
-    posterior: Posterior
+    posterior: Posterior | IterativePosterior
     points: np.ndarray
     numbers: np.ndarray
 
     @classmethod
     def of(cls, X: AtomFeatures, seen: Seen, hyperparameters: Hyperparameters):
-        """Learn from a first batch of labels."""
+        """Learn from a first batch of labels by one factorisation."""
         posterior = condition(seen, hyperparameters.kernel, hyperparameters.noise)
+        return cls(hyperparameters, posterior, X.values, X.numbers)
+
+    @classmethod
+    def by_iteration(
+        cls,
+        X: AtomFeatures,
+        seen: Seen,
+        inducing: Seen,
+        hyperparameters: Hyperparameters,
+        **options,
+    ):
+        """Learn from labels by iteration; options as of `condition_iteratively`."""
+        at = hyperparameters
+        posterior = condition_iteratively(
+            seen, inducing, at.kernel, at.noise, **options
+        )
         return cls(hyperparameters, posterior, X.values, X.numbers)
 
     def extended(self, X: AtomFeatures, seen: Seen) -> Process:
         """Learn from another batch."""
         at = self.hyperparameters
+        if isinstance(self.posterior, IterativePosterior):
+            raise ValueError(
+                "partial_fit appends to a factored matrix, but this model was solved by "
+                "iteration: fit to all structures again, or use solver='dense'."
+            )
         return replace(
             self,
             posterior=extend(self.posterior, seen, at.kernel, at.noise),
@@ -57,7 +82,7 @@ class Process:
     def expansion(self) -> Expansion:
         """Give the mean as kernels and slopes at the training atoms."""
         n_features = self.points.shape[1]
-        found = self.posterior.expansions(self.posterior.dual(), n_features)
+        found = self.posterior.expansions()
         coef = np.concatenate([c for c, _ in found])
         slopes = None
         if any(s is not None for _, s in found):

@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from skatom.features import AtomFeatures
+from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance, split
 from skatom.models._gaussian_process.data import atoms_of, energies_of, forces_of
-from skatom.models._gaussian_process.posterior import Posterior
-from skatom.models._kernel.covariance import Observables, covariance
-from skatom.models._kernel.functions import KernelFunction
+from skatom.models._kernel.covariance import Observables
 
 # Numbers in a block of covariances between what is asked for and all labels.
 BLOCK_SIZE = 2**23
 
 
+class Knowledge(Protocol):
+    """What has been learned from labels."""
+
+    @property
+    def width(self) -> int:
+        """Numbers that are needed for each that is asked for."""
+
+    def explained(
+        self, asked: list[Observables], kernel: BlockKernel, *, full: bool
+    ) -> np.ndarray:
+        """Covariance of what is asked that the labels explain; its diagonal, or all."""
+
+
 def energy_covariance(
-    X: AtomFeatures, posterior: Posterior, kernel: KernelFunction
+    X: AtomFeatures, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Covariance of the energies of structures, without noise, in full."""
-    asked = energies_of(X)
-    prior = covariance(asked, asked, kernel)
+    asked = split(energies_of(X), kernel.edges)
+    prior = block_covariance(asked, asked, kernel)
     prior = np.tril(prior) + np.tril(prior, -1).T
-    explained = posterior.reduced(asked, kernel)
-    return prior - explained.T @ explained
+    return prior - known.explained(asked, kernel, full=True)
 
 
 def energy_variance(
-    X: AtomFeatures, posterior: Posterior, kernel: KernelFunction
+    X: AtomFeatures, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Variances of the energies of structures, without noise."""
     out = np.empty(len(X))
-    step = max(1, BLOCK_SIZE // len(posterior.factor))
+    step = max(1, BLOCK_SIZE // known.width)
     for start in range(0, len(X), step):
-        part = slice(start, start + step)
-        out[part] = _left(
-            energy_prior(X[part], kernel), energies_of(X[part]), posterior, kernel
-        )
+        part = X[start : start + step]
+        prior = energy_prior(part, kernel)
+        out[start : start + step] = _left(prior, energies_of(part), known, kernel)
     return out
 
 
-def energy_prior(X: AtomFeatures, kernel: KernelFunction) -> np.ndarray:
+def energy_prior(X: AtomFeatures, kernel: BlockKernel) -> np.ndarray:
     """Variances of the energies of structures before anything was seen."""
     out = np.zeros(len(X))
     for s, (start, stop) in enumerate(zip(X.offsets[:-1], X.offsets[1:])):
@@ -50,36 +62,35 @@ def energy_prior(X: AtomFeatures, kernel: KernelFunction) -> np.ndarray:
     return out
 
 
-def atom_variance(
-    X: AtomFeatures, posterior: Posterior, kernel: KernelFunction
-) -> np.ndarray:
+def atom_variance(X: AtomFeatures, known: Knowledge, kernel: BlockKernel) -> np.ndarray:
     """Variances of the energies of atoms, without noise."""
     out = np.empty(len(X.numbers))
-    step = max(1, BLOCK_SIZE // len(posterior.factor))
+    step = max(1, BLOCK_SIZE // known.width)
     asked = AtomFeatures(X.values, np.arange(len(out) + 1), X.numbers)
     for start in range(0, len(out), step):
         part = asked[start : start + step]
         prior = kernel.diagonal(part.values)
-        out[start : start + step] = _left(prior, atoms_of(part), posterior, kernel)
+        out[start : start + step] = _left(prior, atoms_of(part), known, kernel)
     return out
 
 
 def force_variance(
-    X: AtomFeatures, posterior: Posterior, kernel: KernelFunction
+    X: AtomFeatures, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Variances of force components, without noise, (n_atoms_total, 3)."""
     out = np.empty((len(X.numbers), 3))
     for s in range(len(X)):
         asked = forces_of(X[[s]])
-        prior = np.diagonal(covariance(asked, asked, kernel))
-        left = _left(prior, asked, posterior, kernel)
+        parts = split(asked, kernel.edges)
+        prior = np.diagonal(block_covariance(parts, parts, kernel))
+        left = _left(prior, asked, known, kernel)
         out[X.offsets[s] : X.offsets[s + 1]] = left[1:].reshape(-1, 3)
     return out
 
 
 def _left(
-    prior: np.ndarray, asked: Observables, posterior: Posterior, kernel: KernelFunction
+    prior: np.ndarray, asked: Observables, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Variance that the labels leave; rounding may not make it negative."""
-    explained = posterior.reduced(asked, kernel)
-    return np.maximum(prior - np.einsum("na,na->a", explained, explained), 0.0)
+    explained = known.explained(split(asked, kernel.edges), kernel, full=False)
+    return np.maximum(prior - explained, 0.0)

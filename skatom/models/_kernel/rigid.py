@@ -38,7 +38,7 @@ def without_rigid_motion(block: DerivativeRows) -> DerivativeRows:
     n_atoms = X.n_atoms
     owner = X.structure_index[block.centers]
     first = np.searchsorted(owner, np.arange(len(X) + 1))
-    n_targets = _targets_of_structures(block, owner, len(X))
+    n_targets = targets_of_structures(block)
     parts, labels, weights, offset = [], [], [], 0
     before = np.concatenate([[0], np.cumsum(n_targets)])
     for s in range(len(X)):
@@ -96,13 +96,11 @@ def internal_directions(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return left[:, :n_rigid], left[:, n_rigid:]
 
 
-def _targets_of_structures(
-    block: DerivativeRows, owner: np.ndarray, n_structures: int
-) -> np.ndarray:
-    """Count the targets of every structure; they stand in its order."""
+def targets_of_structures(block: DerivativeRows) -> np.ndarray:
+    """Count the targets of every structure of a block; they stand in its order."""
     structure_of = np.zeros(block.n_targets, dtype=np.int64)
-    structure_of[block.targets] = owner
-    return np.bincount(structure_of, minlength=n_structures)
+    structure_of[block.targets] = block.features.structure_index[block.centers]
+    return np.bincount(structure_of, minlength=len(block.features))
 
 
 def _reduced(part: tuple, positions: np.ndarray, first_atom: int) -> tuple:

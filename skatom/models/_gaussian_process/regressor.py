@@ -1,0 +1,155 @@
+"""What is asked of a fitted process: predictions, deviations, samples, likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom._validation import check_is_fitted, check_random_state
+from skatom.base import AtomicRegressor
+from skatom.features import AtomFeatures
+from skatom.models._gaussian_process.process import Process
+from skatom.models._kernel.expansions import Expansion
+
+
+class ProcessRegressor(AtomicRegressor):
+    """Predictions of a regressor that keeps a Process and a baseline."""
+
+    def predict(self, X, return_std=False, return_cov=False):
+        """Predict the energy of every structure.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted.
+        return_cov : bool, default=False
+            Whether the covariance matrix is wanted.
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            Total energies in eV.
+        std : ndarray of shape (n_structures,)
+            Standard deviations of labels in eV, only with ``return_std``.
+        cov : ndarray of shape (n_structures, n_structures)
+            In eV^2, only with ``return_cov``.
+        """
+        mean = super().predict(X)
+        if not (return_std or return_cov):
+            return mean
+        X = self._check_X(X, reset=False)
+        if return_cov:
+            return mean, self._process.energy_covariance(X)
+        return mean, self._process.energy_std(X)
+
+    def predict_atoms(self, X, return_std=False):
+        """Predict the energy of every atom; they sum to the energies of structures.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted. How an energy is shared out is never
+            observed, so they are larger than that of the sum.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            In eV.
+        std : ndarray of shape (n_atoms_total,)
+            In eV, only with ``return_std``.
+        """
+        mean = super().predict_atoms(X)
+        if not return_std:
+            return mean
+        return mean, self._process.atom_std(self._check_X(X, reset=False))
+
+    def force_std(self, X: AtomFeatures) -> np.ndarray:
+        """Say how uncertain force components are.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            From a featurizer.
+
+        Returns
+        -------
+        std : ndarray of shape (n_atoms_total, 3)
+            In eV/Å.
+        """
+        check_is_fitted(self)
+        return self._process.force_std(self._check_X(X, reset=False))
+
+    def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
+        """Draw energies from the posterior, noise included.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        n_samples : int, default=1
+        random_state : int, RandomState or None, default=0
+
+        Returns
+        -------
+        samples : ndarray of shape (n_structures, n_samples)
+            In eV.
+        """
+        mean, cov = self.predict(X, return_cov=True)
+        rng = check_random_state(random_state)
+        return rng.multivariate_normal(mean, cov, n_samples).T
+
+    def log_marginal_likelihood(self, theta=None, eval_gradient=False):
+        """Logarithm of the likelihood of all training labels.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_free,), optional
+            Logarithms of the variance, the length scale, and the variances of the noise
+            of the energy of an atom and of a force component, as far as these are not
+            fixed. By default those in use.
+        eval_gradient : bool, default=False
+            Whether the gradient by theta is wanted.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray of shape (n_free,)
+            Only with ``eval_gradient``.
+        """
+        check_is_fitted(self)
+        at = self._process.hyperparameters
+        if theta is not None:
+            at = at.with_theta(np.asarray(theta, dtype=np.float64))
+        value, gradient = at.log_likelihood(
+            self._process.posterior.batches, gradient=eval_gradient
+        )
+        return (value, gradient) if eval_gradient else value
+
+    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+        baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        return baseline + self._expansion().values(X)
+
+    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return self._expansion().gradient(X)
+
+    def _expansion(self) -> Expansion:
+        return Expansion(
+            self.references_,
+            self.reference_numbers_,
+            self.dual_coef_,
+            self.dual_slopes_,
+            self._process.hyperparameters.kernel,
+        )
+
+    def _keep(self, process: Process) -> None:
+        self._process = process
+        mean, at = process.expansion(), process.hyperparameters
+        self.references_, self.reference_numbers_ = mean.references, mean.numbers
+        self.dual_coef_, self.dual_slopes_ = mean.coef, mean.slopes
+        self.variance_, self.length_scale_ = at.variances, at.lengths
+        if at.n_blocks == 1:
+            self.variance_, self.length_scale_ = map(float, at.values[:2])
+        self.noise_energy_, self.noise_forces_ = map(float, at.values[-2:])
+        self.n_iter_, self.residual_ = process.posterior.effort
+        value = process.posterior.log_likelihood(at.noise)
+        self.log_marginal_likelihood_value_ = value

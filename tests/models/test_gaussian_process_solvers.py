@@ -1,0 +1,217 @@
+"""Iterative solutions of the process, and kernels of blocks, against the dense one."""
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from conftest import labelled, rattled
+from differences import numerical_gradient
+from scipy.spatial.distance import cdist
+from sklearn.exceptions import ConvergenceWarning
+
+from skatom.featurizers import ACSF, SOAP
+from skatom.models import AtomicGaussianProcessRegressor
+from skatom.models._gaussian_process.hyperparameters import draw
+from skatom.models._gaussian_process.iterative import conjugate_gradients
+from skatom.models._gaussian_process.variance import energy_prior
+from skatom.potential import evaluate, make_potential
+from skatom.preprocessing import AtomFeatureUnion
+from skatom.structures import Structures, read_energies
+
+FIXED = {
+    "length_scale": 2.0,
+    "variance": 4.0,
+    "noise_energy": 0.02,
+    "noise_forces": 0.05,
+    "optimizer": None,
+    "baseline": None,
+}
+
+
+@pytest.fixture(scope="module")
+def molecules():
+    """Molecules of several sizes with labels of a pair potential."""
+    names = ("H2O", "CH3OH", "H2CO")
+    frames = [
+        labelled(rattled(molecule(names[k % 3]), seed=k, stdev=0.1)) for k in range(9)
+    ]
+    return Structures(frames), read_energies(frames)
+
+
+def near():
+    return ACSF(r_cut=3.0, n_radial=4, n_angular=1, zetas=(1, 2))
+
+
+def union():
+    far = SOAP(r_cut=4.0, n_max=3, l_max=2)
+    return AtomFeatureUnion([("near", near()), ("far", far)])
+
+
+def fitted(molecules, featurizer=None, kernel="rbf", **params):
+    frames, y = molecules
+    model = AtomicGaussianProcessRegressor(kernel, **FIXED | params)
+    return make_potential(featurizer or near(), model).fit(frames[:6], y[:6])
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "matern52", "polynomial"])
+@pytest.mark.parametrize("energies", [True, False])
+def test_iteration_finds_the_dense_mean(molecules, kernel, energies):
+    shared = {"kernel": kernel, "energies": energies}
+    dense = fitted(molecules, solver="dense", **shared)
+    iterative = fitted(
+        molecules, solver="iterative", tol=1e-10, n_inducing_labels=30, **shared
+    )
+    assert iterative[-1].residual_ < 1e-10
+    assert iterative[-1].n_iter_ > 1
+    one, other = (evaluate(m, molecules[0][6:]) for m in (dense, iterative))
+    np.testing.assert_allclose(other.energies, one.energies, rtol=1e-6)
+    for a, b in zip(other.forces, one.forces):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_all_labels_as_inducing_ones_give_the_dense_deviations(molecules):
+    dense = fitted(molecules, solver="dense")
+    iterative = fitted(molecules, solver="iterative", tol=1e-8, n_inducing_labels=10**6)
+    assert iterative[-1].n_iter_ <= 3  # the preconditioner is the matrix
+    one, other = (
+        evaluate(m, molecules[0][6:], std=True, atomic=True) for m in (dense, iterative)
+    )
+    np.testing.assert_allclose(other.energy_std, one.energy_std, rtol=1e-3)
+    np.testing.assert_allclose(other.force_std[0], one.force_std[0], rtol=1e-3)
+    np.testing.assert_allclose(
+        other.atomic_energy_std[0], one.atomic_energy_std[0], rtol=1e-3
+    )
+    X = iterative[:-1].transform(molecules[0][6:])
+    cov = iterative[-1].predict(X, return_cov=True)[1]
+    np.testing.assert_allclose(np.sqrt(np.diag(cov)), other.energy_std, rtol=1e-8)
+    assert iterative[-1].log_marginal_likelihood_value_ == pytest.approx(
+        dense[-1].log_marginal_likelihood_value_, rel=1e-2
+    )
+
+
+def test_deviations_of_few_inducing_labels_are_those_of_the_projected_process():
+    """Quiñonero-Candela and Rasmussen (2005), eq. 20b, beside the exact prior."""
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(40, 3)), rng.normal(size=(6, 3))
+    held = {name: FIXED[name] for name in ("length_scale", "variance", "noise_energy")}
+    model = AtomicGaussianProcessRegressor(
+        **held, optimizer=None, solver="iterative", n_inducing_labels=10, random_state=0
+    ).fit(X, np.sin(X[:, 0]))
+    chosen = X[draw(np.ones(40, dtype=int), 10, np.random.RandomState(0))]
+
+    def k(a, b):
+        return 4.0 * np.exp(-0.5 * cdist(a, b, "sqeuclidean") / 2.0**2)
+
+    corner = k(chosen, chosen) + 1e-3 * 0.02**2 * np.eye(10)
+    across, asked = k(chosen, X), k(chosen, new)
+    inner = corner + across @ across.T / 0.02**2
+    known = asked.T @ (np.linalg.inv(corner) - np.linalg.inv(inner)) @ asked
+    expected = np.sqrt(4.0 - np.diag(known) + 0.02**2)
+    _, std = model.predict(new, return_std=True)
+    np.testing.assert_allclose(std, expected, rtol=1e-5)
+
+
+def test_too_few_iterations_are_told(molecules):
+    with pytest.warns(ConvergenceWarning, match=r"after 1 iterations.*tol=1e-12"):
+        fitted(
+            molecules, solver="iterative", n_inducing_labels=1, max_iter=1, tol=1e-12
+        )
+
+
+def test_progress_is_shown_when_asked_for(molecules, capsys):
+    fitted(molecules, solver="iterative", n_inducing_labels=30, verbose=1)
+    assert "conjugate gradients" in capsys.readouterr().err
+
+
+def test_iterated_models_are_not_extended(molecules):
+    frames, y = molecules
+    X = near().fit_transform(frames)
+    model = AtomicGaussianProcessRegressor(**FIXED, solver="iterative").fit(X, y)
+    with pytest.raises(ValueError, match="solved by iteration"):
+        model.partial_fit(X[:1], y[:1])
+
+
+def test_conjugate_gradients_solve_a_system_and_keep_the_best_iterate():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(30, 30))
+    A, b = root @ root.T + np.eye(30), rng.normal(size=30)
+    x, residual, n_iter = conjugate_gradients(
+        lambda v: A @ v, lambda v: v / np.diag(A), b, 1e-10, 200
+    )
+    np.testing.assert_allclose(x, np.linalg.solve(A, b), rtol=1e-7)
+    assert residual <= 1e-10
+    assert 1 < n_iter < 200
+
+
+def test_sums_of_kernels_are_sums_of_processes(molecules):
+    """The prior of a sum of independent functions is the sum of their priors."""
+    frames, _ = molecules
+    shared = {"additive": True, "length_scale": [2.0, 0.5], "variance": [4.0, 1.0]}
+    model = fitted(molecules, union(), **shared)
+    X = union().fit(frames[:6]).transform(frames)
+    blocks = [X.block_widths[0], X.values.shape[1]]
+    prior = np.zeros((3, 3))
+    for columns, length, variance in (
+        (slice(0, blocks[0]), 2.0, 4.0),
+        (slice(*blocks), 0.5, 1.0),
+    ):
+        for s in range(3):
+            for t in range(3):
+                a, b = X[[6 + s]], X[[6 + t]]
+                d = a.values[:, None, columns] - b.values[:, columns]
+                k = variance * np.exp(-0.5 * np.sum(d**2, axis=2) / length**2)
+                prior[s, t] += np.sum(k * (a.numbers[:, None] == b.numbers))
+    process = model[-1]._process
+    far = fitted(molecules, union(), **shared, forces=None)
+    cov = far[-1].predict(X[6:], return_cov=True)[1]
+    known = far[-1].predict(X[:6], return_cov=True)[1]
+    assert np.all(np.diag(cov) < np.diag(prior) + 0.02**2 * X[6:].n_atoms)
+    assert np.all(np.diag(known) < 4 * 0.02**2 * X[:6].n_atoms)
+    kernel = process.hyperparameters.kernel
+    np.testing.assert_allclose(energy_prior(X[6:], kernel), np.diag(prior), rtol=1e-10)
+
+
+def test_sums_of_kernels_have_their_gradient_and_iterate_to_the_dense_mean(molecules):
+    shared = {"additive": True, "length_scale": [2.0, 0.5], "variance": [4.0, 1.0]}
+    dense = fitted(molecules, union(), **shared)
+    new = molecules[0][6:]
+    found = evaluate(dense, new, std=True)
+    moved = new[0].copy()
+    moved.positions[1, 2] += 1e-4
+    up = dense.predict([moved])[0]
+    moved.positions[1, 2] -= 2e-4
+    slope = (up - dense.predict([moved])[0]) / 2e-4
+    assert found.forces[0][1, 2] == pytest.approx(-slope, rel=1e-5, abs=1e-7)
+    iterative = fitted(
+        molecules,
+        union(),
+        **shared,
+        solver="iterative",
+        tol=1e-10,
+        n_inducing_labels=30,
+    )
+    np.testing.assert_allclose(iterative.predict(new), found.energies, rtol=1e-6)
+    model = dense[-1]
+    theta = np.log([3.0, 2.0, 1.5, 0.7, 0.03**2, 0.04**2])
+    _, gradient = model.log_marginal_likelihood(theta, eval_gradient=True)
+    expected = numerical_gradient(
+        lambda rows: np.array([model.log_marginal_likelihood(row) for row in rows]),
+        theta[None],
+    )[0]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-5)
+    assert np.abs(gradient).min() > 1e-4
+
+
+def test_sums_of_kernels_choose_a_number_for_each(molecules):
+    frames, y = molecules
+    model = AtomicGaussianProcessRegressor(additive=True)
+    model = make_potential(union(), model).fit(frames, y)[-1]
+    assert model.length_scale_.shape == model.variance_.shape == (2,)
+    at_scale = AtomicGaussianProcessRegressor(additive=True, optimizer=None)
+    start = make_potential(union(), at_scale).fit(frames, y)[-1]
+    assert model.log_marginal_likelihood_value_ > start.log_marginal_likelihood_value_
+
+
+@pytest.mark.parametrize("length", [[1.0, 2.0, 3.0], [1.0, -1.0]])
+def test_wrong_numbers_of_lengths_are_refused(molecules, length):
+    with pytest.raises(ValueError, match="one for each of the 2 blocks"):
+        fitted(molecules, union(), additive=True, length_scale=length)
