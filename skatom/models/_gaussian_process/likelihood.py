@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import joint_covariance
+from skatom.models._kernel.functions import KernelFunction
 from skatom.models._solve import cholesky, solve_cholesky
 
 
@@ -48,7 +49,9 @@ def log_likelihood(
     ValueError
         If the matrix is far from positive definite.
     """
-    K = joint_covariance(batches, kernel)
+    n_blocks = len(kernel.kernels)
+    parts = [_part(batches, kernel.kernels[b], b) for b in range(n_blocks)]
+    K = parts[0] if n_blocks == 1 else sum(parts)
     t = np.concatenate([batch.targets for batch in batches])
     added = np.concatenate([batch.noise(*noise) for batch in batches])
     K.flat[:: len(K) + 1] += added
@@ -66,15 +69,15 @@ def log_likelihood(
     inverse, _ = dpotri(factor.T, lower=0, overwrite_c=1)  # upper in Fortran's order
     inverse = inverse.T
     excess = dual**2 - np.diagonal(inverse)
-    slopes = []
-    for which in ("variance", "length"):
-        for block in range(len(kernel.kernels)):
-            if which == "variance" and len(kernel.kernels) == 1:
-                # the derivative is K without noise, whose traces are known
-                slopes.append(0.5 * (t @ dual - len(t) - excess @ added))
-                continue
-            dK = _derivative(batches, kernel, block, which)
-            slopes.append(_half_trace(dual, inverse, dK, excess))
+    if n_blocks == 1:  # by the variance: K without noise, whose traces are known
+        slopes = [0.5 * (t @ dual - len(t) - excess @ added)]
+    else:
+        slopes = [_half_trace(dual, inverse, part, excess) for part in parts]
+    for block, one in enumerate(kernel.kernels):
+        names = [free.name for free in one.hyperparameters()]
+        by_length = one.derivatives()[names.index("length")]
+        dK = _part(batches, by_length, block)
+        slopes.append(_half_trace(dual, inverse, dK, excess))
     is_force = np.concatenate([batch.is_force for batch in batches])
     again = np.concatenate([batch.weights for batch in batches]) - 1.0
     per_label = 0.5 * (excess * added - again)
@@ -82,15 +85,10 @@ def log_likelihood(
     return float(value), np.array(slopes)
 
 
-def _derivative(
-    batches: list[Seen], kernel: BlockKernel, block: int, which: str
-) -> np.ndarray:
-    """Covariance by the logarithm of a hyperparameter of a block, lower triangle."""
-    one = kernel.kernels[block]
-    names = [free.name for free in one.hyperparameters()]
-    part = BlockKernel((one.derivatives()[names.index(which)],), (0, -1))
+def _part(batches: list[Seen], kernel: KernelFunction, block: int) -> np.ndarray:
+    """Covariance of the labels by one kernel of one block, lower triangle."""
     alone = [replace(b, functions=b.functions[block : block + 1]) for b in batches]
-    return joint_covariance(alone, part)
+    return joint_covariance(alone, BlockKernel((kernel,), (0, -1)))
 
 
 def _half_trace(dual, inverse, dK, excess) -> float:
