@@ -104,7 +104,7 @@ class EnsembleRegressor(ErrorBarRegressor):
     See Also
     --------
     CalibratedStdRegressor : Scale error bars to the size of errors.
-    LLPRRegressor : Error bars of one network, at a fraction of the price.
+    LastLayerRigidity : Error bars of one network, at a fraction of the price.
     sklearn.ensemble.BaggingRegressor : The mean alone.
 
     Notes
