@@ -87,6 +87,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
     See Also
     --------
     skatom.preprocessing.AlchemicalCompression : The contraction alone, for any model.
+    skatom.plotting.PeriodicTableDisplay : A picture of the pseudo-elements.
     AtomicKernelRidge : Kernels between atoms, trained on forces too.
 
     Notes

@@ -4,6 +4,7 @@ from skatom.plotting.calibration_curve import CalibrationCurveDisplay
 from skatom.plotting.error_width import ErrorWidthDisplay
 from skatom.plotting.group_coverage import GroupCoverageDisplay
 from skatom.plotting.parity import ParityDisplay
+from skatom.plotting.periodic_table import PeriodicTableDisplay
 from skatom.plotting.stream_coverage import StreamCoverageDisplay
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ErrorWidthDisplay",
     "GroupCoverageDisplay",
     "ParityDisplay",
+    "PeriodicTableDisplay",
     "StreamCoverageDisplay",
 ]
