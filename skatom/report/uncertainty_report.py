@@ -42,7 +42,7 @@ class UncertaintyReport:
     See Also
     --------
     skatom.uncertainty.ConformalRegressor : Intervals to report on.
-    skatom.plotting : The figures, one at a time.
+    skatom.plotting.CalibrationCurveDisplay : One of the figures, by itself.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def exchangeability_test(
     Parameters
     ----------
     calibration_scores : array-like of shape (n,)
-        Scores |y - y_pred| / size of calibration structures; or any number per structure
+        Scores, errors over sizes, of calibration structures; or any number per structure
         that needs no label, such as a standard deviation or a distance.
     new_scores : array-like of shape (n_new,)
         The same for new structures, in their order in time.
