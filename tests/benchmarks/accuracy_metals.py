@@ -281,7 +281,7 @@ def main() -> None:
         if args.systems and name not in args.systems:
             continue
         train = train[:: args.thin]
-        n = 40 if args.smoke else system.n_references
+        n = 40 if args.smoke else min(system.n_references, sum(map(len, train)))
         calc, seconds = ours(system, train, n)
         print(line(f"{name}, skatom", len(train), calc, seconds, test), flush=True)
         if with_gap:
