@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FunctionTransformer, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skatom.models import AtomicRidge
+from skatom.models import AtomicKernelRidge, AtomicRidge
 from skatom.potential import (
     DeltaRegressor,
     NoStandardDeviationError,
@@ -128,8 +128,9 @@ def test_rows_have_deviations_of_energies_only():
 
 
 def test_models_without_deviations_are_named():
-    model = make_pipeline(RadialSums(), AtomicRidge()).fit(FRAMES, Y)
-    with pytest.raises(NoStandardDeviationError, match=r"AtomicRidge.*return_std=True"):
+    model = make_pipeline(RadialSums(), AtomicKernelRidge()).fit(FRAMES, Y)
+    named = r"AtomicKernelRidge.*return_std=True"
+    with pytest.raises(NoStandardDeviationError, match=named):
         evaluate(model, NEW, forces=False, std=True)
     rows = make_pipeline(RadialSums(), Pool(), Ridge()).fit(FRAMES, Y)
     with pytest.raises(NoStandardDeviationError, match="Ridge gives no standard"):
