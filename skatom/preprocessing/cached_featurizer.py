@@ -186,6 +186,11 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return self.featurizer_.species_
 
     @property
+    def r_cut(self) -> float:
+        """Radius of the atomic environment, in Å."""
+        return self.featurizer.r_cut
+
+    @property
     def n_atom_features_(self) -> int:
         """Number of features of each atom."""
         return self.featurizer_.n_atom_features_
