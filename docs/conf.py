@@ -4,6 +4,8 @@ import os
 import warnings
 from importlib.metadata import version as _version
 
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - for gallery
+
 project = "skatom"
 author = "The skatom developers"
 copyright = "2026, the skatom developers"
@@ -44,7 +46,7 @@ _inventories = {
 intersphinx_mapping = _inventories if os.environ.get("SKATOM_ONLINE") else {}
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!skatom\.).*"),
-    (r"py:.*", r"skatom\..*\._.*"),
+    (r"py:.*", r"skatom\.(.*\.)?_.*"),
 ]
 suppress_warnings = [
     "config.cache",

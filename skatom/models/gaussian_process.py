@@ -70,9 +70,8 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         Between which it is searched; "auto" is from 1/100 to 100 times "scale".
     variance_bounds : pair of floats or "fixed", default=(1e-10, 1e12)
         The same for the variance.
-    noise_energy_bounds, noise_forces_bounds : pair of floats or "fixed", \
-            default=(1e-5, 1e1)
-        The same for the noise.
+    noise_energy_bounds, noise_forces_bounds : pair of floats or "fixed"
+        The same for the noise, by default from 1e-5 to 10.
     optimizer : {"likelihood"} or None, default="likelihood"
         How hyperparameters that are not fixed are chosen; None uses them as given.
     n_restarts : int, default=0

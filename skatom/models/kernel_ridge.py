@@ -73,8 +73,7 @@ class AtomicKernelRidge(KernelModel):
         Degree of the polynomial kernel, and power of the cosine.
     coef0 : float, default=1
         Constant of the polynomial kernel.
-    species_coupling : float, array-like of shape (n_species, n_species), or None, \
-            default=None
+    species_coupling : float, array-like (n_species, n_species) or None, default=None
         What the kernel between atoms of different species is multiplied by, so that they
         learn from each other [4]_: one number up to 1 for all pairs, or a positive
         semidefinite matrix in the order of atomic numbers, whose diagonal holds the

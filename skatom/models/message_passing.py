@@ -257,7 +257,7 @@ class MessagePassingRegressor(StructureNetwork):
         X : sequence of ase.Atoms
         forces, stress, atomic : bool
             Which properties are wanted besides energies. Stress is that of structures
-            with a volume; :func:`skatom.predict_stress` checks that.
+            with a volume; :func:`skatom.potential.predict_stress` checks that.
         pairs : NeighborPairs, optional
             Neighbour pairs of X that are known already, at least up to r_cut.
 

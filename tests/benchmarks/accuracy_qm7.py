@@ -15,7 +15,8 @@ says what it needs and stops. Parts:
 The recipe is SOAP weighted by distance and the squared cosine between environments of one
 element, AtomicKernelRidgeCV. Everything that the script fits or chooses, it takes from the
 training molecules of the split, by leave-one-out errors. The parameters of SOAP were found
-on 900 molecules of folds 0 to 2; fold 3 is seen by nothing but the last line.
+on 900 molecules of folds 0 to 2, after the random splits, which draw from all folds, had
+been scored once with another width; molecules of fold 3 served no choice.
 """
 
 import argparse

@@ -40,6 +40,8 @@ class GraphData:
     positions: np.ndarray | None = None
     charges: np.ndarray | None = None
 
+    streams = False
+
     @property
     def weights(self) -> np.ndarray:
         """Weights of the structures."""
