@@ -77,12 +77,18 @@ def gather(i, block, cut, slopes, near, index, runs):
                 n_runs += 1
             m += 1
     runs[1, n_runs] = m
-    # what the last group of lanes reads too much is harmless: in reach, but never used
+    # what the last groups of lanes read too much is harmless: a neighbour at the cutoff
     for t in range(m, m + 8):
         put(near, X, t, cut[0])
+        put(near, Y, t, 0.0)
+        put(near, Z, t, 0.0)
         put(near, S, t, bound)
     for t in range(0, m, 8):
         _cut(t, cut, slopes, near)
+    for t in range(m, m + 8):  # not what an earlier centre left there, nor f'/f = 0/0
+        put(near, INVERSE, t, 1.0 / cut[0])
+        put(near, F, t, 0.0)
+        put(near, SLOPE, t, 0.0)
     return n_runs
 
 
