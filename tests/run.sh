@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # All tests, from a bare checkout: set up .venv on first use, then run pytest.
-# Arguments go to pytest: bash tests/run.sh -k acsf
+# Arguments go to pytest: bash tests/run.sh -k acsf. Two processes share the tests;
+# SKATOM_TEST_WORKERS=0 runs them in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/setup test
 # One thread each for BLAS and torch: two workers share two cores without spinning.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
-exec python -m pytest "$@"
+exec python -m pytest -n "${SKATOM_TEST_WORKERS:-2}" "$@"

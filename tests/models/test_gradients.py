@@ -145,7 +145,7 @@ def test_a_registered_rule_is_used():
         ),
         (SVR(kernel=lambda a, b: a @ b.T), "no gradient rule for kernel=<function"),
     ],
-    ids=lambda m: str(m)[:40],
+    ids=lambda m: str(m).split(" at 0x")[0][:40],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_model_without_a_rule_is_named(model, message):

@@ -92,7 +92,9 @@ def fitted(transformer):
     return transformer if isinstance(transformer, str) else transformer.fit(X, y)
 
 
-@pytest.mark.parametrize("transformer", SMOOTH, ids=lambda t: str(t)[:60])
+@pytest.mark.parametrize(
+    "transformer", SMOOTH, ids=lambda t: str(t).split(" at 0x")[0][:60]
+)
 def test_pushforward_is_the_slope_of_the_transformer(transformer):
     transformer = fitted(transformer)
     v = np.random.default_rng(1).normal(size=X.shape)
@@ -106,7 +108,9 @@ def test_pushforward_is_the_slope_of_the_transformer(transformer):
     assert relative_error(transform_pushforward(transformer, X, v), expected) < 1e-8
 
 
-@pytest.mark.parametrize("transformer", SMOOTH, ids=lambda t: str(t)[:60])
+@pytest.mark.parametrize(
+    "transformer", SMOOTH, ids=lambda t: str(t).split(" at 0x")[0][:60]
+)
 def test_pullback_is_the_transpose_of_pushforward(transformer):
     transformer = fitted(transformer)
     rng = np.random.default_rng(2)
@@ -198,7 +202,7 @@ def test_a_registered_rule_is_used_for_subclasses_too():
         (FeatureAgglomeration(2, pooling_func=np.max), "pooling_func=np.mean"),
         (make_pipeline(PCA(2).fit(X), pre.KBinsDiscretizer()), "KBins"),
     ],
-    ids=lambda t: str(t)[:40],
+    ids=lambda t: str(t).split(" at 0x")[0][:40],
 )
 def test_a_step_without_a_rule_is_named(transformer, message):
     with pytest.raises(NoDerivativeError, match=message):
