@@ -217,7 +217,7 @@ class AtomFeaturizer(
         >>> from skatom.featurizers import ACSF
         >>> X = [molecule("H2O"), molecule("CH4")]
         >>> print(ACSF().fit(X).estimate_memory(X))
-        14.6 kB for 228 features of 8 atoms, 1.29 kB for 26 neighbour pairs, 109 kB for \
+        14.6 kB for 228 features of 8 atoms, 1.28 kB for 26 neighbour pairs, 109 kB for \
 the largest Jacobian of one structure
         """
         check_is_fitted(self)

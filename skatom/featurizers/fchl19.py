@@ -35,9 +35,10 @@ class FCHL19(AtomFeaturizer):
     ----------
     r_cut : float, default=8.0
         Radius of the two-body functions, in Å.
-    r_cut_angular : float, default=8.0
-        Radius of the three-body functions, in Å; at most ``r_cut``. The number of triples
-        grows with its sixth power: choose 4 to 6 Å for crystals.
+    r_cut_angular : float, default=None
+        Radius of the three-body functions, in Å, at most ``r_cut``, which None stands
+        for. The number of triples grows with its sixth power: choose 4 to 6 Å for
+        crystals.
     n_radial, n_angular : int, default=24 and 20
         Number of shells of both kinds; the last one stands at the radius.
     n_fourier : int, default=1
@@ -105,7 +106,7 @@ class FCHL19(AtomFeaturizer):
 
     _parameter_constraints: dict = {
         **AtomFeaturizer._parameter_constraints,
-        "r_cut_angular": [Interval(Real, 0, None, closed="neither")],
+        "r_cut_angular": [Interval(Real, 0, None, closed="neither"), None],
         "n_radial": [Interval(Integral, 1, None, closed="left")],
         "n_angular": [Interval(Integral, 1, None, closed="left")],
         "n_fourier": [Interval(Integral, 1, None, closed="left")],
@@ -121,7 +122,7 @@ class FCHL19(AtomFeaturizer):
         self,
         r_cut=8.0,
         *,
-        r_cut_angular=8.0,
+        r_cut_angular=None,
         n_radial=24,
         n_angular=20,
         n_fourier=1,
@@ -152,23 +153,22 @@ class FCHL19(AtomFeaturizer):
 
     def _setup(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""
-        if self.r_cut_angular > self.r_cut:
+        r_cut_angular = self.r_cut if self.r_cut_angular is None else self.r_cut_angular
+        if r_cut_angular > self.r_cut:
             raise ValueError(
-                f"r_cut_angular={self.r_cut_angular:g} Å is larger than "
+                f"r_cut_angular={r_cut_angular:g} Å is larger than "
                 f"r_cut={self.r_cut:g} Å, to which neighbours are listed. Make r_cut at "
                 "least as large."
             )
-        if self.angular_eta * self.r_cut_angular**2 > MAX_ANGULAR_DECAY:
-            limit = MAX_ANGULAR_DECAY / self.r_cut_angular**2
+        if self.angular_eta * r_cut_angular**2 > MAX_ANGULAR_DECAY:
+            limit = MAX_ANGULAR_DECAY / r_cut_angular**2
             raise ValueError(
                 f"angular_eta={self.angular_eta:g} makes shells that are too narrow to "
-                f"be computed; with r_cut_angular={self.r_cut_angular:g} Å it may be up "
+                f"be computed; with r_cut_angular={r_cut_angular:g} Å it may be up "
                 f"to {limit:.4g} per Å²."
             )
         self.radial_shells_ = np.linspace(0, self.r_cut, 1 + self.n_radial)[1:]
-        self.angular_shells_ = np.linspace(0, self.r_cut_angular, 1 + self.n_angular)[
-            1:
-        ]
+        self.angular_shells_ = np.linspace(0, r_cut_angular, 1 + self.n_angular)[1:]
         shells = np.stack(
             [
                 np.log(self.radial_shells_),
@@ -183,7 +183,7 @@ class FCHL19(AtomFeaturizer):
             (_padded(shells), int(self.n_radial)),
         )
         self._angular = (
-            (float(self.r_cut_angular), 0, 0.0),
+            (float(r_cut_angular), 0, 0.0),
             (float(self.angular_eta), 0.5 * self.three_body_decay),
             2 * weight * np.exp(-0.5 * (self.zeta * orders) ** 2),
             (_padded(self.angular_shells_[None]), int(self.n_angular)),

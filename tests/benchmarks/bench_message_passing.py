@@ -122,10 +122,12 @@ def floor(name, frames):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--smoke", action="store_true", help="a minimal run")
-    smoke = parser.parse_args().smoke
+    parser.add_argument("--frames", type=int, default=500)
+    given = parser.parse_args()
+    smoke = given.smoke
     torch.set_num_threads(1)
     data = load_dataset("3bpa", "train")
-    n, epochs = (20, 1) if smoke else (500, 2)
+    n, epochs = (20, 1) if smoke else (given.frames, 2)
     frames, energies = data.frames[:n], np.asarray(data.energies[:n])
     try:
         import schnetpack  # noqa: F401

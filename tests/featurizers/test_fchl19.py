@@ -344,7 +344,10 @@ def test_the_paper_has_720_features_for_five_elements():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"r_cut": 5.0}, "r_cut_angular=8 Å is larger than r_cut=5 Å"),
+        (
+            {"r_cut": 5.0, "r_cut_angular": 8.0},
+            "r_cut_angular=8 Å is larger than r_cut=5 Å",
+        ),
         ({"angular_eta": 50.0}, "angular_eta=50 makes shells that are too narrow"),
         ({"n_fourier": 0}, "'n_fourier' parameter of FCHL19 must be"),
         ({"radial_eta": 0.0}, "'radial_eta' parameter of FCHL19 must be"),
