@@ -310,14 +310,14 @@ def test_a_supercell_repeats_the_pairs(skewed_crystal):
 
 @pytest.mark.slow
 def test_time_grows_linearly_to_1e5_atoms():
-    from time import perf_counter
+    from time import process_time
 
     times = []
     for n in (14, 29):  # 10,976 and 97,556 atoms
         atoms = bulk("Cu", cubic=True).repeat(n)
-        start = perf_counter()
+        start = process_time()
         pairs = find(atoms, r_cut=4.0)
-        times.append((perf_counter() - start) / len(atoms))
+        times.append((process_time() - start) / len(atoms))
         assert pairs.n_pairs == 18 * len(atoms)  # 12 at 2.55 Å and 6 at 3.61 Å
     assert times[1] < 3 * times[0]  # caches spill; a quadratic search would be 9 times
 
