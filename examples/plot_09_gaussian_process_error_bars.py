@@ -24,7 +24,7 @@ test = load_dataset("malonaldehyde", "test")
 soap = SOAP(r_cut=5.0, n_max=4, l_max=3, sigma=0.25, center_weight=0.0)
 model = make_potential(
     AtomFeatureUnion([("fchl", FCHL19()), ("soap", soap)]),
-    AtomicGaussianProcessRegressor(additive=True, max_likelihood_labels=200),
+    AtomicGaussianProcessRegressor(additive=True, random_state=0),
 )
 model.fit(train.frames[:20], train.energies[:20])
 
