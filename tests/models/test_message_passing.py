@@ -125,20 +125,20 @@ def test_sums_over_neighbours_can_be_differentiated_twice():
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
-        ("EvenAtoms", "xw"),
-        ("EvenPairs", "xx"),
-        ("OddVectors", "sv"),
-        ("OddScalars", "xv"),
-        ("OddPairs", "xs"),
+        ("even_by_atoms", "xw"),
+        ("even_by_pairs", "xx"),
+        ("odd_by_vectors", "sv"),
+        ("odd_by_scalars", "xv"),
+        ("odd_by_pairs", "xs"),
     ],
 )
 def test_compiled_loops_equal_gathers_and_scatters(function, shapes, monkeypatch):
     pairs, x, v, w = random_pairs(np.random.default_rng(2))
     given = {"x": x, "v": v, "w": w, "s": x[:, 0]}
     a, b = (given[kind].detach().clone() for kind in shapes)
-    compiled = getattr(pair_products, function).apply(a, b, pairs)
+    compiled = getattr(pair_products, function)(pairs, a, b)
     monkeypatch.setattr(pair_products, "COMPILED_ON", "nowhere")
-    general = getattr(pair_products, function).apply(a, b, pairs)
+    general = getattr(pair_products, function)(pairs, a, b)
     assert_allclose(compiled.numpy(), general.numpy(), rtol=0, atol=1e-13)
     assert compiled.abs().max() > 0.1
 

@@ -8,8 +8,9 @@ pairs. With
     odd:   t(g, x, v) = sum_p v_p . (g_i x_j - g_j x_i)
 
 the derivative by one argument is bilinear in the other two, and the derivative of that is
-again one of the three: they are closed under differentiation. So training on forces, which
-differentiates twice, costs a few passes over the pairs and stores nothing per pair.
+again one of the three: they are closed under differentiation, and one autograd function
+serves them all. So training on forces, which differentiates twice, costs a few passes over
+the pairs and stores nothing per pair.
 
 On the CPU they are compiled loops that read every pair once; elsewhere, torch's own
 gathers and scatters.
@@ -52,7 +53,7 @@ class Pairs:
         -------
         sums : Tensor of shape (n_atoms, n_components, n_channels)
         """
-        return EvenAtoms.apply(x, w, self)
+        return Derivative.apply(EVEN, 0, x, w, self)
 
     def sum_odd(self, x: Tensor, v: Tensor) -> Tensor:
         """Sum v_ij x_j over neighbours, where v_ij = -v_ji is a vector.
@@ -66,7 +67,7 @@ class Pairs:
         -------
         sums : Tensor of shape (n_atoms, 3, n_channels)
         """
-        return OddVectors.apply(x, v, self)
+        return Derivative.apply(ODD, 0, x, v, self)
 
     def run(self, loop, a: Tensor, b: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Run a compiled loop over the pairs."""
@@ -88,115 +89,75 @@ class Pairs:
         )
 
 
-class EvenAtoms(torch.autograd.Function):
-    """Derivative of the even form by g (or, which is the same, by x)."""
+def even_by_atoms(pairs: Pairs, x: Tensor, w: Tensor) -> Tensor:
+    """Sum w x over neighbours: the even form by g or, which is the same, by x."""
+    if x.device.type == COMPILED_ON:
+        return pairs.run(pair_loops.gather_symmetric, x, w, x.shape)
+    w = w[:, None]
+    return pairs.scatter(w * x[pairs.second], w * x[pairs.first])
+
+
+def even_by_pairs(pairs: Pairs, g: Tensor, x: Tensor) -> Tensor:
+    """Multiply the two ends of every pair: the even form by w."""
+    if g.device.type == COMPILED_ON:
+        shape = (len(pairs.first), x.shape[2])
+        return pairs.run(pair_loops.pair_symmetric, g, x, shape)
+    i, j = pairs.first, pairs.second
+    return (g[i] * x[j] + g[j] * x[i]).sum(1)
+
+
+def odd_by_vectors(pairs: Pairs, x: Tensor, v: Tensor) -> Tensor:
+    """Sum v x over neighbours: the odd form by g, a vector an atom."""
+    if x.device.type == COMPILED_ON:
+        shape = (pairs.n_atoms, 3, x.shape[1])
+        return pairs.run(pair_loops.gather_odd, x, v, shape)
+    x = x[:, None]
+    return pairs.scatter(v * x[pairs.second], -v * x[pairs.first])
+
+
+def odd_by_scalars(pairs: Pairs, g: Tensor, v: Tensor) -> Tensor:
+    """Sum v . g over neighbours: the odd form by x, a number an atom."""
+    if g.device.type == COMPILED_ON:
+        shape = (pairs.n_atoms, g.shape[2])
+        return pairs.run(pair_loops.contract_odd, g, v, shape)
+    i, j = pairs.first, pairs.second
+    return pairs.scatter(-(v * g[j]).sum(1), (v * g[i]).sum(1))
+
+
+def odd_by_pairs(pairs: Pairs, g: Tensor, x: Tensor) -> Tensor:
+    """Multiply the two ends of every pair: the odd form by v, a vector a pair."""
+    if g.device.type == COMPILED_ON:
+        shape = (len(pairs.first), 3, x.shape[1])
+        return pairs.run(pair_loops.pair_odd, g, x, shape)
+    i, j = pairs.first, pairs.second
+    return g[i] * x[j][:, None] - g[j] * x[i][:, None]
+
+
+# Derivatives of the forms by g, x and the filter, as functions of the other two.
+EVEN = (even_by_atoms, even_by_atoms, even_by_pairs)
+ODD = (odd_by_vectors, odd_by_scalars, odd_by_pairs)
+
+
+class Derivative(torch.autograd.Function):
+    """Derivative of a form by one of its three arguments, a function of the others."""
 
     @staticmethod
-    def forward(ctx, x, w, pairs):
-        """Sum w x over neighbours."""
-        ctx.save_for_backward(x, w)
-        ctx.pairs = pairs
-        if x.device.type == COMPILED_ON:
-            return pairs.run(pair_loops.gather_symmetric, x, w, x.shape)
-        w = w[:, None]
-        return pairs.scatter(w * x[pairs.second], w * x[pairs.first])
+    def forward(ctx, form, by, a, b, pairs):
+        """Give the derivative by argument number `by`; a and b are the others in order."""
+        ctx.save_for_backward(a, b)
+        ctx.form, ctx.by, ctx.pairs = form, by, pairs
+        return form[by](pairs, a, b)
 
     @staticmethod
-    def backward(ctx, g):
-        """Give the derivatives by x and w."""
-        x, w = ctx.saved_tensors
-        by_x = EvenAtoms.apply(g, w, ctx.pairs) if ctx.needs_input_grad[0] else None
-        by_w = EvenPairs.apply(g, x, ctx.pairs) if ctx.needs_input_grad[1] else None
-        return by_x, by_w, None
-
-
-class EvenPairs(torch.autograd.Function):
-    """Derivative of the even form by w."""
-
-    @staticmethod
-    def forward(ctx, g, x, pairs):
-        """Multiply the two ends of every pair."""
-        ctx.save_for_backward(g, x)
-        ctx.pairs = pairs
-        if g.device.type == COMPILED_ON:
-            shape = (len(pairs.first), x.shape[2])
-            return pairs.run(pair_loops.pair_symmetric, g, x, shape)
-        i, j = pairs.first, pairs.second
-        return (g[i] * x[j] + g[j] * x[i]).sum(1)
-
-    @staticmethod
-    def backward(ctx, w):
-        """Give the derivatives by g and x."""
-        g, x = ctx.saved_tensors
-        by_g = EvenAtoms.apply(x, w, ctx.pairs) if ctx.needs_input_grad[0] else None
-        by_x = EvenAtoms.apply(g, w, ctx.pairs) if ctx.needs_input_grad[1] else None
-        return by_g, by_x, None
-
-
-class OddVectors(torch.autograd.Function):
-    """Derivative of the odd form by g: a vector an atom."""
-
-    @staticmethod
-    def forward(ctx, x, v, pairs):
-        """Sum v x over neighbours."""
-        ctx.save_for_backward(x, v)
-        ctx.pairs = pairs
-        if x.device.type == COMPILED_ON:
-            shape = (pairs.n_atoms, 3, x.shape[1])
-            return pairs.run(pair_loops.gather_odd, x, v, shape)
-        x = x[:, None]
-        return pairs.scatter(v * x[pairs.second], -v * x[pairs.first])
-
-    @staticmethod
-    def backward(ctx, g):
-        """Give the derivatives by x and v."""
-        x, v = ctx.saved_tensors
-        by_x = OddScalars.apply(g, v, ctx.pairs) if ctx.needs_input_grad[0] else None
-        by_v = OddPairs.apply(g, x, ctx.pairs) if ctx.needs_input_grad[1] else None
-        return by_x, by_v, None
-
-
-class OddScalars(torch.autograd.Function):
-    """Derivative of the odd form by x: a number an atom."""
-
-    @staticmethod
-    def forward(ctx, g, v, pairs):
-        """Sum v . g over neighbours."""
-        ctx.save_for_backward(g, v)
-        ctx.pairs = pairs
-        if g.device.type == COMPILED_ON:
-            shape = (pairs.n_atoms, g.shape[2])
-            return pairs.run(pair_loops.contract_odd, g, v, shape)
-        i, j = pairs.first, pairs.second
-        return pairs.scatter(-(v * g[j]).sum(1), (v * g[i]).sum(1))
-
-    @staticmethod
-    def backward(ctx, x):
-        """Give the derivatives by g and v."""
-        g, v = ctx.saved_tensors
-        by_g = OddVectors.apply(x, v, ctx.pairs) if ctx.needs_input_grad[0] else None
-        by_v = OddPairs.apply(g, x, ctx.pairs) if ctx.needs_input_grad[1] else None
-        return by_g, by_v, None
-
-
-class OddPairs(torch.autograd.Function):
-    """Derivative of the odd form by v: a vector a pair."""
-
-    @staticmethod
-    def forward(ctx, g, x, pairs):
-        """Multiply the two ends of every pair."""
-        ctx.save_for_backward(g, x)
-        ctx.pairs = pairs
-        if g.device.type == COMPILED_ON:
-            shape = (len(pairs.first), 3, x.shape[1])
-            return pairs.run(pair_loops.pair_odd, g, x, shape)
-        i, j = pairs.first, pairs.second
-        return g[i] * x[j][:, None] - g[j] * x[i][:, None]
-
-    @staticmethod
-    def backward(ctx, v):
-        """Give the derivatives by g and x."""
-        g, x = ctx.saved_tensors
-        by_g = OddVectors.apply(x, v, ctx.pairs) if ctx.needs_input_grad[0] else None
-        by_x = OddScalars.apply(g, v, ctx.pairs) if ctx.needs_input_grad[1] else None
-        return by_g, by_x, None
+    def backward(ctx, c):
+        """Give the derivatives by a and b, which are derivatives of the form again."""
+        arguments = list(ctx.saved_tensors)
+        arguments.insert(ctx.by, c)
+        found = []
+        for k in (k for k in range(3) if k != ctx.by):
+            if ctx.needs_input_grad[2 + len(found)]:
+                others = arguments[:k] + arguments[k + 1 :]
+                found.append(Derivative.apply(ctx.form, k, *others, ctx.pairs))
+            else:
+                found.append(None)
+        return None, None, *found, None
