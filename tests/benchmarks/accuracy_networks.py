@@ -34,7 +34,6 @@ FILES = {
     "aspirin": "rmd17/rmd17_aspirin_{}_split1.extxyz.xz",
     "ethanol": "botnet/ethanol_train.extxyz.xz",
     "ani1": "ani1/ani_gdb_s01.h5",
-    "qm9": "qm9/qm9_dev12k.extxyz.xz",
     "flla": "flla/flla_dev.extxyz.xz",
     "nbmotaw": "snap_mvl/NbMoTaW_train.extxyz.xz",
 }
@@ -167,40 +166,6 @@ def ani1(data: Path, smoke: bool) -> None:
     model, seconds = fitted([radial], settings, train, y)
     note = "published 1088 (0.04 Ha), asked 27.2 (0.001 Ha)"
     row("per element (10, 10)", model, test, y_test, seconds, False, note)
-
-
-def qm9(data: Path, smoke: bool) -> None:
-    """Atomization energies and lengths of dipole moments, learning curves."""
-    frames = frames_of(data / FILES["qm9"])
-    sizes = [20] if smoke else [1000, 4000]
-    train, test = shuffled(frames, sizes[-1], 20 if smoke else 1000)
-    targets = {
-        "U0 (meV)": ("atomization_energy_eV", "sum", 1e3),
-        "dipole (mD)": ("mu_D", "dipole_magnitude", 1e3),
-    }
-    print("\nQM9, MAE on 1000 molecules (SchNetPack, 110k: ACSF 21 meV, 64 mD)\n")
-    print("| target | training | mean or composition | per element, ACSF | fit (s) |")
-    print("|---|---|---|---|---|")
-    for title, (key, output, factor) in targets.items():
-        y, y_test = (np.array([a.info[key] for a in part]) for part in (train, test))
-        for n in sizes:
-            settings = {
-                "hidden_layers": (128, 128), "activation": "silu", "output": output,
-                "optimizer": "soap", "lr_schedule": "cosine", "batch_size": 32,
-                "max_epochs": 2 if smoke else 120, "patience": None, "random_state": 0,
-                "size_exponent": 0.0, "loss": "huber", "huber_delta": 0.05,
-            }  # fmt: skip
-            base = np.full(len(test), y[:n].mean())
-            if output == "sum":
-                base = CompositionBaseline().fit(train[:n], y[:n]).predict(test)
-            features = ACSF(r_cut=5.0, n_radial=8, n_angular=2)
-            model, seconds = fitted([features], settings, train[:n], y[:n])
-            found = factor * np.abs(model.predict(test) - y_test).mean()
-            usual = factor * np.abs(base - y_test).mean()
-            print(
-                f"| {title} | {n} | {usual:.0f} | {found:.1f} | {seconds:.0f} |",
-                flush=True,
-            )
 
 
 def flla(data: Path, smoke: bool) -> None:
