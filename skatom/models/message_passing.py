@@ -40,7 +40,7 @@ class MessagePassingRegressor(StructureNetwork):
     output : {"sum", "mean", "dipole", "dipole_magnitude", "atoms"}, default="sum"
         What contributions of atoms make, as in :class:`NeuralNetworkRegressor`.
     optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
-            max_epochs, loss, huber_delta, size_exponent
+            max_epochs, loss, huber_delta, nll_beta, quantiles, size_exponent
         How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs
         with "adam" from a learning rate of 1e-3.
     energy_weight, force_weight, stress_weight, forces, stress
@@ -134,6 +134,8 @@ class MessagePassingRegressor(StructureNetwork):
         max_epochs=300,
         loss="mse",
         huber_delta=0.1,
+        nll_beta=0.5,
+        quantiles=(0.05, 0.5, 0.95),
         size_exponent=0.5,
         energy_weight=1.0,
         force_weight=1.0,
@@ -167,6 +169,8 @@ class MessagePassingRegressor(StructureNetwork):
         self.max_epochs = max_epochs
         self.loss = loss
         self.huber_delta = huber_delta
+        self.nll_beta = nll_beta
+        self.quantiles = quantiles
         self.size_exponent = size_exponent
         self.energy_weight = energy_weight
         self.force_weight = force_weight
@@ -227,19 +231,32 @@ class MessagePassingRegressor(StructureNetwork):
         """
         return self._fit(X, y, sample_weight, forces, stress, groups, validation)
 
-    def predict(self, X):
+    def predict(self, X, return_std: bool = False, return_quantiles: bool = False):
         """Predict the targets of every structure.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether standard deviations are wanted too, of ``loss="gaussian_nll"``.
+        return_quantiles : bool, default=False
+            Whether all quantiles are wanted too, of ``loss="quantile"``.
 
         Returns
         -------
         y : ndarray of shape (n_structures,) or (n_structures, n_outputs)
-            Total energies in eV, or what `output` says.
+            Total energies in eV, or what `output` says. Medians for ``loss="quantile"``.
+        std : ndarray of shape (n_structures,)
+            In the unit of y, positive; only with ``return_std``.
+        quantiles : ndarray of shape (n_structures, n_quantiles)
+            In the unit of y, ascending; only with ``return_quantiles``.
+
+        Raises
+        ------
+        NoStandardDeviationError
+            If the module was trained by another loss than "gaussian_nll".
         """
-        return self._evaluate(X, False, False, False, None).energies
+        return self._predict(X, return_std, return_quantiles)
 
     def evaluate(
         self,
@@ -249,6 +266,7 @@ class MessagePassingRegressor(StructureNetwork):
         stress: bool = False,
         atomic: bool = False,
         pairs: NeighborPairs | None = None,
+        std: bool = False,
     ) -> Evaluation:
         """Predict everything that is asked for in one pass.
 
@@ -260,12 +278,15 @@ class MessagePassingRegressor(StructureNetwork):
             with a volume; :func:`skatom.potential.predict_stress` checks that.
         pairs : NeighborPairs, optional
             Neighbour pairs of X that are known already, at least up to r_cut.
+        std : bool
+            Whether standard deviations are wanted, of energies and of those of atoms;
+            forces have none.
 
         Returns
         -------
         evaluation : Evaluation
         """
-        return self._evaluate(X, forces, stress, atomic, pairs)
+        return self._evaluate(X, forces, stress, atomic, pairs, std)
 
     def predict_forces(self, X: Sequence[Atoms]) -> list[np.ndarray]:
         """Predict forces.
@@ -281,19 +302,26 @@ class MessagePassingRegressor(StructureNetwork):
         """
         return self.evaluate(X).forces
 
-    def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
+    def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict the energy of every atom; they sum to the energies of structures.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        return_std : bool, default=False
+            Whether standard deviations are wanted too, of ``loss="gaussian_nll"``.
 
         Returns
         -------
         energies : list of ndarray of shape (n_atoms,)
             In eV.
+        std : list of ndarray of shape (n_atoms,)
+            In eV; their squares sum to those of structures; only with ``return_std``.
         """
-        return self.evaluate(X, forces=False, atomic=True).atomic_energies
+        found = self.evaluate(X, forces=False, atomic=True, std=return_std)
+        if return_std:
+            return found.atomic_energies, found.atomic_energy_std
+        return found.atomic_energies
 
     def latent(self, X: Sequence[Atoms]) -> np.ndarray:
         """Give what the last, linear layer of the module sees of every atom.

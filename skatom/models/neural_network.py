@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.metrics import r2_score
-
 from skatom._validation import (
     Integral,
     Interval,
     Real,
     StrOptions,
     _fit_context,
-    check_is_fitted,
-    check_sample_weight,
 )
 from skatom.models._network.estimator import TRAINING_CONSTRAINTS
 from skatom.models._network.feature_network import ACTIVATIONS, FeatureNetwork
 from skatom.models._network.outputs import OUTPUTS
-from skatom.models._network.torch_side import prediction_side, torch_side
+from skatom.models._network.torch_side import torch_side
 
 __all__ = ["NeuralNetworkRegressor"]
 
@@ -77,10 +72,20 @@ class NeuralNetworkRegressor(FeatureNetwork):
         Structures of a batch.
     max_epochs : int, default=500
         Passes over the training structures.
-    loss : {"mse", "mae", "huber"}, default="mse"
-        Of errors of targets, forces and stress alike.
+    loss : {"mse", "mae", "huber", "gaussian_nll", "quantile"}, default="mse"
+        Of errors of targets, forces and stress alike. Two learn a distribution of the
+        target: "gaussian_nll" its mean and variance [4]_, for
+        ``predict(X, return_std=True)``; "quantile" its `quantiles`, for
+        ``predict(X, return_quantiles=True)``. Forces and stress then have the loss "mse"
+        and "mae", respectively.
     huber_delta : float, default=0.1
         Where Huber's loss turns linear, in eV and eV/Å (the unit of y).
+    nll_beta : float, default=0.5
+        Power of the predicted variance that the likelihoods of "gaussian_nll" are
+        weighted with [5]_. With 0 it is the likelihood itself, which gives up structures
+        whose errors are large at first; with 1 the mean is learned as with "mse".
+    quantiles : sequence of float, default=(0.05, 0.5, 0.95)
+        Of "quantile", ascending, the median among them.
     size_exponent : float, default=0.5
         Errors of energies are divided by this power of the number of atoms: 1 is the loss
         of energies per atom, 0 that of total ones. One half suits independent errors of
@@ -181,6 +186,12 @@ class NeuralNetworkRegressor(FeatureNetwork):
     one scale for energies and forces keeps them consistent. Squared errors of extensive
     sums are divided by N once, as for N independent atomic errors.
 
+    Distributions are sums over atoms too: of variances, or of the squares of distances
+    between neighbouring quantiles. Error bars so grow as the root of the number of atoms
+    (means over atoms, with ``output="mean"``, do not grow), are positive, and quantiles
+    never cross. They say how labels scatter about what the features can tell, noise
+    included; not how little is known where there were no structures.
+
     The model removes what would stop training altogether, the mean and the overall
     magnitude of the features of each element (one number, `input_scale`), and keeps their
     relative scale, in which directions of small variance count little. "adam" learns
@@ -194,6 +205,8 @@ class NeuralNetworkRegressor(FeatureNetwork):
     .. [2] A. Singraber et al., J. Chem. Theory Comput. 15, 3075 (2019),
        doi:10.1021/acs.jctc.8b01092: training on forces.
     .. [3] N. Vyas et al., arXiv:2409.11321 (2024).
+    .. [4] D. A. Nix and A. S. Weigend, ICNN (1994), doi:10.1109/ICNN.1994.374138.
+    .. [5] M. Seitzer, A. Tavakoli, D. Antic and G. Martius, ICLR 2022, arXiv:2203.09168.
 
     Examples
     --------
@@ -242,6 +255,8 @@ class NeuralNetworkRegressor(FeatureNetwork):
         max_epochs=500,
         loss="mse",
         huber_delta=0.1,
+        nll_beta=0.5,
+        quantiles=(0.05, 0.5, 0.95),
         size_exponent=0.5,
         energy_weight=1.0,
         force_weight=1.0,
@@ -282,6 +297,8 @@ class NeuralNetworkRegressor(FeatureNetwork):
         self.max_epochs = max_epochs
         self.loss = loss
         self.huber_delta = huber_delta
+        self.nll_beta = nll_beta
+        self.quantiles = quantiles
         self.size_exponent = size_exponent
         self.energy_weight = energy_weight
         self.force_weight = force_weight
@@ -375,61 +392,3 @@ class NeuralNetworkRegressor(FeatureNetwork):
         data = self._data(X, y, sample_weight, forces, stress, fresh=fresh)
         self._train_once(data)
         return self
-
-    def predict(self, X):
-        """Predict the targets of every structure.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,) or (n_structures, n_outputs)
-            Total energies, in the unit of the y of fit (eV), or what `output` says: for
-            "atoms" a list with one array a structure.
-        """
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        return self._kind.predict(X, self._raw(X))
-
-    def score(self, X, y, sample_weight=None) -> float:
-        """Give the coefficient of determination of the predictions.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        y : array-like
-            As in `fit`.
-        sample_weight : array-like of shape (n_structures,), optional
-
-        Returns
-        -------
-        score : float
-        """
-        if self.output != "atoms":
-            return super().score(X, y, sample_weight)
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        weights = np.repeat(check_sample_weight(sample_weight, len(X)), X.n_atoms)
-        flat = self._kind.check(X, y)
-        return r2_score(flat, self._contributions(X), sample_weight=weights)
-
-    def latent(self, X) -> np.ndarray:
-        """Give the last hidden layer of every atom, whose linear head is its energy.
-
-        Every element with a head of its own has columns of its own, zero for other atoms,
-        so that one linear function of all columns, plus a constant for each element,
-        gives the atomic energies.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        latent : ndarray of shape (n_atoms_total, n_latent)
-        """
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        return prediction_side().latent(self.net_.module_, *self._inputs(X))

@@ -43,7 +43,7 @@ class PaiNNRegressor(MessagePassingRegressor):
     output : {"sum", "mean", "dipole", "dipole_magnitude", "atoms"}, default="sum"
         What contributions of atoms make, as in :class:`NeuralNetworkRegressor`.
     optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
-            max_epochs, loss, huber_delta, size_exponent
+            max_epochs, loss, huber_delta, nll_beta, quantiles, size_exponent
         How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs
         with "adam" from a learning rate of 1e-3.
     energy_weight, force_weight, stress_weight, forces, stress
@@ -140,6 +140,8 @@ class PaiNNRegressor(MessagePassingRegressor):
         max_epochs=300,
         loss="mse",
         huber_delta=0.1,
+        nll_beta=0.5,
+        quantiles=(0.05, 0.5, 0.95),
         size_exponent=0.5,
         energy_weight=1.0,
         force_weight=1.0,
@@ -179,6 +181,8 @@ class PaiNNRegressor(MessagePassingRegressor):
         self.max_epochs = max_epochs
         self.loss = loss
         self.huber_delta = huber_delta
+        self.nll_beta = nll_beta
+        self.quantiles = quantiles
         self.size_exponent = size_exponent
         self.energy_weight = energy_weight
         self.force_weight = force_weight

@@ -40,6 +40,7 @@ _FITTED = (
     "skatom.uncertainty._cross.SizedRegressor",
     "skatom.uncertainty._force_calibration.ForceCalibration",
     "skatom.uncertainty._quantile_models.QuantileCalibration",
+    "skatom.uncertainty._quantile_models.QuantileModels",
     "skatom.uncertainty._rankings.ForceScores",
     "skatom.uncertainty._rankings.Ranking",
     "skatom.uncertainty._rankings.Rankings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom.features import NoDerivativeError
+from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.potential._context import Context, Deviations, Energies, Motion
 from skatom.potential._deviations import with_std
 from skatom.structures import Structures
@@ -68,10 +68,19 @@ def _evaluated(estimator, X: Structures, context: Context) -> Energies:
         lambda: np.concatenate(found.atomic_energies),
         Deviations(
             lambda: found.energy_std,
-            lambda: np.concatenate(found.force_std),
-            lambda: np.concatenate(found.atomic_energy_std),
+            lambda: np.concatenate(_known(found.force_std, "forces", estimator)),
+            lambda: np.concatenate(_known(found.atomic_energy_std, "atoms", estimator)),
         ),
     )
+
+
+def _known(std: list | None, of: str, estimator) -> list:
+    if std is None:
+        raise NoStandardDeviationError(
+            f"{type(estimator).__name__} gives no standard deviations of {of}: ask for "
+            "those of energies only (forces=False), or make an EnsembleRegressor of it."
+        )
+    return std
 
 
 def _method(estimator, name: str):

@@ -1,4 +1,4 @@
-"""Conformalised quantile regression: calibrated around models of two quantiles."""
+"""Conformalised quantile regression: calibrated around predicted quantiles."""
 
 from __future__ import annotations
 
@@ -15,6 +15,63 @@ from skatom.uncertainty._rankings import Rankings
 
 
 @dataclass(frozen=True)
+class QuantileModels:
+    """Fitted models of a lower quantile, the median and an upper quantile.
+
+    Attributes
+    ----------
+    fits : tuple of fitted estimators
+        One that predicts all three, or three.
+    """
+
+    fits: tuple[Any, ...]
+
+    @classmethod
+    def fitted(cls, estimator, level: float, X, y, params: dict) -> QuantileModels:
+        """Fit clones of an estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Whose last step has ``loss="quantile"`` and a parameter ``quantiles``, as
+            networks of skatom, or a parameter ``quantile``, or ``alpha`` with
+            ``loss="quantile"``, as scikit-learn's quantile regressors have.
+        level : float
+            Probability between the lower and the upper quantile.
+        X, y : training data
+        params : dict
+            Of fit.
+
+        Raises
+        ------
+        ValueError
+            If the estimator does not predict quantiles.
+        """
+        name = _quantile_parameter(estimator)
+        wanted = ((1 - level) / 2, 0.5, (1 + level) / 2)
+        if name.endswith("quantiles"):
+            wanted = (wanted,)
+        models = (clone(estimator).set_params(**{name: q}) for q in wanted)
+        return cls(tuple(model.fit(X, y, **params) for model in models))
+
+    @property
+    def median(self):
+        """What predicts the median."""
+        return self.fits[len(self.fits) // 2]
+
+    def predict(self, X, y_pred=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Predict the lower quantile, the median unless it is given, and the upper."""
+        if len(self.fits) == 1:
+            median, quantiles = self.median.predict(X, return_quantiles=True)
+            low, high = quantiles[:, 0], quantiles[:, -1]
+        else:
+            lower, middle, upper = self.fits
+            low, high = (np.asarray(m.predict(X), dtype=float) for m in (lower, upper))
+            median = middle.predict(X) if y_pred is None else y_pred
+        return low, np.asarray(median if y_pred is None else y_pred, dtype=float), high
+
+
+@dataclass(frozen=True)
 class QuantileCalibration:
     """Ranked distances of held-out energies outside of predicted quantiles.
 
@@ -22,64 +79,35 @@ class QuantileCalibration:
     ----------
     scores : Rankings
         Of max(lower - y, y - upper), negative inside.
-    lower, upper : fitted estimators
+    models : QuantileModels
     groups : object
         What tells the group of a structure.
     """
 
     scores: Rankings
-    lower: Any
-    upper: Any
+    models: QuantileModels
     groups: Any
 
     needs_structures = True
 
     @classmethod
-    def of(cls, lower, upper, X, y, indices, *, groups) -> QuantileCalibration:
+    def of(cls, models: QuantileModels, X, y, indices, *, groups):
         """Rank held-out structures; arguments as in SplitCalibration."""
-        low, high = (np.asarray(m.predict(X), dtype=float) for m in (lower, upper))
+        low, _, high = models.predict(X, y)
         for predicted in (low, high):
             check_predictions(predicted, y, indices)
         scores = Rankings.of(
             np.maximum(low - y, y - high), labels=group_labels(groups, X)
         )
-        return cls(scores, lower, upper, groups)
+        return cls(scores, models, groups)
 
     def intervals(self, estimator, X, levels: np.ndarray, y_pred=None):
         """Predict energies with intervals, shapes (n,) and (n, 2, k)."""
-        if y_pred is None:
-            y_pred = np.asarray(estimator.predict(X), dtype=float)
-        low, high = (
-            np.asarray(m.predict(X))[:, None] for m in (self.lower, self.upper)
-        )
+        low, y_pred, high = self.models.predict(X, y_pred)
         q = self.scores.quantiles(levels, group_labels(self.groups, X))
         # a negative q may cross the ends: swapped, the set only grows
-        ends = np.stack([low - q, high + q], axis=1)
+        ends = np.stack([low[:, None] - q, high[:, None] + q], axis=1)
         return y_pred, np.sort(ends, axis=1)
-
-
-def quantile_models(estimator, level: float) -> list:
-    """Make the models of the lower quantile, the median and the upper quantile.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Whose last step has a parameter ``quantile``, or ``alpha`` with
-        ``loss="quantile"``, as scikit-learn's quantile regressors have.
-    level : float
-
-    Returns
-    -------
-    models : list of three unfitted estimators
-
-    Raises
-    ------
-    ValueError
-        If the estimator does not predict quantiles.
-    """
-    name = _quantile_parameter(estimator)
-    wanted = ((1 - level) / 2, 0.5, (1 + level) / 2)
-    return [clone(estimator).set_params(**{name: q}) for q in wanted]
 
 
 def _quantile_parameter(estimator) -> str:
@@ -89,11 +117,13 @@ def _quantile_parameter(estimator) -> str:
         prefix += f"{name}__"
     params = last.get_params(deep=False)
     losses_fit = params.get("loss", "quantile") == "quantile"
-    for name in ("quantile", "alpha"):
-        if name in params and losses_fit and (name == "quantile" or "loss" in params):
+    for name in ("quantile", "quantiles", "alpha"):
+        known = name == "quantile" or "loss" in params
+        if name in params and losses_fit and known:
             return prefix + name
     raise ValueError(
         f"method='cqr' needs an estimator of quantiles, and {type(last).__name__} is "
-        "none: use QuantileRegressor, GradientBoostingRegressor(loss='quantile') or "
+        "none: use NeuralNetworkRegressor(loss='quantile'), QuantileRegressor, "
+        "GradientBoostingRegressor(loss='quantile') or "
         "HistGradientBoostingRegressor(loss='quantile')."
     )

@@ -36,7 +36,7 @@ from skatom.uncertainty._inputs import (
     rows_and_structures,
     split_rows,
 )
-from skatom.uncertainty._quantile_models import QuantileCalibration, quantile_models
+from skatom.uncertainty._quantile_models import QuantileCalibration, QuantileModels
 from skatom.uncertainty._sizes import NAMES, resolve_score
 from skatom.uncertainty._trained_on import refuse_trained_on
 
@@ -60,7 +60,8 @@ class ConformalRegressor(
         them out. ``"cv+"`` and ``"jackknife+"`` [2]_ fit once a fold, or once a
         structure, and lose none; they run on MAPIE and calibrate energies only.
         ``"cqr"`` [3]_ calibrates models of two quantiles: the estimator must end in a
-        quantile regressor.
+        quantile regressor, such as a network with ``loss="quantile"``, which learns
+        both at once.
     conformity_score : {"absolute", "std", "latent", "llpr"}, callable or object, \
 default="absolute"
         What errors are divided by before they are ranked, and widths multiplied with.
@@ -276,12 +277,12 @@ default="absolute"
         y_held_out = y[held_out]
         params = _check_method_params(X, fit_params, indices=train)
         if self.method == "cqr":
-            lower, estimator, upper = (
-                model.fit(X_train, y[train], **params)
-                for model in quantile_models(self.estimator, self.confidence_level)
+            models = QuantileModels.fitted(
+                self.estimator, self.confidence_level, X_train, y[train], params
             )
+            estimator = models.median
             calibration = QuantileCalibration.of(
-                lower, upper, X_held_out, y_held_out, held_out, groups=self.groups
+                models, X_held_out, y_held_out, held_out, groups=self.groups
             )
         else:
             estimator = self.estimator

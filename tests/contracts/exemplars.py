@@ -88,6 +88,20 @@ MODELS = {
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
     ),
+    "NeuralNetworkRegressor-variance": NeuralNetworkRegressor(
+        hidden_layers=(8,),
+        loss="gaussian_nll",
+        max_epochs=5,
+        dtype="float64",
+        random_state=0,
+    ),
+    "NeuralNetworkRegressor-quantiles": NeuralNetworkRegressor(
+        hidden_layers=(8,),
+        loss="quantile",
+        max_epochs=5,
+        dtype="float64",
+        random_state=0,
+    ),
     "NeuralNetworkRegressor-single": NeuralNetworkRegressor(
         hidden_layers=(8, 8),
         networks="single",
@@ -116,6 +130,7 @@ TINY = {
 REGRESSORS = {
     "SchNetRegressor": SchNetRegressor(**TINY),
     "PaiNNRegressor": PaiNNRegressor(**TINY),
+    "PaiNNRegressor-variance": PaiNNRegressor(**TINY, loss="gaussian_nll"),
     "CompositionBaseline": CompositionBaseline(),
     "DeltaRegressor": DeltaRegressor(make_pipeline(small(), AtomicRidge())),
     "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),

@@ -12,6 +12,7 @@ from torch import nn
 from skatom.models._message_passing.graph_data import GraphData
 from skatom.models._message_passing.graphs import GraphBatch
 from skatom.models._network.batches import Goals
+from skatom.models._network.spreads import positive_spreads
 from skatom.neighbors import NeighborPairs
 
 __all__ = ["Goals", "GraphData", "StructureModule", "contributions", "latent"]
@@ -27,16 +28,37 @@ class StructureModule(nn.Module):
     params : dict
     seed : int
     dtype : torch.dtype
+    n_spreads : int
+        How many of the outputs, the last ones, are made positive.
+    spread_unit : float
+        Root of what these are at first, about.
     """
 
-    def __init__(self, architecture: Callable, params: dict, seed: int, dtype):
+    def __init__(
+        self,
+        architecture: Callable,
+        params: dict,
+        seed: int,
+        dtype,
+        n_spreads: int = 0,
+        spread_unit: float = 1.0,
+    ):
         super().__init__()
         self.inner = architecture(seed=seed, **params).to(dtype)
+        self.n_outputs = params["n_outputs"]
+        self.n_spreads, self.spread_unit = n_spreads, spread_unit
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:
         """Give what atoms contribute, (n_atoms, n_outputs)."""
         out = self.inner(batch)
-        return out[:, None] if out.ndim == 1 else out
+        out = out[:, None] if out.ndim == 1 else out
+        if self.n_spreads and out.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"{type(self.inner).__name__} gives {out.shape[1]} numbers an atom, but "
+                f"this loss needs {self.n_outputs}, the energy first: make as many as the "
+                "argument n_outputs says."
+            )
+        return positive_spreads(out, self.n_spreads, self.spread_unit)
 
     def latent(self, batch: GraphBatch) -> torch.Tensor:
         """Give what the last, linear layer sees, (n_atoms, n_latent)."""
@@ -79,7 +101,7 @@ def contributions(
     with torch.enable_grad():
         batch = replace(batch, vectors=batch.vectors.requires_grad_(True))
         atoms = module(batch)
-        gradient = torch.autograd.grad(atoms.sum(), batch.vectors)[0]
+        gradient = torch.autograd.grad(atoms[:, 0].sum(), batch.vectors)[0]
     forces, virials = batch.forces(gradient)
     return atoms.detach().numpy(), forces.numpy(), virials.numpy()
 

@@ -17,6 +17,13 @@ from skatom._evaluation import Evaluation
 from skatom._validation import check_is_fitted, check_sample_weight
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models._elements import refuse_unseen_elements
+from skatom.models._network.distributions import (
+    check_one_target,
+    check_same_distribution,
+    spread_shape,
+    std_of,
+    with_spreads,
+)
 from skatom.models._network.estimator import (
     NetworkEstimator,
     check_training_parameters,
@@ -83,6 +90,9 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         weights = check_sample_weight(sample_weight, len(X))
         weights = weights / weights[weights > 0].mean()
         labels = self._labels(structures, y, forces, stress, output)
+        check_one_target(self, y.shape[1])
+        if not fresh:
+            check_same_distribution(self, self._shape)
         if fresh:
             vars(self).pop("net_", None)  # not fitted before the end is reached
             self._measure(X, y, weights, labels)
@@ -158,7 +168,7 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         self.numbers_ = np.unique(X.numbers)
         baseline = kind.baseline(X, y, weights, self.numbers_)
         left = kind.subtract(X, y, baseline, self.numbers_)
-        scales = kind.scales(X, left, weights)
+        scales = spreads = kind.scales(X, left, weights)
         if labels is not None and labels.has_forces.any():
             known = np.repeat(labels.has_forces, X.n_atoms)
             scales = np.sqrt(np.mean(labels.forces[known] ** 2, keepdims=True))[0]
@@ -166,7 +176,9 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         self.baseline_ = squeezed(baseline)
         self.scale_ = float(scales[0]) if len(scales) == 1 else scales
         architecture, params = self._architecture_of()
+        spread = spread_shape(self, float(spreads[0]), y, float(scales[0]))
         self._shape = {
+            **spread,
             "output": self.output,
             "n_targets": y.shape[1],
             "r_cut": float(self.r_cut),
@@ -175,14 +187,14 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
             | {
                 "r_cut": float(self.r_cut),
                 "numbers": self.numbers_.tolist(),
-                "n_outputs": baseline.shape[1],
+                "n_outputs": baseline.shape[1] + spread["n_spreads"],
             },
         }
 
     def _architecture(self) -> tuple[type, dict]:
         """Give the module as it was first fitted, whatever parameters say now."""
         side = _evaluation(type(self).__name__)
-        names = ("architecture", "params")
+        names = ("architecture", "params", "n_spreads", "spread_unit")
         return side.StructureModule, {name: self._shape[name] for name in names}
 
     # -- predictions -------------------------------------------------------------------
@@ -193,8 +205,25 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         refuse_unseen_elements(structures, self.numbers_, type(self).__name__)
         return structures
 
+    def _predict(self, X, return_std: bool, return_quantiles: bool):
+        """Predict targets, and what was asked for beside them."""
+        structures = self._known(X)
+        kind, X = OUTPUTS[self._shape["output"]], as_features(structures)
+        raw, spreads, *_ = self._raw(structures)
+        y, name = kind.predict(X, raw), type(self).__name__
+        if not (return_std or return_quantiles):
+            return y
+        spreads = kind.columns(X, spreads)
+        return with_spreads(y, spreads, self._shape, name, return_std, return_quantiles)
+
     def _evaluate(
-        self, X, forces: bool, stress: bool, atomic: bool, pairs: NeighborPairs | None
+        self,
+        X,
+        forces: bool,
+        stress: bool,
+        atomic: bool,
+        pairs: NeighborPairs | None,
+        std: bool,
     ) -> Evaluation:
         """Predict everything that is asked for in one pass."""
         structures = self._known(X)
@@ -205,7 +234,7 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
                 "differentiate: fit one with output='sum' or 'mean' to one target."
             )
         kind, X = OUTPUTS[self._shape["output"]], as_features(structures)
-        raw, motion, virials = self._raw(structures, forces or stress, pairs)
+        raw, spreads, motion, virials = self._raw(structures, forces or stress, pairs)
         found = Evaluation(kind.predict(X, raw))
         per_atom = kind.contributions(X, np.ones((len(raw), 1)))
         edges = structures.offsets[1:-1]
@@ -222,6 +251,13 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
             found = replace(found, stress=full_3x3_to_voigt_6_stress(full))
         if atomic:
             found = replace(found, atomic_energies=split(raw[:, 0] * per_atom[:, 0]))
+        if std:
+            name, shares = type(self).__name__, spreads * per_atom
+            found = replace(
+                found,
+                energy_std=std_of(kind.columns(X, spreads), self._shape, name),
+                atomic_energy_std=split(std_of(shares, self._shape, name)),
+            )
         return found
 
     def _raw(
@@ -229,8 +265,8 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         structures: Structures,
         differentiates: bool = False,
         pairs: NeighborPairs | None = None,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give contributions of atoms, and slopes of their plain sum, in units of y."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Give shares and spreads of atoms, and slopes of the sum, in units of y."""
         side = _evaluation(type(self).__name__)
         parts = [
             side.contributions(self.net_.module_, *part, differentiates=differentiates)
@@ -238,10 +274,12 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         ]
         baseline = self._baseline[np.searchsorted(self.numbers_, structures.numbers)]
         if not parts:
-            return baseline, np.zeros((0, 3)), np.zeros((0, 3, 3))
+            spreads = np.zeros((0, self._shape["n_spreads"]))
+            return baseline, spreads, np.zeros((0, 3)), np.zeros((0, 3, 3))
         rows, forces, virials = (np.concatenate(found) for found in zip(*parts))
-        scale = self._scales[0]
-        return baseline + self._scales * rows, scale * forces, scale * virials
+        scale, n = self._scales[0], baseline.shape[1]
+        shares = baseline + self._scales * rows[:, :n]
+        return shares, scale**2 * rows[:, n:], scale * forces, scale * virials
 
     def _latent(self, X) -> np.ndarray:
         structures = self._known(X)

@@ -23,6 +23,7 @@ from skatom._validation import (
     check_n_structures,
     check_random_state,
 )
+from skatom.models._network.distributions import check_distribution
 from skatom.models._network.torch_side import torch_side
 
 if TYPE_CHECKING:
@@ -186,8 +187,10 @@ TRAINING_CONSTRAINTS: dict = {
     "ema": [Interval(Real, 0, 1, closed="neither"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "loss": [StrOptions({"mse", "mae", "huber"})],
+    "loss": [StrOptions({"mse", "mae", "huber", "gaussian_nll", "quantile"})],
     "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    "nll_beta": [Interval(Real, 0, 1, closed="both")],
+    "quantiles": ["array-like"],
     "size_exponent": [Interval(Real, 0, 1, closed="both")],
     "energy_weight": [Interval(Real, 0, None, closed="left"), tuple],
     "force_weight": [Interval(Real, 0, None, closed="left"), tuple],
@@ -216,6 +219,7 @@ def check_training_parameters(estimator) -> None:
     ----------
     estimator : NetworkEstimator
     """
+    check_distribution(estimator)
     if estimator.optimizer == "lbfgs" and estimator.weight_decay:
         raise ValueError(
             f"optimizer='lbfgs' has no weight decay, but weight_decay is "

@@ -1,35 +1,28 @@
-"""Networks of features: their data, units, and the way back to predictions."""
+"""Networks of features: what is checked, read and measured before a training."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skatom._validation import (
-    Integral,
-    check_is_fitted,
-    check_random_state,
-    check_sample_weight,
+from skatom._validation import Integral, check_sample_weight
+from skatom.features import AtomFeatures
+from skatom.models._network.distributions import (
+    check_one_target,
+    check_same_distribution,
+    spread_shape,
 )
-from skatom.base import AtomicRegressor
-from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models._network.element_scaling import SMOOTH_INPUT_SCALE, ElementScaling
 from skatom.models._network.estimator import (
-    LARGEST_SEED,
     NetworkEstimator,
     check_training_parameters,
     largest_weight,
 )
+from skatom.models._network.feature_predictions import FeaturePredictions
 from skatom.models._network.outputs import OUTPUTS, squeezed
-from skatom.models._network.torch_side import (
-    data_side,
-    prediction_side,
-    stream_side,
-    torch_side,
-)
+from skatom.models._network.torch_side import data_side, stream_side, torch_side
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
@@ -40,98 +33,8 @@ if TYPE_CHECKING:
 ACTIVATIONS = {"tanh", "sigmoid", "silu", "gelu", "softplus"}
 
 
-class FeatureNetwork(NetworkEstimator, AtomicRegressor):
+class FeatureNetwork(NetworkEstimator, FeaturePredictions):
     """What NeuralNetworkRegressor is made of, its parameters aside."""
-
-    def sample_atoms(self, X, n_samples=20, random_state=None) -> np.ndarray:
-        """Predict contributions of atoms with dropout at work, again and again.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        n_samples : int, default=20
-        random_state : int, RandomState or None, default=None
-
-        Returns
-        -------
-        samples : ndarray of shape (n_samples, n_atoms_total)
-            Or with one more axis for several outputs. All are equal without `dropout`.
-        """
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        seed = check_random_state(random_state).randint(LARGEST_SEED)
-        drawn = prediction_side().dropped_contributions(
-            self.net_.module_, *self._inputs(X), n_samples, seed
-        )
-        return np.stack(
-            [squeezed(self._kind.contributions(X, self._in_units(X, d))) for d in drawn]
-        )
-
-    def thinned(self, random_state=None):
-        """Copy the fitted model, with units left out as dropout does, for good.
-
-        One draw serves all atoms, so that the copy is a potential like the model itself.
-
-        Parameters
-        ----------
-        random_state : int, RandomState or None, default=None
-
-        Returns
-        -------
-        thinned : estimator
-            For predictions only. Equal to the model without `dropout`.
-        """
-        check_is_fitted(self)
-        seed = int(check_random_state(random_state).randint(LARGEST_SEED))
-        copy = object.__new__(type(self))
-        module = prediction_side().thinned(self.net_.module_, seed)
-        vars(copy).update(vars(self), net_=SimpleNamespace(module_=module))
-        return copy
-
-    def predict_with_latent_sums(self, X) -> tuple[np.ndarray, np.ndarray]:
-        """Predict, and sum the last hidden layer over structures, in one pass.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            As from `predict`.
-        sums : ndarray of shape (n_structures, n_latent)
-            Sums of the rows of `latent`.
-        """
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        rows, sums = prediction_side().with_latent_sums(
-            self.net_.module_, *self._inputs(X), X.structure_index, len(X)
-        )
-        return self._kind.predict(X, self._in_units(X, rows)), sums
-
-    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
-        """Carry changes of features on to the last hidden layer.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, n_features)
-            Features of atoms, of which there may be several copies.
-        numbers : ndarray of int, shape (n,)
-            Their species.
-        v : ndarray of shape (n, n_features)
-            How they change.
-
-        Returns
-        -------
-        tangent : ndarray of shape (n, n_latent)
-        """
-        scaling = self._scaling
-        return prediction_side().latent_pushforward(
-            self.net_.module_,
-            scaling.apply(values, numbers),
-            scaling.elements(numbers),
-            scaling.pushforward(values, numbers, v),
-        )
 
     # -- before a training -------------------------------------------------------------
 
@@ -175,6 +78,9 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         weights = check_sample_weight(sample_weight, len(X))
         weights = weights / weights[weights > 0].mean()
         labels = self._labels(X, y, forces, stress, output)
+        check_one_target(self, y.shape[1])
+        if not fresh:
+            check_same_distribution(self, self._shape)
         if fresh:
             for name in (
                 "net_",
@@ -230,9 +136,10 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         self.n_atom_features_ = scaling.means.shape[1]
         baseline = kind.baseline(atoms, y, weights, self.numbers_)
         left = kind.subtract(atoms, y, baseline, self.numbers_)
-        scale = kind.scales(atoms, left, weights) if square is None else [square**0.5]
-        self.baseline_, self.scale_ = squeezed(baseline), float(scale[0]) or 1.0
-        self._remember(scaling, 1, 1)
+        spread = float(kind.scales(atoms, left, weights)[0])
+        self.baseline_ = squeezed(baseline)
+        self.scale_ = (spread if square is None else float(square**0.5)) or 1.0
+        self._remember(scaling, 1, 1, spread_shape(self, spread, y, self.scale_))
         return side.StreamedSet(
             store,
             left / self.scale_,
@@ -275,7 +182,7 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         kind = OUTPUTS[self.output]
         baseline = kind.baseline(X, y, weights, self.numbers_)
         left = kind.subtract(X, y, baseline, self.numbers_)
-        scales = kind.scales(X, left, weights)
+        scales = spreads = kind.scales(X, left, weights)
         if labels is not None and labels.has_forces.any():
             known = np.repeat(labels.has_forces, X.n_atoms)
             scales = np.sqrt(np.mean(labels.forces[known] ** 2, keepdims=True))[0]
@@ -291,10 +198,11 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
             smooth if self.input_scale is None else self.input_scale,
             shared=self.networks != "per_element",
         )
-        self._remember(scaling, y.shape[1], baseline.shape[1])
+        spread = spread_shape(self, float(spreads[0]), y, float(scales[0]))
+        self._remember(scaling, y.shape[1], baseline.shape[1], spread)
 
     def _remember(
-        self, scaling: ElementScaling, n_targets: int, n_outputs: int
+        self, scaling: ElementScaling, n_targets: int, n_values: int, spread: dict
     ) -> None:
         """Set what predictions need of scaling and architecture."""
         self.feature_means_, self.feature_gains_ = scaling.means, scaling.gains
@@ -302,7 +210,8 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
         self._shape = {
             "n_features": scaling.means.shape[1],
             "n_elements": len(self.numbers_),
-            "n_outputs": n_outputs,
+            "n_outputs": n_values + spread["n_spreads"],
+            **spread,
             "hidden_layers": [int(width) for width in self.hidden_layers],
             "activations": self._activations(),
             "output": self.output,
@@ -316,62 +225,6 @@ class FeatureNetwork(NetworkEstimator, AtomicRegressor):
 
     def _architecture(self) -> tuple[type, dict]:
         """Give the networks as they were first fitted, whatever parameters say now."""
-        shape = {k: v for k, v in self._shape.items() if k != "output"}
+        beside = ("output", "quantiles")
+        shape = {k: v for k, v in self._shape.items() if k not in beside}
         return data_side().AtomicNetworks, shape | {"frozen_layers": self.frozen_layers}
-
-    # -- predictions -------------------------------------------------------------------
-
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        return squeezed(self._contributions(X))
-
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        output = self._shape["output"]
-        if self._n_targets > 1 or output not in ("sum", "mean"):
-            raise NoDerivativeError(
-                f"A network with output={output!r} and {self._n_targets} targets has no "
-                "single number to differentiate: fit one with output='sum' or 'mean' to "
-                "one target."
-            )
-        inputs = self._inputs(X)
-        slopes = prediction_side().gradient(self.net_.module_, *inputs)
-        slopes = self._kind.contributions(X, self._scales[0] * slopes)
-        return self._scaling.pullback(X.values, X.numbers, slopes)
-
-    def _contributions(self, X: AtomFeatures) -> np.ndarray:
-        """Give what atoms contribute to the targets, (n_atoms, n_outputs)."""
-        return self._kind.contributions(X, self._raw(X))
-
-    def _raw(self, X: AtomFeatures) -> np.ndarray:
-        inputs = self._inputs(X)
-        rows = prediction_side().contributions(self.net_.module_, *inputs)
-        return self._in_units(X, rows)
-
-    def _in_units(self, X: AtomFeatures, rows: np.ndarray) -> np.ndarray:
-        """Put scale and baseline back."""
-        return self._baseline[self._scaling.elements(X.numbers)] + self._scales * rows
-
-    def _inputs(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Scaled features, and the element of every atom."""
-        scaling = self._scaling
-        return scaling.apply(X.values, X.numbers), scaling.elements(X.numbers)
-
-    @property
-    def _kind(self):
-        return OUTPUTS[self._shape["output"]]
-
-    @property
-    def _baseline(self) -> np.ndarray:
-        return self.baseline_.reshape(len(self.numbers_), -1)
-
-    @property
-    def _scales(self) -> np.ndarray:
-        return np.atleast_1d(self.scale_)
-
-    @property
-    def _scaling(self) -> ElementScaling:
-        return ElementScaling(self.numbers_, self.feature_means_, self.feature_gains_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

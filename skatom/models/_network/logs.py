@@ -147,10 +147,14 @@ class LossPlot(Callback):
         self.figure_.clear()
         axes = self.figure_.subplots()
         epochs = [record["epoch"] for record in history]
+        lowest = math.inf
         for name, label in (("train_loss", "training"), ("valid_loss", "validation")):
             if name in history[-1]:
-                axes.plot(epochs, [record[name] for record in history], label=label)
-        axes.set(xlabel="epoch", ylabel="loss (units of the scale)", yscale="log")
+                losses = [record[name] for record in history]
+                lowest = min(lowest, *losses)
+                axes.plot(epochs, losses, label=label)
+        scale = "log" if lowest > 0 else "linear"  # log likelihoods have any sign
+        axes.set(xlabel="epoch", ylabel="loss (units of the scale)", yscale=scale)
         axes.legend()
         self.figure_.savefig(self.path)
         self.drawn_ = time.perf_counter()

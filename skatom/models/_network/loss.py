@@ -8,6 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skatom.models._network.spreads import gaussian_loss, quantile_loss
+
+# How forces are compared beside a distribution of energies.
+BESIDE = {"gaussian_nll": "mse", "quantile": "mae"}
+
 
 class Prediction(NamedTuple):
     """What a network says about a batch, in units of the scales of training.
@@ -18,11 +23,14 @@ class Prediction(NamedTuple):
         Energies or other targets; a row is a structure, or an atom.
     forces : Tensor of shape (n_atoms, 3) or None
     virials : Tensor of shape (n_structures, 3, 3) or None
+    spreads : Tensor of shape (n_structures, n_spreads) or None
+        Variances, or squares of the distances between neighbouring quantiles.
     """
 
     values: Tensor
     forces: Tensor | None = None
     virials: Tensor | None = None
+    spreads: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,23 +78,44 @@ class WeightedLoss(nn.Module):
         w_E l(dE / N^p) + w_F sum l(dF) / (3 N) + w_S sum l(dW / N^p) / 9
 
     with W the virial (stress times volume), sums over components, and l the square, the
-    absolute value, or Huber's function.
+    absolute value, or Huber's function. For distributions, l(dE / N^p) is a likelihood,
+    or the loss of quantiles, and the others are squares or absolute values.
 
     Parameters
     ----------
     energy_weight, force_weight, stress_weight : float or (float, float)
         Weights at the start and at the end; validation uses the last ones.
-    kind : {"mse", "mae", "huber"}
+    kind : {"mse", "mae", "huber", "gaussian_nll", "quantile"}
     delta : float
         Where Huber's function turns from square to linear, in units of the scale.
+    beta : float
+        Power of the variance that likelihoods are weighted with in training; validation
+        is by the likelihood itself.
+    quantiles : tuple of float
+    spread_unit : float
+        Root of what variances are at first, about.
     """
 
-    def __init__(self, energy_weight, force_weight, stress_weight, kind, delta):
+    def __init__(
+        self,
+        energy_weight,
+        force_weight,
+        stress_weight,
+        kind,
+        delta,
+        beta=0.0,
+        quantiles=(),
+        spread_unit=1.0,
+    ):
         super().__init__()
         given = (energy_weight, force_weight, stress_weight)
         self.ranges = [w if isinstance(w, tuple) else (w, w) for w in given]
         self.kind = kind
+        self.beside = BESIDE.get(kind, kind)
         self.delta = delta
+        self.beta = beta
+        self.quantiles = tuple(quantiles)
+        self.spread_unit = spread_unit
         self.advance(0.0)
 
     def advance(self, progress: float) -> None:
@@ -102,7 +131,9 @@ class WeightedLoss(nn.Module):
         last = [end for _, end in self.ranges]
         w_energy, w_force, w_stress = self.current if self.training else last
         error = (predicted.values - targets.values) * targets.factors[:, None]
-        total = w_energy * (targets.weights @ self._of(error).mean(1))
+        total = w_energy * (
+            targets.weights @ self._of_values(error, predicted, targets)
+        )
         if targets.forces is not None:
             error = self._of(predicted.forces - targets.forces).sum(1)
             total = total + w_force * (targets.force_weights @ error)
@@ -112,10 +143,21 @@ class WeightedLoss(nn.Module):
             total = total + w_stress * (targets.virial_weights @ error.sum((1, 2)))
         return total / max(1, len(targets))  # a share of a small batch may be empty
 
+    def _of_values(
+        self, error: Tensor, predicted: Prediction, targets: Targets
+    ) -> Tensor:
+        if predicted.spreads is None:
+            return self._of(error).mean(1)
+        spreads = predicted.spreads * targets.factors[:, None] ** 2
+        if self.kind == "quantile":
+            return quantile_loss(error[:, 0], spreads, self.quantiles)
+        beta = self.beta if self.training else 0.0
+        return gaussian_loss(error[:, 0], spreads[:, 0], beta, self.spread_unit)
+
     def _of(self, error: Tensor) -> Tensor:
-        if self.kind == "mse":
+        if self.beside == "mse":
             return error.square()
-        if self.kind == "mae":
+        if self.beside == "mae":
             return error.abs()
         # twice torch's: the square itself near zero
         zero = torch.zeros_like(error)

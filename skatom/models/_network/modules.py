@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skatom.models._network.batches import Batch
+from skatom.models._network.spreads import positive_spreads
 
 ACTIVATIONS = {
     "tanh": nn.Tanh,
@@ -43,6 +44,10 @@ class AtomicNetworks(nn.Module):
     seed : int
         Seed of weights and dropout. The global generator of torch is left alone.
     dtype : torch.dtype
+    n_spreads : int
+        How many of the outputs, the last ones, are positive.
+    spread_unit : float
+        Root of what these are at first, about.
 
     References
     ----------
@@ -66,11 +71,14 @@ class AtomicNetworks(nn.Module):
         frozen_layers,
         seed,
         dtype,
+        n_spreads=0,
+        spread_unit=1.0,
     ):
         super().__init__()
         weights = torch.Generator().manual_seed(seed)
         self.generator = torch.Generator().manual_seed(seed + 1)
         self.n_outputs = n_outputs
+        self.n_spreads, self.spread_unit = n_spreads, spread_unit
         self.n_latent = [n_features, *hidden_layers][-1]
 
         def stack() -> nn.Sequential:
@@ -114,8 +122,10 @@ class AtomicNetworks(nn.Module):
                 lambda x, stack=stack, head=head: head(stack(x))
                 for stack, head in zip(self.stacks, self.heads)
             ]
-            return _each(both, batch.values, batch.sizes, self.n_outputs)
-        return _each(self.heads, self._hidden(batch), batch.sizes, self.n_outputs)
+            rows = _each(both, batch.values, batch.sizes, self.n_outputs)
+        else:
+            rows = _each(self.heads, self._hidden(batch), batch.sizes, self.n_outputs)
+        return positive_spreads(rows, self.n_spreads, self.spread_unit)
 
     def with_latent_sums(
         self, batch: Batch, structure: Tensor, n_structures: int
@@ -144,7 +154,8 @@ class AtomicNetworks(nn.Module):
             )
         sums = hidden.new_zeros(n_structures * n_heads, hidden.shape[1])
         sums.index_add_(0, block, hidden)
-        contributions = _each(self.heads, hidden, batch.sizes, self.n_outputs)
+        rows = _each(self.heads, hidden, batch.sizes, self.n_outputs)
+        contributions = positive_spreads(rows, self.n_spreads, self.spread_unit)
         return contributions, sums.reshape(n_structures, -1)
 
     def latent(self, batch: Batch) -> Tensor:

@@ -23,27 +23,36 @@ class AtomNet(NeuralNet):
         As in :class:`skorch.NeuralNet`.
     readout : str
         Key of ``READOUTS``.
+    n_spreads : int
+        How many of the last contributions are spreads rather than shares of values.
     """
 
-    def __init__(self, *args, readout="sum", **kwargs):
+    def __init__(self, *args, readout="sum", n_spreads=0, **kwargs):
         self.readout = readout
+        self.n_spreads = n_spreads
         super().__init__(*args, **kwargs)
 
     def infer(self, x: AtomBatch, **fit_params) -> Prediction:
         """Predict a batch, with forces when it asks for them."""
         read = READOUTS[self.readout]
         if not x.has_forces:
-            return Prediction(read(x, self.module_(x)))
+            return self._prediction(read(x, self.module_(x)))
         # validation runs under no_grad, but forces are a gradient themselves
         with torch.enable_grad():
             leaf = x.leaf.detach().requires_grad_(True)
             x = x.with_leaf(leaf)
             atoms = self.module_(x)
+            energies = atoms[:, 0] if self.n_spreads else atoms
             gradient = torch.autograd.grad(
-                atoms.sum(), leaf, create_graph=self.module_.training
+                energies.sum(), leaf, create_graph=self.module_.training
             )[0]
-        forces, virials = x.forces(gradient)
-        return Prediction(read(x, atoms), forces, virials)
+        return self._prediction(read(x, atoms), *x.forces(gradient))
+
+    def _prediction(self, rows, forces=None, virials=None) -> Prediction:
+        if not self.n_spreads:
+            return Prediction(rows, forces, virials)
+        n = rows.shape[1] - self.n_spreads
+        return Prediction(rows[:, :n], forces, virials, rows[:, n:])
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compare a prediction with its targets."""

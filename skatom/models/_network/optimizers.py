@@ -75,6 +75,7 @@ def lr_callback(
     n_batches: int,
     patience: int | None,
     validates: bool,
+    threshold_mode: str = "rel",
 ) -> LRScheduler | None:
     """Give the callback that changes the learning rate.
 
@@ -89,6 +90,8 @@ def lr_callback(
         Of early stopping.
     validates : bool
         Whether there is a validation loss to look at.
+    threshold_mode : {"rel", "abs"}
+        What a better loss is to "plateau"; "abs" for losses that may be negative.
     """
     if schedule == "plateau":
         return LRScheduler(
@@ -97,6 +100,7 @@ def lr_callback(
             factor=PLATEAU_FACTOR,
             patience=max(1, (patience or max_epochs) // PLATEAU_SHARE),
             min_lr=SMALLEST_LR * lr,
+            threshold_mode=threshold_mode,
         )
     if schedule == "cosine":
         return LRScheduler(

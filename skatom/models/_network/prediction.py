@@ -73,11 +73,12 @@ def latent_pushforward(
 def gradient(
     module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
 ) -> np.ndarray:
-    """Differentiate the only contribution of each atom by its features."""
+    """Differentiate the energy of each atom, its first contribution, by its features."""
     batch = _batch(module, values, elements)
     with torch.enable_grad():
         leaf = batch.leaf.requires_grad_(True)
-        out = torch.autograd.grad(module(batch.with_leaf(leaf)).sum(), leaf)[0]
+        energies = module(batch.with_leaf(leaf))[:, 0]
+        out = torch.autograd.grad(energies.sum(), leaf)[0]
     return out[batch.place].numpy()
 
 

@@ -117,6 +117,7 @@ def build_net(
         "module__seed": seed,
         "module__dtype": getattr(torch, params["dtype"]),
         "readout": params["output"],
+        "n_spreads": module_params["n_spreads"],
         "criterion": WeightedLoss,
         **{
             f"criterion__{key}": params[key]
@@ -124,6 +125,9 @@ def build_net(
         },
         "criterion__kind": params["loss"],
         "criterion__delta": params["huber_delta"] / float(np.mean(scales)),
+        "criterion__beta": params["nll_beta"],
+        "criterion__quantiles": params["quantiles"],
+        "criterion__spread_unit": module_params["spread_unit"],
         "batch_size": batch_size,
         "max_epochs": params["max_epochs"],
         "iterator_train": Batches,
@@ -168,6 +172,7 @@ def _callbacks(
         n_batches=n_batches,
         patience=patience,
         validates=validates,
+        threshold_mode="abs" if params["loss"] == "gaussian_nll" else "rel",
     )
     if schedule is not None:
         callbacks.append(("lr_schedule", schedule))
