@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
 from skatom.models import NeuralNetworkRegressor, TrainingDivergedError
+from skatom.models._network import adam
 from skatom.models._network.loss import Prediction, Targets, WeightedLoss
 from skatom.models._network.soap_optimizer import LayerwiseAdam
 from skatom.models._network.tensor_files import from_bytes, to_bytes
@@ -107,6 +109,26 @@ def test_absolute_errors_resist_outliers():
 
 
 # -- optimizers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_lean_steps_have_the_bits_of_torch(name):
+    """Also where a gradient is missing, and after a state was loaded."""
+    ends = []
+    for place in (adam, torch.optim):
+        rng = torch.Generator().manual_seed(0)
+        moved = [torch.randn(5, 3, generator=rng).requires_grad_() for _ in range(3)]
+        optimizer = getattr(place, name)(moved, lr=0.1, weight_decay=0.1, fused=True)
+        for k in range(8):
+            optimizer.zero_grad()
+            for i, p in enumerate(moved):
+                if (k, i) != (4, 1):
+                    p.grad = torch.randn(5, 3, generator=rng)
+            if k == 6:
+                optimizer.load_state_dict(deepcopy(optimizer.state_dict()))
+            optimizer.step()
+        ends.append(moved)
+    assert all(map(torch.equal, *ends))
 
 
 def test_soap_on_diagonal_gradients_is_adam():

@@ -105,9 +105,10 @@ class Goals:
 
     def batch(self, structures: np.ndarray, dtype, device: str) -> Targets:
         """Take the targets of some structures out, as tensors."""
-        atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
         sizes = self.offsets[structures + 1] - self.offsets[structures]
         weights = self.weights[structures]
+        if self.per_atom or self.forces is not None:
+            atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
 
         def tensor(array: np.ndarray) -> Tensor:
             return tensor_of(array.astype(dtype), device)

@@ -130,42 +130,40 @@ class Recorder(Callback):
     def on_train_begin(self, net, **kwargs):
         """Start the clock."""
         self.start_ = time.perf_counter()
-        self.unit_ = torch.as_tensor(self.scales)
+        self.unit_ = torch.as_tensor(self.scales, dtype=torch.float64)
 
     def on_epoch_begin(self, net, **kwargs):
-        """Clear the sums."""
-        self.sums_: dict[str, list[float]] = {}
+        """Forget the errors of the last epoch."""
+        self.errors_: dict[str, list[tuple]] = {}
 
     @torch.no_grad()
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
-        """Add the errors of a batch."""
+        """Keep the errors of a batch, in units of training."""
         if training and self.validates:
             return
         part, targets = ("train" if training else "valid"), batch[1]
-        known = targets.weights > 0
-        error = (y_pred.values - targets.values)[known] * self.unit_.to(targets.values)
-        self._add(part, error)
+        error = y_pred.values - targets.values
+        self._keep(part, error, targets.weights)
         if targets.forces is not None:
-            known = targets.force_weights > 0
-            error = (y_pred.forces - targets.forces)[known]
-            self._add(f"{part}_force", error * float(self.scales[0]))
+            error = y_pred.forces - targets.forces
+            self._keep(f"{part}_force", error, targets.force_weights)
 
     def on_epoch_end(self, net, **kwargs):
         """Record, and drop what was kept of single batches."""
         history = net.history
         history.record("lr", float(net.optimizer_.param_groups[0]["lr"]))
         history.record("seconds", time.perf_counter() - self.start_)
-        for name, (absolute, square, count) in self.sums_.items():
-            if count:
-                history.record(f"{name}_mae", absolute / count)
-                history.record(f"{name}_rmse", math.sqrt(square / count))
+        for name, kept in self.errors_.items():
+            errors, weights = map(torch.cat, zip(*kept))
+            unit = self.unit_[:1] if name.endswith("_force") else self.unit_
+            known = errors[weights > 0].double() * unit.to(errors.device)
+            if known.numel():
+                history.record(f"{name}_mae", float(known.abs().mean()))
+                history.record(f"{name}_rmse", float(known.square().mean().sqrt()))
         history[-1]["batches"].clear()
 
-    def _add(self, name: str, error) -> None:
-        sums = self.sums_.setdefault(name, [0.0, 0.0, 0])
-        sums[0] += float(error.abs().sum())
-        sums[1] += float(error.square().sum())
-        sums[2] += error.numel()
+    def _keep(self, name: str, error, weights) -> None:
+        self.errors_.setdefault(name, []).append((error.detach(), weights))
 
     def state(self) -> dict:
         """Give what a checkpoint stores."""

@@ -81,9 +81,9 @@ class AtomicNetworks(nn.Module):
         self.n_spreads, self.spread_unit = n_spreads, spread_unit
         self.n_latent = [n_features, *hidden_layers][-1]
 
-        def stack() -> nn.Sequential:
+        def stack() -> Stack:
             widths = [n_features, *hidden_layers]
-            layers = nn.Sequential()
+            layers = Stack()
             for n_in, n_out, name in zip(widths[:-1], widths[1:], activations):
                 linear = _linear(n_in, n_out, weights, dtype, initialization)
                 norm = AtomNorm(n_out, dtype=dtype) if batch_norm else None
@@ -119,7 +119,7 @@ class AtomicNetworks(nn.Module):
         """
         if len(self.stacks) == len(self.heads):  # one way for every element
             both = [
-                lambda x, stack=stack, head=head: head(stack(x))
+                lambda x, stack=stack, head=head: head.forward(stack.forward(x))
                 for stack, head in zip(self.stacks, self.heads)
             ]
             rows = _each(both, batch.values, batch.sizes, self.n_outputs)
@@ -183,6 +183,16 @@ class AtomicNetworks(nn.Module):
         return _each(self.stacks, batch.values, batch.sizes, self.n_latent)
 
 
+class Stack(nn.Sequential):
+    """Layers one after the other, called without hooks, which cost as much as they do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give what the last layer gives."""
+        for layer in self:
+            x = layer.forward(x)
+        return x
+
+
 class Layer(nn.Module):
     """A hidden layer: linear map, normalisation, activation, dropout, shortcut.
 
@@ -206,10 +216,10 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the activations, (n_atoms, n_out)."""
-        h = self.linear(x)
+        h = self.linear.forward(x)
         if self.norm is not None:
             h = self.norm(h)
-        h = self.activation(h)
+        h = self.activation.forward(h)
         if self.dropout is not None:
             h = self.dropout(h)
         return x + h if self.shortcut else h

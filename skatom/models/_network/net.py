@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
+from skorch.utils import TeeGenerator
 
 from skatom.models._network.loss import Prediction
+from skatom.models._network.optimizers import WITHOUT_CLOSURE
 from skatom.models._network.readouts import READOUTS, AtomBatch
 
 
@@ -57,6 +59,23 @@ class AtomNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compare a prediction with its targets."""
         return self.criterion_(y_pred, y_true)
+
+    def train_step(self, batch, **fit_params):
+        """Take a step as skorch does, in half the time where no closure is needed."""
+        if type(self.optimizer_) not in WITHOUT_CLOSURE:
+            return super().train_step(batch, **fit_params)
+        self.optimizer_.zero_grad()
+        self._set_training()
+        x, targets = batch
+        predicted = self.infer(x)
+        loss = self.criterion_(predicted, targets)
+        loss.backward()
+        parameters = TeeGenerator(self.get_all_learnable_params())
+        self.notify(
+            "on_grad_computed", named_parameters=parameters, batch=batch, training=True
+        )
+        self.optimizer_.step()
+        return {"loss": loss, "y_pred": predicted}
 
     def _set_training(self, training=True):
         if self.module_.training != training or self.criterion_.training != training:

@@ -11,11 +11,12 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from skatom.models._network.adam import Adam, AdamW
 from skatom.models._network.soap_optimizer import LayerwiseAdam
 
 OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+    "adam": Adam,
+    "adamw": AdamW,
     "soap": LayerwiseAdam,
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
@@ -33,6 +34,9 @@ LEARNING_RATES = {
 WEIGHT_DECAYS = {"adamw": 1e-2, "soap": 0.1}
 # One loop over all weights: half the time.
 FUSED = ("adam", "adamw", "sgd", "adagrad")
+
+# Those that evaluate a loss once a step.
+WITHOUT_CLOSURE = [kind for name, kind in OPTIMIZERS.items() if name != "lbfgs"]
 
 # A plateau of a quarter of the patience halves the learning rate, down to this share.
 PLATEAU_SHARE, PLATEAU_FACTOR, SMALLEST_LR = 4, 0.5, 1e-3

@@ -121,7 +121,7 @@ def _update(G: Tensor, state: dict[str, Tensor], options: dict) -> Tensor:
         if side in state:
             # the first gradient counts fully
             weight = torch.where(state["step"] == 1, 1.0, 1 - second).to(G)
-            state[side] += weight * (product() - state[side])
+            state[side].lerp_(product(), weight)
             _turn_axes(side, state, options["frequency"])
     rotated = _rotate(G, state)
     state["square"].lerp_(rotated.square(), 1 - second)
@@ -137,8 +137,8 @@ def _turn_axes(side: str, state: dict[str, Tensor], frequency: int) -> None:
     step = state["step"][:, 0, 0]
     first, due = step == 1, (step > 1) & (step % frequency == 0)
     axes = state[f"{side}_axes"]
-    if not torch.isfinite(state[side]).all():
-        return  # the loss is not finite either, which others report
+    if not (first | due).any() or not torch.isfinite(state[side]).all():
+        return  # where the loss is not finite either, others report it
     if first.any():
         # few atoms leave many eigenvalues at zero, where single precision may fail
         axes[first] = torch.linalg.eigh(state[side][first].double())[1].to(axes)
