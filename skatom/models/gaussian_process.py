@@ -16,6 +16,7 @@ from skatom._validation import (
 )
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
+from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import collect, take_labels
 from skatom.models._gaussian_process.hyperparameters import (
     Hyperparameters,
@@ -54,6 +55,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         Whether every featurizer of an AtomFeatureUnion has a kernel of its own, with a
         length and a variance of its own, and these are summed; otherwise all features
         share one kernel.
+    by_species : bool, default=False
+        Whether the kernels of every species have lengths and variances of their own.
+        There are then n_featurizers times n_species kernels, in the order of featurizers
+        and in each of ``numbers_``.
     length_scale : float, array-like of shape (n_kernels,) or "scale", default="scale"
         Distance in the space of features over which a function changes much, or where
         its search begins. "scale" is seven times the typical distance of an atom to the
@@ -162,6 +167,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     _parameter_constraints: dict = {
         "kernel": [StrOptions(set(KERNELS))],
         "additive": ["boolean"],
+        "by_species": ["boolean"],
         "length_scale": [
             Interval(Real, 0, None, closed="neither"),
             "array-like",
@@ -198,6 +204,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         kernel="rbf",
         *,
         additive=False,
+        by_species=False,
         length_scale="scale",
         variance="scale",
         noise_energy=1e-3,
@@ -222,6 +229,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     ):
         self.kernel = kernel
         self.additive = additive
+        self.by_species = by_species
         self.length_scale = length_scale
         self.variance = variance
         self.noise_energy = noise_energy
@@ -289,9 +297,9 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         keep = np.flatnonzero(samples > 0)
         labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
         samples = samples[keep]
-        edges = self._edges(X)
-        chosen = self._choose(X, y, labels, samples, edges)
-        seen = collect(X, self._left(X, y), labels, samples, self.energies, edges)
+        blocks = self._blocks(X)
+        chosen = self._choose(X, y, labels, samples, blocks)
+        seen = collect(X, self._left(X, y), labels, samples, self.energies, blocks)
         self._keep(self._learned(X, y, labels, samples, seen, chosen))
         if not self.energies and not plain:  # forces say nothing of the constant
             left = y - self.predict(X)
@@ -326,8 +334,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         labels = self._read_labels(X, forces, stress)
         keep = np.flatnonzero(samples > 0)
         labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
-        edges = self._process.hyperparameters.edges
-        seen = collect(X, self._left(X, y), labels, samples[keep], self.energies, edges)
+        blocks = self._process.hyperparameters.blocks
+        seen = collect(
+            X, self._left(X, y), labels, samples[keep], self.energies, blocks
+        )
         self._keep(self._process.extended(X, seen))
         return self
 
@@ -344,7 +354,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
             take_labels(labels, X, keep),
             samples[keep],
             self.energies,
-            chosen.edges,
+            chosen.blocks,
         )
         options = {"tol": self.tol, "max_iter": self.max_iter, "verbose": self.verbose}
         return Process.by_iteration(X, seen, inducing, chosen, **options)
@@ -357,13 +367,14 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         weights = samples / X.n_atoms
         return fit_composition(X, y, weights, self.numbers_).energies
 
-    def _edges(self, X: AtomFeatures) -> tuple[int, ...]:
-        """First column of every block of features that has a kernel of its own."""
+    def _blocks(self, X: AtomFeatures) -> Blocks:
+        """Blocks of features, and species, that have a kernel of their own."""
         widths = X.block_widths if self.additive else [X.values.shape[1]]
-        return tuple(np.cumsum([0, *widths]).tolist())
+        numbers = tuple(self.numbers_.tolist()) if self.by_species else None
+        return Blocks(tuple(np.cumsum([0, *widths]).tolist()), numbers)
 
-    def _choose(self, X, y, labels, samples, edges) -> Hyperparameters:
+    def _choose(self, X, y, labels, samples, blocks) -> Hyperparameters:
         """Hyperparameters for these labels, or as given."""
         params = self.get_params(deep=False)
         rng = check_random_state(self.random_state)
-        return choose(X, self._left(X, y), labels, samples, params, edges, rng)
+        return choose(X, self._left(X, y), labels, samples, params, blocks, rng)

@@ -1,5 +1,7 @@
 """Iterative solutions of the process, and kernels of blocks, against the dense one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import molecule
@@ -10,12 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicGaussianProcessRegressor
+from skatom.models._gaussian_process.blocks import Blocks
+from skatom.models._gaussian_process.data import collect
 from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
+from skatom.models._gaussian_process.likelihood import _climb, _score
 from skatom.models._gaussian_process.variance import energy_prior
 from skatom.potential import evaluate, make_potential
 from skatom.preprocessing import AtomFeatureUnion
-from skatom.structures import Structures, read_energies
+from skatom.structures import Structures, read_energies, read_labels
 
 FIXED = {
     "length_scale": 2.0,
@@ -213,5 +218,99 @@ def test_sums_of_kernels_choose_a_number_for_each(molecules):
 
 @pytest.mark.parametrize("length", [[1.0, 2.0, 3.0], [1.0, -1.0]])
 def test_wrong_numbers_of_lengths_are_refused(molecules, length):
-    with pytest.raises(ValueError, match="one for each of the 2 blocks"):
+    with pytest.raises(ValueError, match="one for each of the 2 kernels"):
         fitted(molecules, union(), additive=True, length_scale=length)
+
+
+def test_species_have_kernels_of_their_own(molecules):
+    """Equal numbers make the shared kernel; a variance of one species is its alone."""
+    frames, _ = molecules
+    shared = fitted(molecules, union(), additive=True)
+    alike = fitted(molecules, union(), additive=True, by_species=True)
+    new = frames[6:]
+    one, other = (evaluate(m, new, std=True, atomic=True) for m in (shared, alike))
+    np.testing.assert_allclose(other.energies, one.energies, rtol=1e-8)
+    np.testing.assert_allclose(other.energy_std, one.energy_std, rtol=1e-6)
+    np.testing.assert_allclose(other.force_std[0], one.force_std[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        other.atomic_energy_std[0], one.atomic_energy_std[0], rtol=1e-6
+    )
+    numbers = alike[-1].numbers_.tolist()
+    variances = np.ones(2 * len(numbers))
+    variances[[numbers.index(8), len(numbers) + numbers.index(8)]] = 9.0
+    model = fitted(
+        molecules, union(), additive=True, by_species=True, variance=variances
+    )
+    kernel = model[-1]._process.hyperparameters.kernel
+    x = np.ones((1, model[-1].references_.shape[1]))
+    assert kernel.of(8).diagonal(x)[0] == pytest.approx(18.0)
+    assert kernel.of(1).diagonal(x)[0] == pytest.approx(2.0)
+
+
+def test_the_likelihood_has_a_gradient_by_the_numbers_of_every_species(molecules):
+    model = fitted(molecules, by_species=True)[-1]
+    theta = np.log([3.0, 2.0, 1.5, 0.7, 1.1, 2.5, 0.03**2, 0.04**2])
+    _, gradient = model.log_marginal_likelihood(theta, eval_gradient=True)
+    expected = numerical_gradient(
+        lambda rows: np.array([model.log_marginal_likelihood(row) for row in rows]),
+        theta[None],
+    )[0]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-5)
+    assert np.abs(gradient).min() > 1e-4
+
+
+def test_information_is_that_of_fisher():
+    """Half the trace of K^-1 dK K^-1 dK', with dK by differences."""
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    held = {name: FIXED[name] for name in ("length_scale", "variance", "noise_energy")}
+    model = AtomicGaussianProcessRegressor(**held, optimizer=None).fit(X, X[:, 0])
+    process = model._process
+
+    def K(theta):
+        variance, length, noise = np.exp(theta)
+        d = cdist(X, X, "sqeuclidean")
+        return variance * np.exp(-0.5 * d / length**2) + noise * np.eye(len(X))
+
+    theta = np.log([4.0, 2.0, 0.02**2])
+    inverse = np.linalg.inv(K(theta))
+    A = [
+        inverse @ (K(theta + step) - K(theta - step)) / 2e-5
+        for step in 1e-5 * np.eye(3)
+    ]
+    expected = [[0.5 * np.trace(a @ b) for b in A] for a in A]
+    found = process.hyperparameters.log_likelihood(
+        process.posterior.batches, gradient=True
+    )
+    np.testing.assert_allclose(found.information[:3, :3], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("search", [_climb, _score])
+def test_both_searches_find_the_likeliest_numbers(molecules, search):
+    frames, y = molecules
+    model = AtomicGaussianProcessRegressor(**FIXED)
+    start = make_potential(near(), model).fit(frames, y)[-1]._process
+    at = start.hyperparameters
+    at = replace(at, free=np.ones(4, dtype=bool), bounds=np.tile([1e-3, 1e3], (4, 1)))
+    batches = start.posterior.batches
+
+    def likelihood(theta):
+        return at.with_theta(theta).log_likelihood(batches, gradient=True)
+
+    options = () if search is _climb else (1e-6,)
+    value, theta = search(likelihood, at.theta, at.theta_bounds, *options)
+    found = likelihood(theta)
+    assert found.value == pytest.approx(value)
+    inside = np.all(np.abs(theta[:, None] - at.theta_bounds) > 1e-6, axis=1)
+    assert inside.sum() >= 2
+    np.testing.assert_allclose(found.gradient[inside], 0.0, atol=0.02)
+    assert value > likelihood(at.theta).value + 1.0
+
+
+def test_net_forces_and_torques_are_no_labels_whatever_the_radius():
+    """They are zero without noise, which would pass for a proof that there is none."""
+    frame = Structures([labelled(rattled(molecule("C3H4_C3v"), seed=0, stdev=0.1))])
+    X = ACSF(r_cut=2.0, n_radial=4, n_angular=1, zetas=(1,)).fit_transform(frame)
+    labels, samples = read_labels(frame), np.ones(1)
+    blocks = Blocks((0, X.values.shape[1]))
+    seen = collect(X, np.zeros(1), labels, samples, True, blocks)
+    assert len(seen.targets) == 1 + 3 * len(frame[0]) - 6

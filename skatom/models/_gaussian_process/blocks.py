@@ -1,8 +1,9 @@
-"""Sums of kernels, each of a block of features of its own.
+"""Sums of kernels, each of a block of features, or of the atoms of a species, alone.
 
 Features of several featurizers side by side can share one kernel, which is a product of
 kernels of the blocks, or have a kernel each, whose sum lets every block explain a part of
-the energy by itself.
+the energy by itself. The functions of species are independent; each may have a length and
+a size of its own.
 """
 
 from __future__ import annotations
@@ -11,70 +12,120 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skatom.models._kernel.covariance import Observables, covariance
+from skatom.models._kernel.covariance import (
+    Observables,
+    add_covariance,
+    scale_energies,
+)
 from skatom.models._kernel.named import Kernel
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """Which features, and atoms of which species, have a kernel of their own.
+
+    Attributes
+    ----------
+    edges : tuple of int
+        First column of every block of features, and the number of columns.
+    numbers : tuple of int, or None
+        Atomic numbers, if every species has kernels of its own. Kernels are then in the
+        order of blocks, and in each of species.
+    """
+
+    edges: tuple[int, ...]
+    numbers: tuple[int, ...] | None = None
+
+    @property
+    def n_species(self) -> int:
+        """Number of kernels of each block."""
+        return 1 if self.numbers is None else len(self.numbers)
+
+    @property
+    def columns(self) -> list[slice]:
+        """Columns of every block."""
+        return [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:])]
+
+    def __len__(self) -> int:
+        return (len(self.edges) - 1) * self.n_species
+
+    def split(self, functions: Observables) -> list[Observables]:
+        """Split observables into the parts that each kernel acts on."""
+        parts = []
+        for at in self.columns:
+            kinds = functions.kinds
+            if len(self.edges) > 2:
+                kinds = [
+                    replace(
+                        kind,
+                        points=np.ascontiguousarray(kind.points[:, at]),
+                        rows=np.ascontiguousarray(kind.rows[:, at]),
+                    )
+                    for kind in kinds
+                ]
+            for number in (None,) if self.numbers is None else self.numbers:
+                own = [kind for kind in kinds if number in (None, kind.number)]
+                parts.append(replace(functions, kinds=own))
+        return parts
+
+
+@dataclass(frozen=True)
 class BlockKernel:
-    """Sum over blocks of columns of kernels of these columns.
+    """Sum over blocks of kernels of their columns.
 
     Attributes
     ----------
     kernels : tuple of Kernel
-    edges : tuple of int
-        First column of every block, and the number of columns.
+        In the order of ``blocks``.
+    blocks : Blocks
     """
 
     kernels: tuple[Kernel, ...]
-    edges: tuple[int, ...]
+    blocks: Blocks
 
-    def parts(self) -> list[tuple[Kernel, slice]]:
-        """Give every kernel and its columns."""
-        columns = [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:])]
-        return list(zip(self.kernels, columns))
+    def of(self, number: int) -> SpeciesKernel:
+        """Kernel between atoms of one species."""
+        numbers, kernels = self.blocks.numbers, self.kernels
+        if numbers is not None:
+            kernels = kernels[numbers.index(number) :: len(numbers)]
+        return SpeciesKernel(tuple(zip(kernels, self.blocks.columns)))
+
+
+@dataclass(frozen=True)
+class SpeciesKernel:
+    """Sum of kernels of columns, between atoms of one species.
+
+    Attributes
+    ----------
+    parts : tuple of (Kernel, slice)
+        Kernels and their columns.
+    """
+
+    parts: tuple[tuple[Kernel, slice], ...]
 
     def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
-        return sum(k.values(X[:, at], Y[:, at]) for k, at in self.parts())
+        return sum(k.values(X[:, at], Y[:, at]) for k, at in self.parts)
 
     def diagonal(self, X: np.ndarray) -> np.ndarray:
         """Kernel of every row with itself, shape (n,)."""
-        return sum(k.diagonal(X[:, at]) for k, at in self.parts())
+        return sum(k.diagonal(X[:, at]) for k, at in self.parts)
 
     def expansion(self, X, Y, coef, slopes) -> np.ndarray:
         """Evaluate sum_m [coef_m k(x, y_m) + slopes_m . dk(x, y_m)/dy_m], shape (n,)."""
         return sum(
             k.expansion(X[:, at], Y[:, at], coef, _columns(slopes, at))
-            for k, at in self.parts()
+            for k, at in self.parts
         )
 
     def expansion_gradient(self, X, Y, coef, slopes) -> np.ndarray:
         """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
         out = np.empty_like(X)
-        for k, at in self.parts():
+        for k, at in self.parts:
             out[:, at] = k.expansion_gradient(
                 X[:, at], Y[:, at], coef, _columns(slopes, at)
             )
         return out
-
-
-def split(functions: Observables, edges: tuple[int, ...]) -> list[Observables]:
-    """Split observables into the parts of their features, one a block."""
-    if len(edges) == 2:
-        return [functions]
-    parts = []
-    for a, b in zip(edges[:-1], edges[1:]):
-        kinds = [
-            replace(
-                kind,
-                points=np.ascontiguousarray(kind.points[:, a:b]),
-                rows=np.ascontiguousarray(kind.rows[:, a:b]),
-            )
-            for kind in functions.kinds
-        ]
-        parts.append(replace(functions, kinds=kinds))
-    return parts
 
 
 def block_covariance(
@@ -84,11 +135,11 @@ def block_covariance(
 
     Only the lower triangle is filled where both sides are the same list.
     """
-    total = None
+    K = np.zeros((len(left[0]), len(right[0])))
     for one, other, part in zip(left, right, kernel.kernels):
-        K = covariance(one, one if left is right else other, part)
-        total = K if total is None else np.add(total, K, out=total)
-    return total
+        add_covariance(one, one if left is right else other, part, K)
+    scale_energies(left[0], right[0], K)
+    return K
 
 
 def _columns(slopes: np.ndarray | None, at: slice) -> np.ndarray | None:

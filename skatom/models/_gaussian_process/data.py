@@ -8,7 +8,7 @@ import numpy as np
 
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
-from skatom.models._gaussian_process.blocks import split
+from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._kernel.covariance import Observables, observables
 from skatom.models._kernel.rigid import targets_of_structures, without_rigid_motion
 from skatom.neighbors import ranges
@@ -25,7 +25,7 @@ class Seen:
     Attributes
     ----------
     functions : list of Observables
-        The same for every block of features.
+        What is observed of the function of every kernel.
     targets : ndarray of shape (n_labels,)
         Scaled labels; energies come first, unless only derivatives are trained on.
     is_force : ndarray of bool, shape (n_labels,)
@@ -37,6 +37,8 @@ class Seen:
         Index of the first observable that is trained on.
     owners : ndarray of int64, shape (n_labels,)
         Structure of every label.
+    blocks : Blocks
+        How the functions were split.
     """
 
     functions: list[Observables]
@@ -46,6 +48,7 @@ class Seen:
     log_scale: float
     first: int
     owners: np.ndarray
+    blocks: Blocks
 
     @property
     def sizes(self) -> np.ndarray:
@@ -67,7 +70,7 @@ def collect(
     labels: Labels | None,
     samples: np.ndarray,
     energies: bool,
-    edges: tuple[int, ...],
+    blocks: Blocks,
 ) -> Seen:
     """Collect the labels of structures.
 
@@ -82,23 +85,25 @@ def collect(
         Weights of structures, positive.
     energies : bool
         Whether energies are trained on, besides forces and stress.
-    edges : tuple of int
-        Of blocks of features.
+    blocks : Blocks
+        Of features, and of species.
     """
-    blocks: list[DerivativeRows] = []
+    pieces: list[DerivativeRows] = []
     if labels is not None:
         weights = LossWeights(samples, 1.0, 1.0)
-        blocks = [
-            without_rigid_motion(b) for b in derivative_rows(X, labels, weights, 1)
+        # net forces are zero without any noise: left in, they would hide that of others
+        pieces = [
+            without_rigid_motion(b, dense=0.0)
+            for b in derivative_rows(X, labels, weights, 1)
         ]
     scale = np.sqrt(samples / X.n_atoms)
-    factors = [scale, *(np.sqrt(block.weights) for block in blocks)]
-    targets = [scale * y, *(f * b.labels for f, b in zip(factors[1:], blocks))]
+    factors = [scale, *(np.sqrt(block.weights) for block in pieces)]
+    targets = [scale * y, *(f * b.labels for f, b in zip(factors[1:], pieces))]
     is_force = [np.zeros(len(X), dtype=bool)]
     weights, sizes, owners = [samples], [X.n_atoms], [np.arange(len(X))]
     if labels is not None:
         n_virials = 6 * labels.has_stress
-        n_forces = _count_targets(blocks, labels) - n_virials
+        n_forces = _count_targets(pieces, labels) - n_virials
         counts = np.stack([n_forces, n_virials], axis=1)
         is_force += [np.repeat([True, False], count) for count in counts]
         owners.append(np.repeat(owners[0], counts.sum(axis=1)))
@@ -108,13 +113,14 @@ def collect(
     first = 0 if energies else len(X)
     weights, sizes = (np.concatenate(part)[first:] for part in (weights, sizes))
     return Seen(
-        split(observables(X, blocks, scale), edges),
+        blocks.split(observables(X, pieces, scale)),
         np.concatenate(targets)[first:],
         np.concatenate(is_force)[first:],
         weights,
         _log_scale(weights, sizes),
         first,
         np.concatenate(owners)[first:],
+        blocks,
     )
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skatom.features import AtomFeatures
-from skatom.models._gaussian_process.blocks import BlockKernel
+from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
 from skatom.models._gaussian_process.data import Seen, collect, take_labels
 from skatom.models._gaussian_process.likelihood import (
+    Likelihood,
     log_likelihood,
     maximise,
     warn_of_bounds,
@@ -36,8 +37,8 @@ class Hyperparameters:
     ----------
     name : str
         Of the kernel.
-    edges : tuple of int
-        Of blocks of features, of which there are m.
+    blocks : Blocks
+        Of features and species, with m kernels.
     values : ndarray of shape (2 m + 2,)
         Variances, length scales, and standard deviations of the noise of the energy of
         an atom and of a force component.
@@ -46,25 +47,20 @@ class Hyperparameters:
     """
 
     name: str
-    edges: tuple[int, ...]
+    blocks: Blocks
     values: np.ndarray
     bounds: np.ndarray
     free: np.ndarray
 
     @property
-    def n_blocks(self) -> int:
-        """Number of blocks of features."""
-        return len(self.edges) - 1
-
-    @property
     def variances(self) -> np.ndarray:
-        """Factors of the kernels of blocks."""
-        return self.values[: self.n_blocks]
+        """Factors of the kernels."""
+        return self.values[: len(self.blocks)]
 
     @property
     def lengths(self) -> np.ndarray:
-        """Length scales of the kernels of blocks."""
-        return self.values[self.n_blocks : -2]
+        """Length scales of the kernels."""
+        return self.values[len(self.blocks) : -2]
 
     @property
     def kernel(self) -> BlockKernel:
@@ -74,7 +70,7 @@ class Hyperparameters:
             Kernel(self.name, 0.5 / length**2, variance=variance, free=free)
             for variance, length in zip(self.variances, self.lengths)
         ]
-        return BlockKernel(tuple(kernels), self.edges)
+        return BlockKernel(tuple(kernels), self.blocks)
 
     @property
     def noise(self) -> np.ndarray:
@@ -94,12 +90,12 @@ class Hyperparameters:
     @property
     def names(self) -> list[str]:
         """Names of all."""
-        return [*np.repeat(NAMES[:2], self.n_blocks).tolist(), *NAMES[2:]]
+        return [*np.repeat(NAMES[:2], len(self.blocks)).tolist(), *NAMES[2:]]
 
     @property
     def _powers(self) -> np.ndarray:
         # noise is a standard deviation to users and a variance to the likelihood
-        return np.repeat([1.0, 2.0], [2 * self.n_blocks, 2])
+        return np.repeat([1.0, 2.0], [2 * len(self.blocks), 2])
 
     def with_theta(self, theta: np.ndarray) -> Hyperparameters:
         """Replace the free ones."""
@@ -109,38 +105,34 @@ class Hyperparameters:
 
     def with_variance(self, factor: float) -> Hyperparameters:
         """Multiply the variances, within their bounds."""
-        m = self.n_blocks
+        m = len(self.blocks)
         values = self.values.copy()
         values[:m] = np.clip(values[:m] * factor, *self.bounds[:m].T)
         return replace(self, values=values)
 
-    def log_likelihood(
-        self, batches: list[Seen], *, gradient: bool
-    ) -> tuple[float, np.ndarray | None]:
-        """Likelihood of labels, and its gradient by theta."""
-        value, slope = log_likelihood(
-            batches, self.kernel, self.noise, gradient=gradient
-        )
-        return value, (slope[self.free] if gradient else None)
+    def log_likelihood(self, batches: list[Seen], *, gradient: bool) -> Likelihood:
+        """Likelihood of labels, and its derivatives by theta."""
+        found = log_likelihood(batches, self.kernel, self.noise, gradient=gradient)
+        return found.of(self.free)
 
 
-def begin(params: dict, edges: tuple[int, ...], scales: np.ndarray) -> Hyperparameters:
+def begin(params: dict, blocks: Blocks, scales: np.ndarray) -> Hyperparameters:
     """Read the parameters of the estimator.
 
     Parameters
     ----------
     params : dict
         With a value and bounds for every name in NAMES; the variance "scale" is 1 for now.
-    edges : tuple of int
-        Of blocks of features.
-    scales : ndarray of shape (n_blocks,)
+    blocks : Blocks
+        Of features and species.
+    scales : ndarray of shape (n_kernels,)
         What the length scale "scale" is.
 
     Raises
     ------
     ValueError
         If bounds are not two ascending positive numbers, or there is not one number for
-        every block.
+        every kernel.
     """
     numbers, ranges, free = [], [], []
     for name in NAMES:
@@ -164,19 +156,19 @@ def begin(params: dict, edges: tuple[int, ...], scales: np.ndarray) -> Hyperpara
             ranges.append(bound)
             free.append(not held)
     return Hyperparameters(
-        params["kernel"], edges, np.array(numbers), np.array(ranges), np.array(free)
+        params["kernel"], blocks, np.array(numbers), np.array(ranges), np.array(free)
     )
 
 
 def _numbers(params: dict, name: str, n: int) -> list:
-    """Give one value a block."""
+    """Give one value a kernel."""
     value = params[name]
     if isinstance(value, str) or np.ndim(value) == 0:
         return [value] * n
     if len(value) != n or not all(v > 0 for v in value):
         raise ValueError(
-            f"{name} must be one positive number, or one for each of the {n} blocks of "
-            f"features; got {value!r}."
+            f"{name} must be one positive number, or one for each of the {n} "
+            f"kernels (of featurizers, each of species); got {value!r}."
         )
     return [float(v) for v in value]
 
@@ -187,7 +179,7 @@ def choose(
     labels: Labels | None,
     samples: np.ndarray,
     params: dict,
-    edges: tuple[int, ...],
+    blocks: Blocks,
     rng: np.random.RandomState,
 ) -> Hyperparameters:
     """Choose hyperparameters for labels of which there may be many.
@@ -201,11 +193,11 @@ def choose(
     samples : ndarray of shape (n_structures,)
     params : dict
         Parameters of the estimator.
-    edges : tuple of int
-        Of blocks of features.
+    blocks : Blocks
+        Of features and species.
     rng : RandomState
     """
-    start = begin(params, edges, typical_lengths(X, samples, edges))
+    start = begin(params, blocks, typical_lengths(X, samples, blocks))
     energies, optimizer = params["energies"], params["optimizer"]
     scale_variance = isinstance(params["variance"], str)
     if not scale_variance and (optimizer is None or not start.free.any()):
@@ -215,7 +207,7 @@ def choose(
         sizes += 3 * X.n_atoms * labels.has_forces + 6 * labels.has_stress
     keep = draw(sizes, params["max_likelihood_labels"], rng)
     some = take_labels(labels, X, keep)
-    seen = collect(X[keep], y[keep], some, samples[keep], energies, edges)
+    seen = collect(X[keep], y[keep], some, samples[keep], energies, blocks)
     if not seen.is_force.any():  # the noise of forces is of no account
         start = replace(start, free=np.append(start.free[:-1], False))
     if scale_variance:
@@ -239,11 +231,12 @@ def _search(
     seen: Seen, start: Hyperparameters, n_restarts: int, rng: np.random.RandomState
 ) -> Hyperparameters:
     """Choose the free ones by the likelihood of labels."""
+    n = seen.weights.sum()
 
     def function(theta):
         return start.with_theta(theta).log_likelihood([seen], gradient=True)
 
-    theta = maximise(function, start.theta, start.theta_bounds, n_restarts, rng)
+    theta = maximise(function, start.theta, start.theta_bounds, n_restarts, rng, n)
     best = start.with_theta(theta)
     names = [name for name, free in zip(best.names, best.free) if free]
     warn_of_bounds(names, best.values[best.free], best.bounds[best.free])
@@ -259,15 +252,20 @@ def draw(sizes: np.ndarray, limit: int, rng: np.random.RandomState) -> np.ndarra
     return np.sort(order[:n])
 
 
-def typical_lengths(
-    X: AtomFeatures, samples: np.ndarray, edges: tuple[int, ...]
-) -> np.ndarray:
-    """Length scales of blocks in terms of their spread within species."""
+def typical_lengths(X: AtomFeatures, samples: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Length scales of kernels in terms of the spread of features within species."""
     weights = samples[X.structure_index]
-    spread = np.zeros(X.values.shape[1])
-    for number in np.unique(X.numbers):
+    numbers = np.unique(X.numbers) if blocks.numbers is None else blocks.numbers
+    spread = np.zeros((len(numbers), X.values.shape[1]))
+    counts = np.zeros(len(numbers))
+    for k, number in enumerate(numbers):
         of_kind = X.numbers == number
         values, w = X.values[of_kind], weights[of_kind]
-        spread += w @ (values - np.average(values, axis=0, weights=w)) ** 2
-    totals = np.add.reduceat(spread, edges[:-1]) / weights.sum()
+        counts[k] = w.sum()
+        if counts[k] > 0:
+            spread[k] = w @ (values - np.average(values, axis=0, weights=w)) ** 2
+    if blocks.numbers is None:
+        spread, counts = spread.sum(axis=0)[None], counts.sum()[None]
+    totals = np.add.reduceat(spread, blocks.edges[:-1], axis=1).T
+    totals = (totals / np.maximum(counts, 1e-300)).ravel()
     return np.where(totals > 0, SCALE * np.sqrt(totals), 1.0)

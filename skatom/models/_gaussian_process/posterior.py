@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -86,12 +86,14 @@ def block_expansion(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Turn coefficients of labels into those of kernels and slopes at their atoms."""
     whole = np.concatenate([np.zeros(batch.first), dual])
-    found = [
-        expansion(part, whole, part.kinds[0].points.shape[1])
-        for part in batch.functions
-    ]
-    slopes = [s for _, s in found]
-    return found[0][0], None if slopes[0] is None else np.concatenate(slopes, axis=1)
+    n = batch.blocks.n_species
+    coef, blocks = None, []
+    for first, at in zip(range(0, len(batch.functions), n), batch.blocks.columns):
+        kinds = [k for part in batch.functions[first : first + n] for k in part.kinds]
+        whole_block = replace(batch.functions[first], kinds=kinds)
+        coef, slopes = expansion(whole_block, whole, at.stop - at.start)
+        blocks.append(slopes)
+    return coef, None if blocks[0] is None else np.concatenate(blocks, axis=1)
 
 
 def condition(seen: Seen, kernel: BlockKernel, noise: np.ndarray) -> Posterior:
@@ -131,6 +133,10 @@ def extend(
 
 def joint_covariance(batches: list[Seen], kernel: BlockKernel) -> np.ndarray:
     """Covariance of the labels of several batches without noise, lower triangle."""
+    if len(batches) == 1:
+        (one,) = batches
+        K = block_covariance(one.functions, one.functions, kernel)
+        return K if one.first == 0 else K[one.first :, one.first :].copy()
     edges = np.cumsum([0, *(len(batch.targets) for batch in batches)])
     K = np.zeros((edges[-1], edges[-1]))
     for a, one in enumerate(batches):

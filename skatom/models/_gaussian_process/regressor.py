@@ -120,10 +120,10 @@ class ProcessRegressor(AtomicRegressor):
         at = self._process.hyperparameters
         if theta is not None:
             at = at.with_theta(np.asarray(theta, dtype=np.float64))
-        value, gradient = at.log_likelihood(
+        found = at.log_likelihood(
             self._process.posterior.batches, gradient=eval_gradient
         )
-        return (value, gradient) if eval_gradient else value
+        return (found.value, found.gradient) if eval_gradient else found.value
 
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
         baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
@@ -147,7 +147,7 @@ class ProcessRegressor(AtomicRegressor):
         self.references_, self.reference_numbers_ = mean.references, mean.numbers
         self.dual_coef_, self.dual_slopes_ = mean.coef, mean.slopes
         self.variance_, self.length_scale_ = at.variances, at.lengths
-        if at.n_blocks == 1:
+        if len(at.blocks) == 1:
             self.variance_, self.length_scale_ = map(float, at.values[:2])
         self.noise_energy_, self.noise_forces_ = map(float, at.values[-2:])
         self.n_iter_, self.residual_ = process.posterior.effort

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from skatom.features import AtomFeatures
-from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance, split
+from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import atoms_of, energies_of, forces_of
 from skatom.models._kernel.covariance import Observables
 
@@ -32,7 +32,7 @@ def energy_covariance(
     X: AtomFeatures, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Covariance of the energies of structures, without noise, in full."""
-    asked = split(energies_of(X), kernel.edges)
+    asked = kernel.blocks.split(energies_of(X))
     prior = block_covariance(asked, asked, kernel)
     prior = np.tril(prior) + np.tril(prior, -1).T
     return prior - known.explained(asked, kernel, full=True)
@@ -58,7 +58,7 @@ def energy_prior(X: AtomFeatures, kernel: BlockKernel) -> np.ndarray:
         values, numbers = X.values[start:stop], X.numbers[start:stop]
         for number in np.unique(numbers):
             points = values[numbers == number]
-            out[s] += kernel.values(points, points).sum()
+            out[s] += kernel.of(number).values(points, points).sum()
     return out
 
 
@@ -69,7 +69,10 @@ def atom_variance(X: AtomFeatures, known: Knowledge, kernel: BlockKernel) -> np.
     asked = AtomFeatures(X.values, np.arange(len(out) + 1), X.numbers)
     for start in range(0, len(out), step):
         part = asked[start : start + step]
-        prior = kernel.diagonal(part.values)
+        prior = np.empty(len(part))
+        for number in np.unique(part.numbers):
+            of_kind = part.numbers == number
+            prior[of_kind] = kernel.of(number).diagonal(part.values[of_kind])
         out[start : start + step] = _left(prior, atoms_of(part), known, kernel)
     return out
 
@@ -81,7 +84,7 @@ def force_variance(
     out = np.empty((len(X.numbers), 3))
     for s in range(len(X)):
         asked = forces_of(X[[s]])
-        parts = split(asked, kernel.edges)
+        parts = kernel.blocks.split(asked)
         prior = np.diagonal(block_covariance(parts, parts, kernel))
         left = _left(prior, asked, known, kernel)
         out[X.offsets[s] : X.offsets[s + 1]] = left[1:].reshape(-1, 3)
@@ -92,5 +95,5 @@ def _left(
     prior: np.ndarray, asked: Observables, known: Knowledge, kernel: BlockKernel
 ) -> np.ndarray:
     """Variance that the labels leave; rounding may not make it negative."""
-    explained = known.explained(split(asked, kernel.edges), kernel, full=False)
+    explained = known.explained(kernel.blocks.split(asked), kernel, full=False)
     return np.maximum(prior - explained, 0.0)

@@ -172,11 +172,23 @@ def covariance(
     -------
     K : ndarray of shape (len(left), len(right))
     """
+    K = np.zeros((len(left), len(right)))
+    add_covariance(left, right, kernel, K)
+    scale_energies(left, right, K)
+    return K
+
+
+def add_covariance(
+    left: Observables,
+    right: Observables,
+    kernel: AtomKernel | KernelFunction,
+    K: np.ndarray,
+) -> None:
+    """Add to K the covariance of observables whose energies are not scaled yet."""
     if isinstance(kernel, KernelFunction):
         kernel = AtomKernel(kernel, np.unique([kind.number for kind in left.kinds]))
-    K = np.zeros((len(left), len(right)))
     n, m = left.n_energies, right.n_energies
-    K[:n, :m] = totals(left, right, kernel)
+    K[:n, :m] += totals(left, right, kernel)
     for one, other, factor in _coupled(left, right, kernel):
         _add_slopes(one, other, factor, kernel.function, m, K)
         if left is not right:
@@ -188,9 +200,12 @@ def covariance(
                 last = tile.structures[-1] + offset
                 if against.structures[0] <= last:
                     _add_curvatures(tile, against, offset, factor, kernel.function, K)
-    K[:n] *= left.energy_scale[:, None]
-    K[:, :m] *= right.energy_scale
-    return K
+
+
+def scale_energies(left: Observables, right: Observables, K: np.ndarray) -> None:
+    """Multiply the rows and columns of energies by their factors, in place."""
+    K[: left.n_energies] *= left.energy_scale[:, None]
+    K[:, : right.n_energies] *= right.energy_scale
 
 
 def expansion(seen: Observables, dual: np.ndarray, n_features: int):

@@ -35,24 +35,25 @@ class Expansion:
     def values(self, X: AtomFeatures) -> np.ndarray:
         """Evaluate at every atom, shape (n_atoms_total,)."""
         out = np.zeros(len(X.numbers))
-        for atoms, terms in self._parts(X):
-            out[atoms] = self.kernel.expansion(X.values[atoms], *terms)
+        for kernel, atoms, terms in self._parts(X):
+            out[atoms] = kernel.expansion(X.values[atoms], *terms)
         return out
 
     def gradient(self, X: AtomFeatures) -> np.ndarray:
         """Differentiate by the features of every atom, (n_atoms_total, n_features)."""
         out = np.zeros_like(X.values)
-        for atoms, terms in self._parts(X):
-            out[atoms] = self.kernel.expansion_gradient(X.values[atoms], *terms)
+        for kernel, atoms, terms in self._parts(X):
+            out[atoms] = kernel.expansion_gradient(X.values[atoms], *terms)
         return out
 
-    def _parts(self, X: AtomFeatures) -> Iterator[tuple[np.ndarray, tuple]]:
-        """Atoms of one species, not too many at a time, and the references of it."""
+    def _parts(self, X: AtomFeatures) -> Iterator[tuple]:
+        """Kernel of a species, atoms of it, not too many at a time, and its references."""
         for number in np.unique(self.numbers):
             at = slice(*np.searchsorted(self.numbers, [number, number + 1]))
+            kernel = self.kernel.of(int(number))
             slopes = None if self.slopes is None else self.slopes[at]
             terms = (self.references[at], self.coef[at], slopes)
             atoms = np.flatnonzero(X.numbers == number)
             step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
             for start in range(0, len(atoms), step):
-                yield atoms[start : start + step], terms
+                yield kernel, atoms[start : start + step], terms

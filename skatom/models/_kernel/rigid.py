@@ -21,12 +21,14 @@ ROUNDING = 1e-9
 DENSE = 0.7
 
 
-def without_rigid_motion(block: DerivativeRows) -> DerivativeRows:
+def without_rigid_motion(block: DerivativeRows, dense: float = DENSE) -> DerivativeRows:
     """Rotate the force labels of molecules into the directions that models can reach.
 
     Parameters
     ----------
     block : DerivativeRows
+    dense : float
+        Share of the targets that the atoms of a molecule must reach.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def without_rigid_motion(block: DerivativeRows) -> DerivativeRows:
         )
         free = not X.structures[s].pbc.any()
         if free and n_targets[s] == 3 * n_atoms[s] and n_atoms[s] > 2:
-            part = _reduced(part, X.structures[s].positions, X.offsets[s])
+            part = _reduced(part, X.structures[s].positions, X.offsets[s], dense)
         parts.append((part[0], part[1] + offset, part[2]))
         labels.append(part[3])
         weights.append(part[4])
@@ -103,12 +105,14 @@ def targets_of_structures(block: DerivativeRows) -> np.ndarray:
     return np.bincount(structure_of, minlength=len(block.features))
 
 
-def _reduced(part: tuple, positions: np.ndarray, first_atom: int) -> tuple:
+def _reduced(
+    part: tuple, positions: np.ndarray, first_atom: int, dense_share: float
+) -> tuple:
     """Rotate the targets of one molecule, if that leaves the solution as it is."""
     centers, targets, rows, labels, weights = part
     n_atoms = len(positions)
     n_targets = 3 * n_atoms
-    sparse = len(rows) < DENSE * n_atoms * n_targets
+    sparse = len(rows) < dense_share * n_atoms * n_targets
     if sparse or np.ptp(weights) > 0.0:
         return part
     dense = np.zeros((n_atoms, n_targets, rows.shape[1]))
