@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -28,14 +24,15 @@ from skatom.uncertainty._environments import (
     references_by_species,
     species_distances,
 )
-from skatom.uncertainty._inputs import rows_and_structures, split_rows
+from skatom.uncertainty._inputs import rows_and_structures
+from skatom.uncertainty._outliers import Grader
 
 # Distances below this share of the size of the features are rounding errors.
 SMALLEST_UNIT = 1e-6
 SMALLEST = np.finfo(np.float64).tiny
 
 
-class FeatureDistance(OutlierMixin, BaseEstimator):
+class FeatureDistance(Grader):
     """Grade how far the atoms of a structure are from what a model was trained on.
 
     For every atom the mean distance to the nearest training environments of its species
@@ -157,10 +154,7 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         X, structures = rows_and_structures(X)
         X = X if structures is not None else np.asarray(X)
         if X_calibration is None:
-            n = len(X)
-            share = self.calibration_size < 1
-            wanted = ceil(self.calibration_size * n) if share else self.calibration_size
-            train, held_out = split_rows(structures, n, int(wanted), rng)
+            train, held_out = self._hold_out(structures, len(X), rng)
             train, held_out = _keep_all_species(structures, train, held_out)
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         else:
@@ -229,45 +223,6 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
         """
         return np.array([grades.max() for grades in self.grade_atoms(X)], dtype=float)
 
-    def score_samples(self, X) -> NDArray[np.float64]:
-        """Give the negative grade: the larger, the more like training structures.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_structures,)
-        """
-        return -self.grade(X)
-
-    def decision_function(self, X) -> NDArray[np.float64]:
-        """Give 1 - grade: negative for extrapolation.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_structures,)
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X) -> NDArray[np.int64]:
-        """Tell structures inside (1) from extrapolation (-1), grades above 1.0.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n_structures,)
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "units_"):  # a fraction of the time of the full check
             check_is_fitted(self)
@@ -287,12 +242,6 @@ class FeatureDistance(OutlierMixin, BaseEstimator):
             )
         largest = max(units.values())
         return {z: units.get(z, largest) for z in self.references_}
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        tags.non_deterministic = self.random_state is None
-        return tags
 
 
 def _keep_all_species(structures, train: np.ndarray, held_out: np.ndarray):

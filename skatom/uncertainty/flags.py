@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -21,14 +17,15 @@ from skatom._validation import (
     closest,
 )
 from skatom.uncertainty._environments import References, fitted_part, flat_features
-from skatom.uncertainty._inputs import count_rows, rows_and_structures, split_rows
+from skatom.uncertainty._inputs import count_rows, rows_and_structures
 from skatom.uncertainty._maxvol import Volume
+from skatom.uncertainty._outliers import Grader
 from skatom.uncertainty._sizes import check_sizes, predict_with_std
 
 FLAGS = ("std", "distance", "range", "d_optimality")
 
 
-class DomainFlags(OutlierMixin, BaseEstimator):
+class DomainFlags(Grader):
     """Grade structures from several sides; 1.0 is the worst calibration structure.
 
     No single flag sees everything: a distance in many dimensions misses what a standard
@@ -162,9 +159,7 @@ class DomainFlags(OutlierMixin, BaseEstimator):
         X, structures = rows_and_structures(X)
         X = X if structures is not None else np.asarray(X)
         if X_calibration is None:
-            n, size = len(X), self.calibration_size
-            wanted = int(ceil(size * n) if size < 1 else size)
-            train, held_out = split_rows(structures, n, wanted, rng)
+            train, held_out = self._hold_out(structures, len(X), rng)
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         self._learn(X, rng)
         raw = self._raw(rows_and_structures(X_calibration)[0])
@@ -209,45 +204,6 @@ class DomainFlags(OutlierMixin, BaseEstimator):
         grades : ndarray of shape (n_structures,)
         """
         return np.max(list(self.grades(X).values()), axis=0)
-
-    def score_samples(self, X) -> NDArray[np.float64]:
-        """Give the negative grade: the larger, the more like training structures.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_structures,)
-        """
-        return -self.grade(X)
-
-    def decision_function(self, X) -> NDArray[np.float64]:
-        """Give 1 - grade: negative for extrapolation.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_structures,)
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X) -> NDArray[np.int64]:
-        """Tell structures inside (1) from those that any flag finds outside (-1).
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n_structures,)
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
 
     def _check_flags(self) -> None:
         for name in self.flags:
@@ -294,12 +250,6 @@ class DomainFlags(OutlierMixin, BaseEstimator):
                 grade = np.inf if graders is None else graders[name](values[own])
                 np.maximum.at(raw[name], structure[own], grade)
         return raw
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        tags.non_deterministic = self.random_state is None
-        return tags
 
 
 class Range:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -28,11 +26,12 @@ from skatom.uncertainty._environments import (
     species_distances,
 )
 from skatom.uncertainty._inputs import count_rows, rows_and_structures
+from skatom.uncertainty._outliers import OutlierDetector
 
 __all__ = ["LatentDistance"]
 
 
-class LatentDistance(OutlierMixin, BaseEstimator):
+class LatentDistance(OutlierDetector):
     """Mean distance to the nearest training structures in the last hidden layer [1]_.
 
     A network has seen enough of what it maps close together. Latent features are scaled
@@ -230,32 +229,6 @@ class LatentDistance(OutlierMixin, BaseEstimator):
         """
         return -self.distance(X)
 
-    def decision_function(self, X) -> NDArray[np.float64]:
-        """Give how far inside the threshold structures are; negative for outliers.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
-
-        Returns
-        -------
-        decision : ndarray of shape (n_structures,)
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X) -> NDArray[np.int64]:
-        """Tell structures like those of training (1) from others (-1).
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n_structures,)
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
     def _latent(self, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Latent features of structures, or of atoms, with species and structure."""
         X, structures = rows_and_structures(X)
@@ -279,9 +252,3 @@ class LatentDistance(OutlierMixin, BaseEstimator):
         scaled = self.scaler_.transform(values)
         found = species_distances(self.references_, scaled, numbers)
         return found + self.floor_, structure
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        tags.non_deterministic = self.random_state is None
-        return tags
