@@ -3,16 +3,21 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, spearmanr
 from sklearn.linear_model import Ridge
 
 from skatom.plotting import (
     CalibrationCurveDisplay,
+    ErrorDistanceDisplay,
     ErrorWidthDisplay,
     GroupCoverageDisplay,
     StreamCoverageDisplay,
 )
-from skatom.uncertainty import AdaptiveConformalRegressor, ConformalRegressor
+from skatom.uncertainty import (
+    AdaptiveConformalRegressor,
+    ConformalRegressor,
+    LatentDistance,
+)
 
 mpl.use("Agg")
 
@@ -71,6 +76,33 @@ def test_missed_points_lie_above_the_diagonal(model):
     assert (missed.get_ydata() > missed.get_xdata()).all()
     _, ends = model.predict_interval(X, 0.8)
     assert len(missed.get_xdata()) == np.sum((y < ends[:, 0]) | (y > ends[:, 1]))
+
+
+def test_errors_stand_against_distances_with_their_root_mean_square():
+    X, y = rows(60)
+    distance = LatentDistance(Ridge().fit(X, y)).fit(X)
+    X, y = rows(200, seed=1)
+    display = ErrorDistanceDisplay.from_estimator(distance, X, y)
+    dots, line = display.ax_.get_lines()
+    error = np.abs(y - distance.estimator.predict(X))
+    np.testing.assert_allclose(dots.get_xdata(), distance.distance(X), rtol=1e-12)
+    np.testing.assert_allclose(dots.get_ydata(), 1e3 * error, rtol=1e-12)
+    order = np.argsort(distance.distance(X))
+    expected = [1e3 * np.sqrt(np.mean(error[b] ** 2)) for b in np.split(order, 10)]
+    np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
+    found = spearmanr(error, distance.distance(X)).statistic
+    assert display.correlation_ == pytest.approx(found, rel=1e-12)
+
+
+def test_structures_infinitely_far_are_counted_and_left_out():
+    far = np.array([1.0, 2.0, np.inf, 3.0])
+    display = ErrorDistanceDisplay.from_predictions(np.arange(4.0), np.zeros(4), far)
+    assert display.correlation_ == pytest.approx(1.0)
+    assert "1 infinitely far" in display.ax_.get_title()
+    alike = ErrorDistanceDisplay.from_predictions([1.0, 2.0], [0.0, 0.0], [1.0, 1.0])
+    assert np.isnan(alike.correlation_)
+    with pytest.raises(ValueError, match="2 labels, 2 predictions and 1 distances"):
+        ErrorDistanceDisplay.from_predictions([1.0, 2.0], [0.0, 0.0], [1.0])
 
 
 def test_groups_stand_worst_first(model):

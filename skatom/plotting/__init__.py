@@ -1,6 +1,7 @@
 """Displays: figures of predictions, in the manner of scikit-learn's."""
 
 from skatom.plotting.calibration_curve import CalibrationCurveDisplay
+from skatom.plotting.error_distance import ErrorDistanceDisplay
 from skatom.plotting.error_width import ErrorWidthDisplay
 from skatom.plotting.group_coverage import GroupCoverageDisplay
 from skatom.plotting.parity import ParityDisplay
@@ -9,6 +10,7 @@ from skatom.plotting.stream_coverage import StreamCoverageDisplay
 
 __all__ = [
     "CalibrationCurveDisplay",
+    "ErrorDistanceDisplay",
     "ErrorWidthDisplay",
     "GroupCoverageDisplay",
     "ParityDisplay",

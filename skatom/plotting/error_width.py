@@ -38,6 +38,7 @@ class ErrorWidthDisplay:
     See Also
     --------
     GroupCoverageDisplay : Coverage by group, or by width.
+    ErrorDistanceDisplay : Errors against distances to training structures.
 
     Examples
     --------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy.stats import betabinom, binom, norm, spearmanr
 
@@ -20,13 +22,13 @@ def errors(seen: Observations, draws) -> Table:
     rows = []
     for name, values in (("total", e), ("per atom", e / n)):
         scale = 1.0 if name == "total" else 1.0 / n
-        centred = (seen.y - seen.y.mean()) * scale
+        labels = seen.y * scale
         rows.append(
             [
                 name,
                 bootstrap(lambda v: 1e3 * np.mean(np.abs(v)), [values], draws),
                 bootstrap(lambda v: 1e3 * np.sqrt(np.mean(v**2)), [values], draws),
-                1e3 * float(np.std(centred)),
+                bootstrap(lambda v: 1e3 * np.std(v), [labels], draws),
             ]
         )
     columns = ["energy", "MAE (meV)", "RMSE (meV)", "spread of labels (meV)"]
@@ -38,16 +40,15 @@ def coverage(seen: Observations, draws, n_calibration: int | None) -> Table:
     rows = []
     for k, level in enumerate(LEVELS):
         width, ends = seen.widths(k), seen.intervals[..., k]
-        alone = 2 * norm.ppf((1 + level) / 2) * seen.y.std()
         low, high = band(level, len(seen.y), n_calibration)
         rows.append(
             [
                 f"{level:g}",
                 bootstrap(np.mean, [seen.covered(k).astype(float)], draws),
                 f"{low:.3f} to {high:.3f}",
-                1e3 * float(np.mean(width)),
-                1e3 * float(np.median(width)),
-                float(np.mean(width) / alone) if alone else float("nan"),
+                bootstrap(lambda w: 1e3 * np.mean(w), [width], draws),
+                bootstrap(lambda w: 1e3 * np.median(w), [width], draws),
+                bootstrap(partial(_share, level=level), [width, seen.y], draws),
                 bootstrap(
                     lambda y, i, p=level: 1e3 * metrics.winkler_score(y, i, p),
                     [seen.y, ends],
@@ -65,6 +66,12 @@ def coverage(seen: Observations, draws, n_calibration: int | None) -> Table:
         "Coverage alone says nothing: a useless model is covered too, at a ratio of 1."
     )
     return Table("Coverage and width", columns, rows, note)
+
+
+def _share(width: np.ndarray, y: np.ndarray, *, level: float) -> float:
+    """Width over that of a constant with normal errors."""
+    alone = 2 * norm.ppf((1 + level) / 2) * y.std()
+    return float(np.mean(width) / alone) if alone else float("nan")
 
 
 def band(level: float, n_test: int, n_calibration: int | None) -> tuple[float, float]:
@@ -87,7 +94,10 @@ def deviations(seen: Observations, draws, random_state: int) -> Table | None:
     oracle = np.mean([spearmanr(e, seen.std).statistic for e in ideal])
     n_bins = min(10, len(seen.y))
     rows = [
-        ["sharpness (meV)", 1e3 * metrics.sharpness(seen.std)],
+        [
+            "sharpness (meV)",
+            bootstrap(lambda s: 1e3 * metrics.sharpness(s), [seen.std], draws),
+        ],
         ["negative log likelihood", bootstrap(metrics.gaussian_nll, arrays, draws)],
         ["CRPS (meV)", bootstrap(lambda *a: 1e3 * metrics.crps(*a), arrays, draws)],
         ["miscalibration area", bootstrap(metrics.miscalibration_area, arrays, draws)],
@@ -99,8 +109,9 @@ def deviations(seen: Observations, draws, random_state: int) -> Table | None:
         ["the same, if the deviations were exact", float(oracle)],
     ]
     return Table(
-        "Standard deviations, uncalibrated", ["measure", "value"], rows,
-        "Even exact deviations do not reach a correlation of 1: errors scatter in them.",
+        "Standard deviations", ["measure", "value"], rows,
+        "As the model gives them, which conformal calibration leaves as they are. Even "
+        "exact ones do not reach a correlation of 1: errors scatter in them.",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from scipy.stats import norm
 
 from skatom.plotting import (
     CalibrationCurveDisplay,
+    ErrorDistanceDisplay,
     ErrorWidthDisplay,
     GroupCoverageDisplay,
     ParityDisplay,
@@ -49,7 +50,12 @@ def draw_figures(seen: Observations, labels: dict, n_calibration: int | None) ->
     found["Coverage in the order of the test set"] = (
         StreamCoverageDisplay.from_predictions(seen.y, ninety, level=level)
     )
+    if seen.distance is not None and np.isfinite(seen.distance).any():
+        found["Errors against distances"] = ErrorDistanceDisplay.from_predictions(
+            seen.y, seen.y_pred, seen.distance
+        )
     if seen.std is not None:
+        figures["Errors against deviations"] = _errors_against_deviations(seen)
         figures["Errors in units of their deviations"] = _standard_errors(seen)
         figures["Errors against deviations, binned"] = _binned(seen)
     return {name: display.figure_ for name, display in found.items()} | figures
@@ -62,6 +68,21 @@ def _widths(seen: Observations):
     ax.axvline(alone, color=LINE, lw=0.8, label="without a model")
     ax.set(xlabel="width at level 0.9 (meV)", ylabel="structures")
     ax.legend(fontsize=8)
+    return ax.figure
+
+
+def _errors_against_deviations(seen: Observations):
+    """Points below the lines of one, two, three deviations: 68, 95, 99.7 % if normal."""
+    ax = new_axes()
+    std, error = 1e3 * seen.std, 1e3 * np.abs(seen.y - seen.y_pred)
+    ax.plot(std, error, ".", ms=3, color=INSIDE)
+    ends = np.array([0.0, 1.05 * std.max()])
+    for k, style in ((1, "-"), (2, "--"), (3, ":")):
+        share = np.mean(error <= k * std)
+        label = f"{k} deviations, {share:.1%} below"
+        ax.plot(ends, k * ends, style, color=LINE, lw=0.8, label=label)
+    ax.set(xlabel="standard deviation (meV)", ylabel="|error| (meV)")
+    ax.legend(loc="upper left", fontsize=8)
     return ax.figure
 
 

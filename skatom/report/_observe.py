@@ -37,6 +37,10 @@ class Observations:
         Per structure.
     conformal : bool
         Whether intervals are those of the model, or normal ones of its deviations.
+    distance : ndarray of shape (n,), or None
+        From training structures; infinite for unknown species.
+    grades : dict of str to ndarray of shape (n,)
+        By the flags of the domain, if any.
     """
 
     X: object
@@ -48,6 +52,8 @@ class Observations:
     n_atoms: np.ndarray
     seconds: dict[str, float]
     conformal: bool
+    distance: np.ndarray | None
+    grades: dict[str, np.ndarray]
 
     def covered(self, level: int) -> np.ndarray:
         """Tell which labels lie inside at LEVELS[level]."""
@@ -59,7 +65,7 @@ class Observations:
         return self.intervals[:, 1, level] - self.intervals[:, 0, level]
 
 
-def observe(model, X, y) -> Observations:
+def observe(model, X, y, *, flags=None, detector=None) -> Observations:
     """Predict test structures in every way that the model offers.
 
     Parameters
@@ -69,6 +75,10 @@ def observe(model, X, y) -> Observations:
     X : sequence of ase.Atoms, or array-like of shape (n, n_features)
     y : array-like of shape (n,), or None
         None reads the energies that are stored with the structures.
+    flags : fitted DomainFlags, optional
+    detector : fitted outlier detector, optional
+        Minus its ``score_samples`` are distances; by default one that the model holds,
+        or the grades of flags.
     """
     check_is_fitted(model)
     X, structures = rows_and_structures(X)
@@ -96,9 +106,29 @@ def observe(model, X, y) -> Observations:
         )
     seconds["predict with intervals"] = (time.perf_counter() - begin) / n
     n_atoms = np.ones(n) if structures is None else structures.n_atoms
+    grades = {} if flags is None else flags.grades(X)
+    detector = _detector_of(model) if detector is None else detector
+    distance = grades.get("distance")
+    if detector is not None:
+        distance = -np.asarray(detector.score_samples(X), dtype=np.float64)
     return Observations(
-        X, structures, y, y_pred, intervals, std, n_atoms, seconds, conformal
-    )
+        X, structures, y, y_pred, intervals, std, n_atoms, seconds, conformal, distance,
+        grades,
+    )  # fmt: skip
+
+
+def _detector_of(model):
+    """Find what the model scales its widths by, if that measures distances."""
+    model = getattr(model, "conformal_", model)
+    calibration = getattr(model, "calibration_", None)
+    for source in (
+        getattr(calibration, "source", None),
+        getattr(model, "source_", None),
+        getattr(getattr(model, "estimator_", None), "source_", None),
+    ):
+        if hasattr(source, "score_samples"):
+            return source
+    return None
 
 
 def _intervals(model, X) -> np.ndarray:

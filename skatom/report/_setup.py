@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import spearmanr
 
+from skatom.report._bootstrap import bootstrap
 from skatom.report._observe import Observations
 from skatom.report._tables import Table
 from skatom.structures import fingerprints
@@ -53,7 +55,7 @@ def _leaks(estimator, seen: Observations) -> str:
     return f"{n} of {len(seen.structures)}, by their content"
 
 
-def shift_table(estimator, seen: Observations, flags) -> Table:
+def shift_table(estimator, seen: Observations, draws) -> Table:
     """Test whether test structures are like those of calibration."""
     rows = []
     calibration = getattr(estimator, "calibration_", None)
@@ -71,12 +73,23 @@ def shift_table(estimator, seen: Observations, flags) -> Table:
                     ["p-value that scores are alike", found.p_value],
                     ["the same, as a stream in time", found.stream_p_value],
                 ]
-    if flags is not None:
-        for name, grades in flags.grades(seen.X).items():
-            share = float(np.mean(grades > 1))
-            rows.append([f"share beyond every calibration structure, {name}", share])
+    for name, grades in seen.grades.items():
+        share = bootstrap(np.mean, [(grades > 1).astype(float)], draws)
+        rows.append([f"share beyond every calibration structure, {name}", share])
+    if not seen.grades:
+        rows.append(["share beyond every calibration structure", "not known: no flags"])
+    if seen.distance is not None:
+        error = np.abs(seen.y - seen.y_pred)
+        found = bootstrap(_rank_correlation, [error, seen.distance], draws)
+        rows.append(["rank correlation of |error| with distance", found])
     note = (
         "Small p-values: the guarantee does not apply here. A valid flag is raised for a "
         "share of at most 1 / (n + 1) of structures like the n of calibration."
     )
     return Table("Are test structures like those of calibration?", ["", ""], rows, note)
+
+
+def _rank_correlation(errors: np.ndarray, distances: np.ndarray) -> float:
+    if not np.ptp(errors) > 0 or (distances == distances[0]).all():
+        return float("nan")  # nothing to rank
+    return float(spearmanr(errors, distances).statistic)

@@ -73,6 +73,7 @@ class UncertaintyReport:
         *,
         groups=None,
         flags=None,
+        distance=None,
         split: str = "not stated",
         figures: bool = True,
         n_bootstrap: int = 300,
@@ -93,6 +94,9 @@ class UncertaintyReport:
             Further groups to look at, by name: sources, temperatures.
         flags : fitted DomainFlags, optional
             Tells test structures outside of the calibration range.
+        distance : fitted LatentDistance or FeatureDistance, optional
+            Measures test structures against those of training. By default what the
+            estimator scales its widths by, if that is a distance, or that of the flags.
         split : str, default="not stated"
             How test structures were taken, for the reader.
         figures : bool, default=True
@@ -105,7 +109,7 @@ class UncertaintyReport:
         -------
         report : UncertaintyReport
         """
-        seen = observe(estimator, X, y)
+        seen = observe(estimator, X, y, flags=flags, detector=distance)
         n_calibration = getattr(estimator, "n_calibration_", None)
 
         def draws_of(n):
@@ -124,7 +128,7 @@ class UncertaintyReport:
         if seen_forces is not None:
             level = estimator.confidence_level
             tables.append(force_table(seen_forces, level, draws_of))
-        tables.append(shift_table(estimator, seen, flags))
+        tables.append(shift_table(estimator, seen, draws))
         drawn = {}
         if figures:
             from skatom.report._figures import draw_figures
@@ -211,7 +215,7 @@ class UncertaintyReport:
 
 
 def _labels(seen, groups) -> dict[str, np.ndarray]:
-    """Collect groups to look at: those given, composition, size, fifths of widths."""
+    """Collect groups: those given, composition, size, fifths of widths and deviations."""
     labels = {}
     for name, values in (groups or {}).items():
         check_n_structures(len(seen.y), values, f"groups[{name!r}]")
@@ -222,11 +226,21 @@ def _labels(seen, groups) -> dict[str, np.ndarray]:
             labels["composition"] = formulas
         if len(np.unique(seen.n_atoms)) > 1:
             labels["number of atoms"] = seen.n_atoms.astype(str)
-    widths = seen.widths(_energy_tables.NINETY)
-    if np.isfinite(widths).all() and np.ptp(widths) > 1e-9 * widths.max():
-        rank = np.argsort(np.argsort(widths, kind="stable"))
-        labels["fifth by width"] = (1 + 5 * rank // len(rank)).astype(str)
+    sizes = {"width": seen.widths(_energy_tables.NINETY)}
+    if seen.std is not None:
+        sizes["deviation"] = seen.std
+    for name, values in sizes.items():
+        if np.isfinite(values).all() and np.ptp(values) > 1e-9 * values.max():
+            labels[f"fifth by {name}"] = _fifths(values)
+    if np.array_equal(labels.get("fifth by width"), labels.get("fifth by deviation")):
+        labels.pop("fifth by deviation", None)  # widths are multiples of deviations
     return labels
+
+
+def _fifths(values: np.ndarray) -> np.ndarray:
+    """Give each structure its fifth, "1" of the least values to "5" of the largest."""
+    rank = np.argsort(np.argsort(values, kind="stable"))
+    return (1 + 5 * rank // len(rank)).astype(str)
 
 
 def _png(figure) -> str:

@@ -6,7 +6,7 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import BayesianRidge, LinearRegression
@@ -23,8 +23,10 @@ from skatom.report import UncertaintyReport
 from skatom.report._bootstrap import bootstrap, draw_rows
 from skatom.uncertainty import (
     AdaptiveConformalRegressor,
+    CalibratedStdRegressor,
     ConformalRegressor,
     DomainFlags,
+    LatentDistance,
 )
 
 mpl.use("Agg")
@@ -75,11 +77,13 @@ def test_coverage_and_scores_are_those_of_the_intervals(gp):
         assert row[1].low <= row[1].value <= row[1].high
         width = np.diff(ends).mean()
         alone = 2 * norm.ppf((1 + level) / 2) * y.std()
-        assert row[3] == pytest.approx(1e3 * width, rel=1e-12)
-        assert row[5] == pytest.approx(width / alone, rel=1e-12)
+        assert row[3].value == pytest.approx(1e3 * width, rel=1e-12)
+        assert row[3].low < row[3].value < row[3].high
+        assert row[4].value == pytest.approx(1e3 * np.median(np.diff(ends)), rel=1e-12)
+        assert row[5].value == pytest.approx(width / alone, rel=1e-12)
         assert row[6].value == pytest.approx(1e3 * winkler_score(y, ends, level))
-    assert report["Errors of energies"].rows[0][3] == pytest.approx(1e3 * y.std())
-    assert report["Standard deviations, uncalibrated"].rows[5][1].value < 0.9
+    assert report["Errors of energies"].rows[0][3].value == pytest.approx(1e3 * y.std())
+    assert report["Standard deviations"].rows[5][1].value < 0.9
 
 
 def test_the_worst_group_stands_first(gp):
@@ -108,7 +112,75 @@ def test_a_drift_is_told_and_structures_beyond_are_counted(gp):
     assert values["alike"]["p-value that scores are alike"] > 1e-3
     assert values["far"]["p-value that scores are alike"] < 1e-3
     beyond = "share beyond every calibration structure, distance"
-    assert values["alike"][beyond] < 0.1 < values["far"][beyond]
+    assert values["alike"][beyond].value < 0.1 < values["far"][beyond].value
+
+
+def test_distances_come_from_whatever_measures_them(gp):
+    """The one given, that of the widths, that of the flags; else there is no figure."""
+    X, y = rows(200, seed=1)
+    title, row = "Errors against distances", "rank correlation of |error| with distance"
+    inner = gp.estimator_
+    X_train = rows(300)[0][gp.train_indices_]
+    latent = LatentDistance(inner).fit(X_train)
+    flags = DomainFlags(gp, ["distance"], random_state=0).fit(X_train)
+    held = ConformalRegressor(inner, cv="prefit", conformity_score=latent)
+    held.fit(*rows(100, seed=2))
+    bars = CalibratedStdRegressor(inner, source="latent", cv="prefit")
+    bars.fit(*rows(100, seed=2), X_train=X_train)
+    stream = AdaptiveConformalRegressor(held, cv="prefit").fit(None, None)
+    error = np.abs(y - inner.predict(X))
+    far = latent.distance(X)
+    for model, options, expected in (
+        (gp, {"distance": latent, "flags": flags}, far),
+        (gp, {"flags": flags}, flags.grade(X)),
+        (held, {"flags": flags}, far),
+        (bars, {}, far),
+        (stream, {}, far),
+    ):
+        report = UncertaintyReport.from_estimator(
+            model, X, y, n_bootstrap=20, **options
+        )
+        x, drawn = report.figures[title].axes[0].get_lines()[0].get_data()
+        constant = model.source_.floor_ if model is bars else 0.0
+        np.testing.assert_allclose(x, expected + constant, rtol=1e-12)
+        np.testing.assert_allclose(drawn, 1e3 * error, rtol=1e-12)
+        found = {r[0]: r[1] for r in report.tables[-1].rows}[row]
+        assert found.value == pytest.approx(spearmanr(error, expected).statistic)
+        mpl.pyplot.close("all")
+    bare = UncertaintyReport.from_estimator(gp, X, y, n_bootstrap=20)
+    assert title not in bare.figures
+    assert row not in [r[0] for r in bare.tables[-1].rows]
+    assert bare.tables[-1].rows[-1][1] == "not known: no flags"
+    mpl.pyplot.close("all")
+
+
+def test_deviations_are_grouped_where_widths_do_not_tell_them():
+    X, y = rows(400)
+    kernel = RBF() + WhiteKernel()
+    process = GaussianProcessRegressor(kernel, optimizer=None)
+    for score, kinds in (
+        ("std", {"fifth by width"}),
+        ("absolute", {"fifth by deviation"}),
+    ):
+        model = ConformalRegressor(process, conformity_score=score, random_state=0)
+        report = UncertaintyReport.from_estimator(
+            model.fit(X, y), *rows(100, seed=1), figures=False
+        )
+        assert {row[0] for row in report["Groups"].rows} == kinds
+
+
+def test_lines_of_deviations_say_what_share_lies_below(gp):
+    X, y = rows(200, seed=1)
+    figure = UncertaintyReport.from_estimator(gp, X, y, n_bootstrap=20).figures[
+        "Errors against deviations"
+    ]
+    y_pred, std = gp.estimator_.predict(X, return_std=True)
+    texts = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    for k, text in enumerate(texts, start=1):
+        share = np.mean(np.abs(y - y_pred) <= k * std)
+        assert text == f"{k} deviations, {share:.1%} below"
+    assert len(texts) == 3
+    mpl.pyplot.close("all")
 
 
 def test_structures_that_were_trained_on_are_counted(potential):
@@ -175,7 +247,7 @@ def test_too_few_calibration_structures_show_as_infinite():
     report = UncertaintyReport.from_estimator(model.fit(X, y), X, y)
     assert "| 0.99 | 1.000 [1.000, 1.000] |" in report.to_markdown()
     assert "∞" in report.to_markdown()
-    assert json.loads(report.to_json())["tables"][2]["rows"][5][3] is None
+    assert json.loads(report.to_json())["tables"][2]["rows"][5][3]["value"] is None
     mpl.pyplot.close("all")
 
 
