@@ -127,6 +127,21 @@ def test_streams_are_averaged_over_the_last_frames(model):
     covered = (ends[:, 0] <= y) & (y <= ends[:, 1])
     assert fixed.rolling_[4] == covered[:5].mean()
     assert fixed.rolling_[100] == pytest.approx(covered[91:101].mean())
+
+
+def test_the_working_level_of_a_stream_is_drawn_frame_by_frame(model):
+    X, y = rows(120, seed=1)
+    y[60:] *= 4  # a shift, which raises the level
+    one_by_one = AdaptiveConformalRegressor(model, cv="prefit").fit(None, None)
+    levels = []
+    for t in range(120):
+        levels.append(1 - one_by_one.miss_rate_)
+        one_by_one.partial_fit(X[t : t + 1], y[t : t + 1])
     stream = AdaptiveConformalRegressor(model, cv="prefit").fit(None, None)
-    StreamCoverageDisplay.from_estimator(stream, X, y)
+    stream.follow(X[:20], y[:20])  # may begin anywhere
+    display = StreamCoverageDisplay.from_estimator(stream, X[20:], y[20:])
     assert stream.n_seen_ == 120
+    np.testing.assert_allclose(display.working_levels, levels[20:], rtol=1e-12)
+    drawn = display.ax_.get_lines()[2].get_ydata()
+    np.testing.assert_allclose(drawn, np.clip(levels[20:], 0, 1), rtol=1e-12)
+    assert max(levels[60:]) > 0.9 + 1e-6

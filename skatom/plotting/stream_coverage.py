@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skatom.plotting._axes import INSIDE, LINE, check_intervals, covered_by, new_axes
+from skatom.plotting._axes import (
+    INSIDE,
+    LINE,
+    OUTSIDE,
+    check_intervals,
+    covered_by,
+    new_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 class StreamCoverageDisplay:
-    """Coverage over the last frames, and widths, along a trajectory.
+    """Coverage over the last frames along a trajectory, with the level that was asked for.
+
+    An AdaptiveConformalRegressor raises its working level after misses and lowers it after
+    hits; the dashed line is that level, frame by frame. At 1 intervals are infinite.
 
     Parameters
     ----------
@@ -24,6 +34,8 @@ class StreamCoverageDisplay:
     level : float
     window : int, default=50
         Frames that are averaged over.
+    working_levels : ndarray of shape (n,), optional
+        Level at which each interval was made, where it was not ``level``.
 
     Attributes
     ----------
@@ -47,11 +59,12 @@ class StreamCoverageDisplay:
     array([1. , 0.5, 0. ])
     """
 
-    def __init__(self, covered, widths, *, level, window=50):
+    def __init__(self, covered, widths, *, level, window=50, working_levels=None):
         self.covered = covered
         self.widths = widths
         self.level = level
         self.window = window
+        self.working_levels = working_levels
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, window=50, ax=None):
@@ -71,16 +84,23 @@ class StreamCoverageDisplay:
         -------
         display : StreamCoverageDisplay
         """
-        if hasattr(estimator, "follow"):
-            level = estimator.conformal_.confidence_level
-            _, intervals = estimator.follow(X, y)
-        else:
+        if not hasattr(estimator, "follow"):
             level = estimator.confidence_level
             _, intervals = estimator.predict_interval(X, level)
-        return cls.from_predictions(y, intervals, level=level, window=window, ax=ax)
+            return cls.from_predictions(y, intervals, level=level, window=window, ax=ax)
+        level, begin = estimator.conformal_.confidence_level, 1 - estimator.miss_rate_
+        y, intervals = check_intervals(y, estimator.follow(X, y)[1])
+        covered = covered_by(y, intervals)[:, 0]
+        steps = estimator.step_size * (level - covered)
+        found = begin + np.concatenate([[0.0], np.cumsum(steps)[:-1]])
+        return cls.from_predictions(
+            y, intervals, level=level, window=window, working_levels=found, ax=ax
+        )
 
     @classmethod
-    def from_predictions(cls, y, intervals, *, level, window=50, ax=None):
+    def from_predictions(
+        cls, y, intervals, *, level, window=50, working_levels=None, ax=None
+    ):
         """Draw intervals that are known already.
 
         Parameters
@@ -90,6 +110,7 @@ class StreamCoverageDisplay:
         intervals : array-like of shape (n, 2)
         level : float
         window : int, default=50
+        working_levels : array-like of shape (n,), optional
         ax : matplotlib Axes, optional
 
         Returns
@@ -99,7 +120,9 @@ class StreamCoverageDisplay:
         y, intervals = check_intervals(y, intervals)
         widths = intervals[:, 1, 0] - intervals[:, 0, 0]
         covered = covered_by(y, intervals)[:, 0]
-        return cls(covered, widths, level=level, window=window).plot(ax)
+        return cls(
+            covered, widths, level=level, window=window, working_levels=working_levels
+        ).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> StreamCoverageDisplay:
         """Draw the display.
@@ -121,6 +144,9 @@ class StreamCoverageDisplay:
         ax.axhline(self.level, color=LINE, lw=0.8)
         label = f"last {self.window} frames"
         ax.plot(self.rolling_, color=INSIDE, lw=1.2, label=label)
+        if self.working_levels is not None:
+            working = np.clip(self.working_levels, 0, 1)
+            ax.plot(working, "--", color=OUTSIDE, lw=0.8, label="working level")
         mean = np.mean(self.covered)
         ax.set(xlabel="frame", ylabel="share inside", ylim=(0, 1.02))
         ax.set_title(f"{mean:.3f} inside at level {self.level:g}", fontsize=9)

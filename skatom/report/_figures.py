@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from scipy.stats import norm
 
@@ -59,6 +61,13 @@ def draw_figures(seen: Observations, labels: dict, n_calibration: int | None) ->
         figures["Errors in units of their deviations"] = _standard_errors(seen)
         figures["Errors against deviations, binned"] = _binned(seen)
     return {name: display.figure_ for name, display in found.items()} | figures
+
+
+def draw_stream(model, seen: Observations):
+    """Draw what a model that learns from labels as they come covers; it stays as it is."""
+    return StreamCoverageDisplay.from_estimator(
+        copy.deepcopy(model), seen.X, seen.y
+    ).figure_
 
 
 def _widths(seen: Observations):

@@ -131,9 +131,11 @@ class UncertaintyReport:
         tables.append(shift_table(estimator, seen, draws))
         drawn = {}
         if figures:
-            from skatom.report._figures import draw_figures
+            from skatom.report._figures import draw_figures, draw_stream
 
             drawn = draw_figures(seen, labels, n_calibration)
+            if hasattr(estimator, "follow"):
+                drawn["Coverage of the stream"] = draw_stream(estimator, seen)
         return cls([t for t in tables if t is not None and t.rows], drawn)
 
     def __getitem__(self, title: str) -> Table:

@@ -254,8 +254,18 @@ def test_too_few_calibration_structures_show_as_infinite():
 def test_streams_are_reported_as_they_were_calibrated(gp):
     X, y = rows(100, seed=1)
     stream = AdaptiveConformalRegressor(gp, cv="prefit").fit(None, None)
-    found = UncertaintyReport.from_estimator(stream, X, y, figures=False)
-    plain = UncertaintyReport.from_estimator(gp, X, y, figures=False)
+    found = UncertaintyReport.from_estimator(stream, X, y, n_bootstrap=20)
+    assert "working level" in [
+        t.get_text()
+        for t in found.figures["Coverage of the stream"]
+        .axes[0]
+        .get_legend()
+        .get_texts()
+    ]
+    assert stream.n_seen_ == 0  # a report leaves the model as it is
+    mpl.pyplot.close("all")
+    plain = UncertaintyReport.from_estimator(gp, X, y, figures=False, n_bootstrap=20)
+    assert "Coverage of the stream" not in plain.figures
     ours, theirs = (r["Coverage and width"].rows[3][1] for r in (found, plain))
     assert ours == theirs
 
