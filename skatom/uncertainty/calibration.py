@@ -48,7 +48,7 @@ default="squared_residuals"
         "affine" adds a constant to a multiple, as [3]_ do with distances, in the ratio of
         the largest likelihood and the size of the mean absolute error: right for small
         ensembles, whose members now and then agree by chance. "isotonic" is the
-        monotonic map of the largest likelihood, over bins of at least 20 labels: it mends
+        monotonic map to mean absolute errors, over bins of at least 20 labels: it mends
         any bend, given some hundreds of labels.
     source : {"std", "latent", "llpr"}, default="std"
         What is mapped: the standard deviations of the estimator itself,

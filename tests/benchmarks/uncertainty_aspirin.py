@@ -80,7 +80,7 @@ def observe(model, train, test):
     atoms = LatentDistance(model, level="atom", floor="median").fit(train)
     force_sizes = [np.repeat(d[:, None], 3, axis=1) for d in atoms.distance_atoms(test)]
     rigidity = LastLayerRigidity(model).fit(train).predict(test, return_std=True)[1]
-    alike = [np.ones_like(f) for f in forces]
+    alike = [np.ones_like(f) for f in forces]  # LLPR of forces is dear, so left out
     return {
         "absolute": Known(energies, np.ones(len(test)), forces, alike).fit(test),
         "latent distance": Known(energies, latent, forces, force_sizes).fit(test),
@@ -201,9 +201,8 @@ def table(sources, frames, y, sizes, n_splits):
     for name, model in sources.items():
         rows = [areas(model, frames, y, *division) for division in divisions]
         cells = np.mean(rows, axis=0)
-        if name == "LLPR":
-            cells[2:] = np.nan  # those of forces were not asked for
-        print(f"| {name} | " + " | ".join(f"{c:.4f}" for c in cells) + " |", flush=True)
+        cells = [f"{c:.4f}" for c in cells[: 2 if name == "LLPR" else 4]]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
     print("\n| standard deviations, normal | area | ENCE |\n| --- | --- | --- |")
     for name in ("latent distance", "LLPR"):
         for method in METHODS:
