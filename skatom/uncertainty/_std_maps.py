@@ -135,9 +135,9 @@ def _isotonic(errors: np.ndarray, std: np.ndarray) -> StdMap:
     n_bins = int(np.clip(len(std) // LABELS_A_BIN, 1, MAX_BINS))
     bins = np.array_split(np.argsort(std, kind="stable"), n_bins)
     raw = np.array([np.sqrt(np.mean(std[b] ** 2)) for b in bins])
-    sizes = np.sqrt(np.pi / 2) * np.array([np.mean(np.abs(errors[b])) for b in bins])
-    raw, first = np.unique(raw, return_index=True)
-    smooth = IsotonicRegression().fit_transform(
-        raw, sizes[first], sample_weight=[len(bins[k]) for k in first]
-    )
+    sums = np.array([np.abs(errors[b]).sum() for b in bins])
+    raw, place = np.unique(raw, return_inverse=True)  # equal ones are one bin
+    n = np.bincount(place, [len(b) for b in bins])
+    sizes = np.sqrt(np.pi / 2) * np.bincount(place, sums) / n
+    smooth = IsotonicRegression().fit_transform(raw, sizes, sample_weight=n)
     return StdMap(raw, np.maximum(smooth, _TINY))

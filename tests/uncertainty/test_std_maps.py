@@ -69,6 +69,12 @@ def test_the_isotonic_map_gives_bins_the_size_of_their_errors():
     )
 
 
+def test_equal_error_bars_are_one_bin_of_the_isotonic_map():
+    mapped = fit_map(ERRORS, np.ones(600), "isotonic")
+    expected = np.sqrt(np.pi / 2) * np.mean(np.abs(ERRORS))
+    np.testing.assert_allclose(mapped.calibrated, [expected], rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["affine", "isotonic"])
 def test_errors_of_heavy_tails_do_not_widen_typical_error_bars(method):
     rng = np.random.default_rng(1)
