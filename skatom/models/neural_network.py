@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
 from skatom._validation import (
     Integral,
     Interval,
@@ -9,14 +13,14 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
-from skatom.models._network.estimator import TRAINING_CONSTRAINTS
 from skatom.models._network.feature_network import ACTIVATIONS, FeatureNetwork
-from skatom.models._network.outputs import OUTPUTS
 from skatom.models._network.torch_side import torch_side
+from skatom.models._network.training_parameters import TRAINING_CONSTRAINTS
 
 __all__ = ["NeuralNetworkRegressor"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NeuralNetworkRegressor(FeatureNetwork):
     """Sum of atomic energies from small neural networks of the features of atoms [1]_.
 
@@ -218,7 +222,7 @@ class NeuralNetworkRegressor(FeatureNetwork):
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "hidden_layers": ["array-like"],
         "activation": [StrOptions(ACTIVATIONS), list, tuple],
         "networks": [StrOptions({"per_element", "single", "trunk"})],
@@ -227,98 +231,21 @@ class NeuralNetworkRegressor(FeatureNetwork):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "initialization": [StrOptions({"xavier", "kaiming"})],
         "input_scale": [Interval(Real, 0, None, closed="neither"), None],
-        "output": [StrOptions(set(OUTPUTS))],
         "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "cache_size": [Interval(Real, 0, None, closed="left")],
         **TRAINING_CONSTRAINTS,
     }
 
-    def __init__(
-        self,
-        hidden_layers=(64, 64),
-        *,
-        activation="tanh",
-        networks="per_element",
-        residual=False,
-        batch_norm=False,
-        dropout=0.0,
-        initialization="xavier",
-        input_scale=None,
-        output="sum",
-        optimizer="adam",
-        lr=None,
-        lr_schedule="plateau",
-        weight_decay=None,
-        max_grad_norm=None,
-        ema=None,
-        batch_size=8,
-        max_epochs=500,
-        loss="mse",
-        huber_delta=0.1,
-        nll_beta=0.5,
-        quantiles=(0.05, 0.5, 0.95),
-        size_exponent=0.5,
-        energy_weight=1.0,
-        force_weight=1.0,
-        stress_weight=0.1,
-        forces="auto",
-        stress=None,
-        validation_fraction=0.1,
-        patience=100,
-        energy_tol=None,
-        force_tol=None,
-        checkpoint=None,
-        log_to=None,
-        dtype="float32",
-        device="cpu",
-        cache_size=500,
-        frozen_layers=0,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-        net_params=None,
-    ):
-        self.hidden_layers = hidden_layers
-        self.activation = activation
-        self.networks = networks
-        self.residual = residual
-        self.batch_norm = batch_norm
-        self.dropout = dropout
-        self.initialization = initialization
-        self.input_scale = input_scale
-        self.output = output
-        self.optimizer = optimizer
-        self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.max_grad_norm = max_grad_norm
-        self.ema = ema
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.loss = loss
-        self.huber_delta = huber_delta
-        self.nll_beta = nll_beta
-        self.quantiles = quantiles
-        self.size_exponent = size_exponent
-        self.energy_weight = energy_weight
-        self.force_weight = force_weight
-        self.stress_weight = stress_weight
-        self.forces = forces
-        self.stress = stress
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.energy_tol = energy_tol
-        self.force_tol = force_tol
-        self.checkpoint = checkpoint
-        self.log_to = log_to
-        self.dtype = dtype
-        self.device = device
-        self.cache_size = cache_size
-        self.frozen_layers = frozen_layers
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.net_params = net_params
+    hidden_layers: Sequence[int] = field(default=(64, 64), kw_only=False)
+    activation: str | Sequence[str] = "tanh"
+    networks: str = "per_element"
+    residual: bool = False
+    batch_norm: bool = False
+    dropout: float = 0.0
+    initialization: str = "xavier"
+    input_scale: float | None = None
+    cache_size: float = 500
+    frozen_layers: int = 0
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from skatom._validation import Integral, Interval, Real, StrOptions
+from skatom._validation import Integral, Interval, StrOptions
 from skatom.models._message_passing.structure_network import ACTIVATIONS
-from skatom.models._network.estimator import TRAINING_CONSTRAINTS
-from skatom.models._network.outputs import OUTPUTS
-from skatom.models.message_passing import MessagePassingRegressor
+from skatom.models._message_passing.structure_regressor import (
+    STRUCTURE_CONSTRAINTS,
+    StructureRegressor,
+)
 
 __all__ = ["PaiNNRegressor"]
 
 
-class PaiNNRegressor(MessagePassingRegressor):
+@dataclass(kw_only=True, eq=False, repr=False)
+class PaiNNRegressor(StructureRegressor):
     """PaiNN: equivariant messages of scalars and vectors [1]_, as an estimator.
 
     Atoms carry scalars and vectors that turn with the structure, and tell both to their
@@ -103,104 +107,26 @@ class PaiNNRegressor(MessagePassingRegressor):
     ((4,), (5, 3))
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_features": [Interval(Integral, 1, None, closed="left")],
         "n_interactions": [Interval(Integral, 1, None, closed="left")],
         "n_basis": [Interval(Integral, 2, None, closed="left")],
-        "r_cut": [Interval(Real, 0, None, closed="neither")],
         "radial_basis": [StrOptions({"gaussian", "bessel"})],
         "cutoff": [StrOptions({"cosine", "mollifier"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "head": [StrOptions({"atomwise", "elemental"})],
         "n_head_layers": [Interval(Integral, 1, None, closed="left")],
-        "output": [StrOptions(set(OUTPUTS))],
-        **TRAINING_CONSTRAINTS,
+        **STRUCTURE_CONSTRAINTS,
     }
 
-    def __init__(
-        self,
-        n_features=64,
-        *,
-        n_interactions=3,
-        n_basis=20,
-        r_cut=5.0,
-        radial_basis="gaussian",
-        cutoff="cosine",
-        activation="silu",
-        head="atomwise",
-        n_head_layers=2,
-        output="sum",
-        optimizer="adam",
-        lr=1e-3,
-        lr_schedule="plateau",
-        weight_decay=None,
-        max_grad_norm=None,
-        ema=None,
-        batch_size=8,
-        max_epochs=300,
-        loss="mse",
-        huber_delta=0.1,
-        nll_beta=0.5,
-        quantiles=(0.05, 0.5, 0.95),
-        size_exponent=0.5,
-        energy_weight=1.0,
-        force_weight=1.0,
-        stress_weight=0.1,
-        forces="auto",
-        stress=None,
-        validation_fraction=0.1,
-        patience=50,
-        energy_tol=None,
-        force_tol=None,
-        checkpoint=None,
-        log_to=None,
-        dtype="float32",
-        device="cpu",
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-        net_params=None,
-    ):
-        self.n_features = n_features
-        self.n_interactions = n_interactions
-        self.n_basis = n_basis
-        self.r_cut = r_cut
-        self.radial_basis = radial_basis
-        self.cutoff = cutoff
-        self.activation = activation
-        self.head = head
-        self.n_head_layers = n_head_layers
-        self.output = output
-        self.optimizer = optimizer
-        self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.max_grad_norm = max_grad_norm
-        self.ema = ema
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.loss = loss
-        self.huber_delta = huber_delta
-        self.nll_beta = nll_beta
-        self.quantiles = quantiles
-        self.size_exponent = size_exponent
-        self.energy_weight = energy_weight
-        self.force_weight = force_weight
-        self.stress_weight = stress_weight
-        self.forces = forces
-        self.stress = stress
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.energy_tol = energy_tol
-        self.force_tol = force_tol
-        self.checkpoint = checkpoint
-        self.log_to = log_to
-        self.dtype = dtype
-        self.device = device
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.net_params = net_params
+    n_features: int = field(default=64, kw_only=False)
+    n_interactions: int = 3
+    n_basis: int = 20
+    radial_basis: str = "gaussian"
+    cutoff: str = "cosine"
+    activation: str = "silu"
+    head: str = "atomwise"
+    n_head_layers: int = 2
 
     def _architecture_of(self) -> tuple[Callable, dict]:
         """Give the module and its parameters."""

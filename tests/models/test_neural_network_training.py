@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
 from skatom.models import NeuralNetworkRegressor, TrainingDivergedError
-from skatom.models._network import adam
+from skatom.models._network import lean_optimizers
 from skatom.models._network.loss import Prediction, Targets, WeightedLoss
 from skatom.models._network.soap_optimizer import LayerwiseAdam
 from skatom.models._network.tensor_files import from_bytes, to_bytes
@@ -115,7 +115,7 @@ def test_absolute_errors_resist_outliers():
 def test_lean_steps_have_the_bits_of_torch(name):
     """Also where a gradient is missing, and after a state was loaded."""
     ends = []
-    for place in (adam, torch.optim):
+    for place in (lean_optimizers, torch.optim):
         rng = torch.Generator().manual_seed(0)
         moved = [torch.randn(5, 3, generator=rng).requires_grad_() for _ in range(3)]
         optimizer = getattr(place, name)(moved, lr=0.1, weight_decay=0.1, fused=True)

@@ -24,11 +24,7 @@ from skatom.models._network.distributions import (
     std_of,
     with_spreads,
 )
-from skatom.models._network.estimator import (
-    NetworkEstimator,
-    check_training_parameters,
-    largest_weight,
-)
+from skatom.models._network.estimator import NetworkEstimator
 from skatom.models._network.outputs import (
     OUTPUTS,
     Dipole,
@@ -37,6 +33,10 @@ from skatom.models._network.outputs import (
     total_charges,
 )
 from skatom.models._network.torch_side import torch_side
+from skatom.models._network.training_parameters import (
+    check_training_parameters,
+    largest_weight,
+)
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
 from skatom.neighbors import NeighborPairs, neighbor_pairs
@@ -54,8 +54,7 @@ ATOMS_AT_A_TIME = 2000
 class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
     """The private half of MessagePassingRegressor and of its architectures.
 
-    A subclass has the parameters of training, ``r_cut`` and ``output``, and defines
-    `_architecture_of`.
+    A subclass has the parameter ``r_cut`` and defines `_architecture_of`.
     """
 
     @abstractmethod

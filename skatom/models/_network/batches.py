@@ -111,7 +111,7 @@ class Goals:
             atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
 
         def tensor(array: np.ndarray) -> Tensor:
-            return tensor_of(array.astype(dtype), device)
+            return tensor_of(array, device, dtype)
 
         factors = sizes ** -float(self.size_exponent)
         if self.per_atom:
@@ -205,14 +205,15 @@ class TrainingSet:
         offsets, dtype = self.goals.offsets, self.values.dtype
         atoms = ranges(offsets[structures], offsets[structures + 1])
         batch = Batch.build(
-            self.values[atoms],
-            self.elements[atoms],
+            self.values,
+            self.elements,
             self.n_elements,
             offsets[structures + 1] - offsets[structures],
             device,
+            atoms=atoms,
             gradients=self.gradients and self.gradients.batch(structures),
-            positions=_taken(self.positions, atoms, dtype),
-            charges=_taken(self.charges, structures, dtype),
+            positions=self.positions,
+            charges=None if self.charges is None else self.charges[structures],
         )
         return batch, self.goals.batch(structures, dtype, device)
 
@@ -256,6 +257,7 @@ class Batch:
         n_atoms: np.ndarray,
         device: str = "cpu",
         *,
+        atoms: np.ndarray | None = None,
         gradients: StoredBatch | RecomputedBatch | None = None,
         positions: np.ndarray | None = None,
         charges: np.ndarray | None = None,
@@ -269,25 +271,31 @@ class Batch:
         n_elements : int
         n_atoms : ndarray of shape (n_structures,)
         device : str
+        atoms : ndarray of int64 or None
+            Which atoms are taken, None for all.
         gradients, positions, charges
             As the attributes, positions in the order of `values`.
         """
-        order = np.argsort(elements, kind="stable")
+        own = elements if atoms is None else elements[atoms]
+        order = np.argsort(own, kind="stable")
+        rows = order if atoms is None else atoms[order]
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         owner = np.repeat(np.arange(len(n_atoms)), n_atoms)
+
+        def tensor(array: np.ndarray | None) -> Tensor | None:
+            return None if array is None else tensor_of(array, device, values.dtype)
+
         return cls(
-            values=tensor_of(values[order], device),
-            sizes=np.bincount(elements, minlength=n_elements).tolist(),
+            values=tensor(values[rows]),
+            sizes=np.bincount(own, minlength=n_elements).tolist(),
             owner=tensor_of(owner[order], device),
             place=tensor_of(place, device),
-            n_atoms=tensor_of(n_atoms.astype(values.dtype), device),
+            n_atoms=tensor(n_atoms),
             n_structures=len(n_atoms),
             gradients=gradients,
-            positions=None
-            if positions is None
-            else tensor_of(positions[order], device),
-            charges=None if charges is None else tensor_of(charges, device),
+            positions=tensor(None if positions is None else positions[rows]),
+            charges=tensor(charges),
         )
 
     @property
@@ -392,10 +400,9 @@ class Batches:
             yield self.part.data.batch(chosen[k::n], self.device)
 
 
-def tensor_of(array: np.ndarray, device: str) -> Tensor:
-    """Put an array on a device."""
-    return torch.from_numpy(array).to(device)
-
-
-def _taken(array: np.ndarray | None, rows: np.ndarray, dtype) -> np.ndarray | None:
-    return None if array is None else array[rows].astype(dtype)
+def tensor_of(array: np.ndarray, device: str, dtype=None) -> Tensor:
+    """Put an array on a device, in another type where one is given."""
+    if dtype is not None:
+        array = array.astype(dtype, copy=False)
+    tensor = torch.from_numpy(array)
+    return tensor if device == "cpu" else tensor.to(device)

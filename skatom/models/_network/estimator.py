@@ -8,23 +8,15 @@ knows about features of atoms.
 from __future__ import annotations
 
 import json
-import os
 from abc import abstractmethod
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skatom._validation import (
-    Integral,
-    Interval,
-    Real,
-    StrOptions,
-    check_n_structures,
-    check_random_state,
-)
-from skatom.models._network.distributions import check_distribution
+from skatom._validation import check_n_structures, check_random_state
 from skatom.models._network.torch_side import torch_side
+from skatom.models._network.training_parameters import TrainingParameters
 
 if TYPE_CHECKING:
     from skatom.models._network.batches import Part, TrainingData
@@ -34,11 +26,11 @@ LARGEST_SEED = 2**31 - 1
 PRESENTATION = ("verbose", "log_to", "checkpoint", "random_state", "cache_size")
 
 
-class NetworkEstimator:
+class NetworkEstimator(TrainingParameters):
     """Mixin of estimators that train a torch module on batches of structures.
 
-    The subclass has the parameters that `TRAINING_CONSTRAINTS` lists and the attributes
-    ``scale_`` and ``_scales`` (units of the targets), and defines `_architecture`.
+    The subclass is a dataclass of its own parameters, sets ``scale_`` and ``_scales``
+    (units of the targets), and defines `_architecture`.
     """
 
     @abstractmethod
@@ -176,69 +168,6 @@ class NetworkEstimator:
         net = side.build_net(params, module, module_params, scales=self._scales)
         side.load_weights(net, side.weights_from_bytes(weights))
         self.net_ = side.for_prediction(net)
-
-
-TRAINING_CONSTRAINTS: dict = {
-    "optimizer": [StrOptions({"adam", "adamw", "soap", "sgd", "adagrad", "lbfgs"})],
-    "lr": [Interval(Real, 0, None, closed="neither"), None],
-    "lr_schedule": [StrOptions({"plateau", "cosine", "step", "onecycle"}), None],
-    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-    "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-    "ema": [Interval(Real, 0, 1, closed="neither"), None],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
-    "loss": [StrOptions({"mse", "mae", "huber", "gaussian_nll", "quantile"})],
-    "huber_delta": [Interval(Real, 0, None, closed="neither")],
-    "nll_beta": [Interval(Real, 0, 1, closed="both")],
-    "quantiles": ["array-like"],
-    "size_exponent": [Interval(Real, 0, 1, closed="both")],
-    "energy_weight": [Interval(Real, 0, None, closed="left"), tuple],
-    "force_weight": [Interval(Real, 0, None, closed="left"), tuple],
-    "stress_weight": [Interval(Real, 0, None, closed="left"), tuple],
-    "forces": [str, None],
-    "stress": [str, None],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "patience": [Interval(Integral, 1, None, closed="left"), None],
-    "energy_tol": [Interval(Real, 0, None, closed="neither"), None],
-    "force_tol": [Interval(Real, 0, None, closed="neither"), None],
-    "checkpoint": [str, os.PathLike, None],
-    "log_to": ["array-like", str, os.PathLike, None],
-    "dtype": [StrOptions({"float32", "float64"})],
-    "device": [str],
-    "warm_start": ["boolean", StrOptions({"transfer"})],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-    "net_params": [dict, None],
-}
-
-
-def check_training_parameters(estimator) -> None:
-    """Refuse parameters of training that contradict each other.
-
-    Parameters
-    ----------
-    estimator : NetworkEstimator
-    """
-    check_distribution(estimator)
-    if estimator.optimizer == "lbfgs" and estimator.weight_decay:
-        raise ValueError(
-            f"optimizer='lbfgs' has no weight decay, but weight_decay is "
-            f"{estimator.weight_decay}: set it to 0 or choose 'adamw'."
-        )
-    for name in ("energy_weight", "force_weight", "stress_weight"):
-        weight = getattr(estimator, name)
-        if isinstance(weight, tuple) and not (
-            len(weight) == 2 and all(isinstance(w, Real) and w >= 0 for w in weight)
-        ):
-            raise ValueError(
-                f"{name} is {weight}: give one number, or the first and the last weight "
-                "of a training, none of them negative."
-            )
-
-
-def largest_weight(weight) -> float:
-    """Give the larger end of a weight that may change during training."""
-    return float(max(weight)) if isinstance(weight, tuple) else float(weight)
 
 
 def fingerprint_of(data: bytes) -> str:

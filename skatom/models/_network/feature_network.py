@@ -15,14 +15,14 @@ from skatom.models._network.distributions import (
     spread_shape,
 )
 from skatom.models._network.element_scaling import SMOOTH_INPUT_SCALE, ElementScaling
-from skatom.models._network.estimator import (
-    NetworkEstimator,
-    check_training_parameters,
-    largest_weight,
-)
+from skatom.models._network.estimator import NetworkEstimator
 from skatom.models._network.feature_predictions import FeaturePredictions
 from skatom.models._network.outputs import OUTPUTS, squeezed
 from skatom.models._network.torch_side import data_side, stream_side, torch_side
+from skatom.models._network.training_parameters import (
+    check_training_parameters,
+    largest_weight,
+)
 from skatom.models._scale import refuse_rescaled_targets
 from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels

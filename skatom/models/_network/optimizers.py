@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from skatom.models._network.adam import Adam, AdamW
+from skatom.models._network.lean_optimizers import Adam, AdamW
 from skatom.models._network.soap_optimizer import LayerwiseAdam
 
 OPTIMIZERS = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from skatom.models._network.lean_optimizers import Lean
 
-class LayerwiseAdam(torch.optim.Optimizer):
+
+class LayerwiseAdam(Lean, torch.optim.Optimizer):
     """SOAP [1]_: Adam along the principal directions of the gradients of each layer.
 
     For a matrix of weights with gradients G, running means of G Gᵀ and Gᵀ G are kept;
