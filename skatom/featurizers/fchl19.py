@@ -58,6 +58,14 @@ class FCHL19(AtomFeaturizer):
         if they were not there.
     n_jobs : int, default=None
         Number of threads.
+    dtype : {"float64", "float32"}, default="float64"
+        Type in which values are kept. "float32" halves memory and rounds each value once,
+        by 6e-8 of it; models and derivatives compute in float64 all the same.
+    max_memory : int, float or str, default=None
+        Bytes, or a text such as "8GB", that features and neighbour pairs may take;
+        ``transform`` refuses more before it allocates anything.
+    verbose : int, default=0
+        1 shows on standard error how far ``transform`` is.
 
     Attributes
     ----------
@@ -135,6 +143,9 @@ class FCHL19(AtomFeaturizer):
         species=None,
         handle_unknown="error",
         n_jobs=None,
+        dtype="float64",
+        max_memory=None,
+        verbose=0,
     ):
         self.r_cut = r_cut
         self.r_cut_angular = r_cut_angular
@@ -150,6 +161,9 @@ class FCHL19(AtomFeaturizer):
         self.species = species
         self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
+        self.dtype = dtype
+        self.max_memory = max_memory
+        self.verbose = verbose
 
     def _setup(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""

@@ -7,9 +7,16 @@ from conftest import rattled
 from radial import RadialSums
 
 from skatom._memory import amount, parse_bytes
-from skatom.featurizers import ACSF, AEV, GMP, SOAP, WeightedACSF
+from skatom.featurizers import ACSF, AEV, FCHL19, GMP, SOAP, WeightedACSF
 
-FEATURIZERS = [ACSF(), AEV(), GMP(), SOAP(4.0, n_max=3, l_max=2), WeightedACSF()]
+FEATURIZERS = [
+    ACSF(),
+    AEV(),
+    FCHL19(),
+    GMP(),
+    SOAP(4.0, n_max=3, l_max=2),
+    WeightedACSF(),
+]
 
 
 def mixed(n: int) -> list:

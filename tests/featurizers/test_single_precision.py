@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from skatom.featurizers import ACSF, AEV, GMP, SOAP, WeightedACSF
+from skatom.featurizers import ACSF, AEV, FCHL19, GMP, SOAP, WeightedACSF
 from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
 from skatom.potential import make_potential
 from skatom.preprocessing import AtomFeatureUnion, PerAtom, Pool
@@ -20,6 +20,7 @@ FEATURIZERS = [
     ACSF(r_cut=4.0),
     ACSF(r_cut=4.0, g4=None, g5=[[0.01, 1, 1]]),
     AEV(),
+    FCHL19(r_cut=4.0),
     GMP(r_cut=4.0),
     SOAP(r_cut=4.0, n_max=3, l_max=2),
     WeightedACSF(),
