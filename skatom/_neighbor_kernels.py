@@ -109,14 +109,27 @@ def members_of_bins(bins, n_bins):
 
 @njit
 def scan_row(
-    i, basis, pbc, n_bins, reach, own_bin, starts, members, wrapped, r_cut2, row
+    i,
+    basis,
+    pbc,
+    n_bins,
+    reach,
+    own_bin,
+    starts,
+    members,
+    wrapped,
+    r_cut2,
+    row,
+    closest,
 ):
     """Collect the neighbours of centre i; -1 when the row is too short for them.
 
     ``wrapped`` holds the wrapped positions in the order of ``members``. ``row`` is
     (j, vectors, turns) to write to, turns counting cell vectors between wrapped atoms.
+    ``closest[0]`` is lowered to the least squared distance.
     """
     row_j, row_d, row_t = row
+    least = closest[0]
     x, y, z = wrapped[0, i], wrapped[1, i], wrapped[2, i]
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
     for d in range(3):
@@ -143,7 +156,9 @@ def scan_row(
                     dx = wrapped[0, q] + sx
                     dy = wrapped[1, q] + sy
                     dz = wrapped[2, q] + sz
-                    if dx * dx + dy * dy + dz * dz < r_cut2 and not (home and q == i):
+                    square = dx * dx + dy * dy + dz * dz
+                    if square < r_cut2 and not (home and q == i):
+                        least = min(least, square)
                         row_j[n_row] = members[q]
                         row_d[n_row, 0] = dx
                         row_d[n_row, 1] = dy
@@ -152,7 +167,27 @@ def scan_row(
                         row_t[n_row, 1] = tb
                         row_t[n_row, 2] = tc
                         n_row += 1
+    closest[0] = least
     return n_row
+
+
+@njit
+def ranks_of(numbers):
+    """Replace atomic numbers by their rank among those that occur; and count these."""
+    largest = 0
+    for i in range(len(numbers)):
+        largest = max(largest, numbers[i])
+    table, rank = np.zeros(largest + 1, np.int64), np.empty(len(numbers), np.int64)
+    for i in range(len(numbers)):
+        table[numbers[i]] = 1
+    n_ranks = 0
+    for z in range(largest + 1):
+        present = table[z]
+        table[z] = n_ranks
+        n_ranks += present
+    for i in range(len(numbers)):
+        rank[i] = table[numbers[i]]
+    return rank, n_ranks
 
 
 @njit
@@ -180,7 +215,17 @@ def write_row(
 
 @njit
 def search_structure(
-    positions, basis, pbc, rank, r_cut, first, centres, offsets, pairs, begin
+    positions,
+    basis,
+    pbc,
+    numbers,
+    r_cut,
+    first,
+    centres,
+    offsets,
+    pairs,
+    begin,
+    closest,
 ):
     """Write the pairs of some centres of one structure from ``begin`` on.
 
@@ -203,10 +248,10 @@ def search_structure(
             for e in range(3):
                 if wraps[i, e] != 0:
                     wrapped[d, q] += wraps[i, e] * basis[e, d]
-    place, n_ranks = np.empty(n_atoms, np.int64), 0
+    place = np.empty(n_atoms, np.int64)
     for q in range(n_atoms):
         place[members[q]] = q
-        n_ranks = max(n_ranks, rank[q] + 1)
+    rank, n_ranks = ranks_of(numbers)
     neighbors, vectors, shifts = pairs
     count = np.empty(n_ranks + 1, np.int64)
     room = 256
@@ -216,7 +261,7 @@ def search_structure(
         while n_row < 0:
             n_row = scan_row(
                 place[i], basis, pbc, n_bins, reach, bins[i], starts, members, wrapped,
-                r_cut * r_cut, row,
+                r_cut * r_cut, row, closest,
             )  # fmt: skip
             if n_row < 0:
                 room *= 2
@@ -236,7 +281,7 @@ def search_structure(
 
 
 @kernel
-def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room):
+def search_pairs(positions, atom_offsets, bases, pbc, numbers, r_cut, centres, room):
     """Find the pairs of a range of centres, sorted by centre and by species.
 
     Parameters
@@ -245,8 +290,8 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room
     atom_offsets : (n_structures + 1,)
     bases : (n_structures, 3, 3)
     pbc : (n_structures, 3) bool
-    rank : (n_atoms,)
-        Order of the species.
+    numbers : (n_atoms,)
+        Atomic numbers, by which the neighbours of a centre are sorted.
     r_cut : float
     centres : (start, stop)
         Range of centres, of one or more structures.
@@ -258,8 +303,12 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room
     offsets : (stop - start + 1,)
     neighbors, vectors, shifts
         As in `NeighborPairs`.
+    closest : float
+        Square of the shortest distance, infinite without pairs.
     """
     start, stop = centres
+    closest = np.empty(1)
+    closest[0] = np.inf
     offsets = np.zeros(stop - start + 1, np.int64)
     pairs = (
         np.empty(room, np.int64),
@@ -275,8 +324,8 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room
         used = -1
         while used < 0:
             used = search_structure(
-                positions[first:last], bases[s], pbc[s], rank[first:last], r_cut, first,
-                own, offsets[first + own[0] - start :], pairs, begin,
+                positions[first:last], bases[s], pbc[s], numbers[first:last], r_cut,
+                first, own, offsets[first + own[0] - start :], pairs, begin, closest,
             )  # fmt: skip
             if used < 0:
                 room *= 2
@@ -292,4 +341,4 @@ def search_pairs(positions, atom_offsets, bases, pbc, rank, r_cut, centres, room
                         larger[2][k, d] = pairs[2][k, d]
                 pairs = larger
         begin = used
-    return offsets, pairs[0][:begin], pairs[1][:begin], pairs[2][:begin]
+    return offsets, pairs[0][:begin], pairs[1][:begin], pairs[2][:begin], closest[0]

@@ -44,6 +44,9 @@ def run_chunks(
     """
     n_atoms = len(weights) - 1
     most = n_atoms // ATOMS_WORTH_A_THREAD
+    if most <= 1 and progress is None:  # the common step of a simulation
+        task(0, n_atoms)
+        return
     n_threads = max(1, min(effective_n_jobs(n_jobs), most))
     n_chunks = n_threads if progress is None else max(n_threads, min(most, 100))
     if progress is not None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 
 from skatom._parallel import run_chunks
 from skatom.structures import Structures
+from skatom.structures._flat import FlatStructures
 
 __all__ = ["NeighborPairs", "neighbor_pairs"]
 
@@ -25,7 +25,7 @@ COINCIDENT = 1e-6
 # A cell is reduced before the search when it needs this many times the images of an
 # orthogonal one.
 MANY_IMAGES = 8
-CARTESIAN = np.eye(3)
+AXES = np.arange(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,68 +230,66 @@ def neighbor_pairs(
             np.zeros(1, dtype=np.int64), empty, np.empty((0, 3)),
             np.empty((0, 3), dtype=np.int32), empty,
         )  # fmt: skip
-    numbers = structures.numbers
-    pbc = np.array([atoms.pbc for atoms in structures])
-    bases, reductions = np.tile(CARTESIAN, (len(structures), 1, 1)), {}
-    for s in np.flatnonzero(pbc.any(axis=1)):
-        bases[s], reductions[s] = _search_basis(structures[s], r_cut)
-    expected = _expected_pairs(structures, pbc, r_cut)
+    flat = structures.flat
+    bases, reductions = np.zeros((len(structures), 3, 3)), {}
+    bases[:, AXES, AXES] = 1.0
+    if flat.pbc.any():
+        for s in np.flatnonzero(flat.pbc.any(axis=1)):
+            bases[s], reductions[s] = _search_basis(structures[s], r_cut)
+    expected = _expected_pairs(flat, r_cut)
     try:
-        offsets, neighbors, vectors, shifts = _search(
-            structures, bases, pbc, float(r_cut), expected, n_jobs
-        )
+        *found, closest = _search(flat, bases, float(r_cut), expected, n_jobs)
     except MemoryError as error:
         raise MemoryError(
             f"The neighbours within {r_cut:g} Å in {len(structures)} structures, about "
             f"{expected:.1e} pairs, do not fit into memory: check r_cut and the cells "
             "(both in Å), or give fewer structures at a time."
         ) from error
-    pairs = NeighborPairs(offsets, neighbors, vectors, shifts, numbers)
-    _refuse_coincident(pairs, structures.offsets)
+    pairs = NeighborPairs(*found, flat.numbers)
+    if closest < COINCIDENT**2:
+        _refuse_coincident(pairs, flat.offsets)
     for s, reduction in reductions.items():
         if reduction is not None:  # count cell vectors of the cell as it was given
-            rows = slice(*offsets[structures.offsets[s : s + 2]])
-            shifts[rows] = shifts[rows] @ reduction
+            rows = slice(*pairs.offsets[flat.offsets[s : s + 2]])
+            pairs.shifts[rows] = pairs.shifts[rows] @ reduction
     return pairs
 
 
-def _search(structures: Structures, bases, pbc, r_cut, expected, n_jobs) -> tuple:
-    """Search ranges of centres, in threads when that pays, and join what they find."""
+def _search(flat: FlatStructures, bases, r_cut, expected, n_jobs) -> tuple:
+    """Search ranges of centres, in threads when that pays, and join what they find.
+
+    Gives the arrays of `NeighborPairs` and the square of the shortest distance.
+    """
     from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
 
-    positions = np.concatenate([atoms.positions for atoms in structures])
-    ranks, n_atoms = _ranks(structures.numbers), len(positions)
+    n_atoms = len(flat.positions)
     found = {}
 
     def search(start: int, stop: int) -> None:
         room = expected * (stop - start) // n_atoms + 64
         found[start] = search_pairs(
-            positions, structures.offsets, bases, pbc, ranks, r_cut, (start, stop), room
-        )
+            flat.positions, flat.offsets, bases, flat.pbc, flat.numbers, r_cut,
+            (start, stop), room,
+        )  # fmt: skip
 
-    run_chunks(search, np.arange(n_atoms + 1), n_jobs)
+    weights = np.arange(n_atoms + 1)
+    run_chunks(search, weights, n_jobs)
+    if len(found) == 1:
+        return found[0]
     starts = sorted(found)
     parts = [found[start] for start in starts]
-    if len(parts) == 1:
-        return parts[0]
     firsts = np.cumsum([0] + [part[0][-1] for part in parts])
-    joined = [np.empty((firsts[-1], *a.shape[1:]), a.dtype) for a in parts[0][1:]]
+    joined = [np.empty((firsts[-1], *a.shape[1:]), a.dtype) for a in parts[0][1:4]]
 
     def copy(start: int, stop: int) -> None:
         k = starts.index(start)
-        for out, array in zip(joined, parts[k][1:]):
+        for out, array in zip(joined, parts[k][1:4]):
             out[firsts[k] : firsts[k + 1]] = array
 
-    run_chunks(copy, np.arange(n_atoms + 1), n_jobs)
+    run_chunks(copy, weights, n_jobs)
     offsets = [part[0][:-1] + first for part, first in zip(parts, firsts)]
-    return np.concatenate([*offsets, firsts[-1:]]), *joined
-
-
-def _ranks(numbers: np.ndarray) -> np.ndarray:
-    """Replace atomic numbers by their rank among those that occur."""
-    present = np.zeros(len(chemical_symbols), dtype=np.int64)
-    present[numbers] = 1
-    return (np.cumsum(present) - 1)[numbers]
+    closest = min(part[4] for part in parts)
+    return np.concatenate([*offsets, firsts[-1:]]), *joined, closest
 
 
 def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | None]:
@@ -313,15 +311,16 @@ def _search_basis(atoms: Atoms, r_cut: float) -> tuple[np.ndarray, np.ndarray | 
     return reduced, operation
 
 
-def _expected_pairs(structures: Structures, pbc: np.ndarray, r_cut: float) -> int:
+def _expected_pairs(flat: FlatStructures, r_cut: float) -> int:
     """Estimate the number of pairs, a little too high for homogeneous crystals."""
-    sphere = 4.0 / 3.0 * np.pi * r_cut**3
-    full, n_atoms = pbc.all(axis=1), structures.n_atoms
-    total = np.sum((n_atoms * np.minimum(n_atoms - 1.0, 128.0))[~full])
-    for s in np.flatnonzero(full):
-        n = n_atoms[s]
-        total += n * (1.1 * n * sphere / structures[s].cell.volume + 8)
-    return int(total) + 64
+    n_atoms = np.diff(flat.offsets)
+    counts = n_atoms * np.minimum(n_atoms - 1.0, 128.0)
+    if flat.pbc.any():
+        full = flat.pbc.all(axis=1)
+        n, volumes = n_atoms[full], np.abs(np.linalg.det(flat.cells[full]))
+        sphere = 4.0 / 3.0 * np.pi * r_cut**3
+        counts[full] = n * (1.1 * n * sphere / volumes + 8)
+    return int(counts.sum()) + 64
 
 
 def _refuse_coincident(pairs: NeighborPairs, atom_offsets: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from ase import Atom, Atoms
 from ase.geometry import minkowski_reduce
 
 from skatom._validation import listing
+from skatom.structures._flat import FlatStructures, flatten
 from skatom.structures._sequence import Structures
 
 MAX_ATOMIC_NUMBER = 118
@@ -56,8 +57,10 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     structures = Structures(_frames(X, name))
     if not len(structures) and not allow_empty:
         raise ValueError(f"{name} is empty: at least one structure is needed.")
-    if _sound(structures.frames):
-        return structures
+    if all(isinstance(atoms, Atoms) for atoms in structures.frames):
+        structures._flat = flatten(structures.frames)
+        if _sound(structures._flat):
+            return structures
     for s, atoms in enumerate(structures):
         if not isinstance(atoms, Atoms):
             raise TypeError(_not_atoms(atoms, s, name))
@@ -65,26 +68,19 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     return structures
 
 
-def _sound(frames: list) -> bool:
+def _sound(flat: FlatStructures) -> bool:
     """Whether flat arrays show at once that molecules are in order, the common case.
 
     False sends the frames to be looked at one by one.
     """
-    if not frames or not all(isinstance(atoms, Atoms) for atoms in frames):
+    if flat.pbc.any() or not len(flat.numbers) or not np.diff(flat.offsets).all():
         return False
-    arrays = [atoms.arrays for atoms in frames]
-    positions = [a["positions"] for a in arrays]
-    if not all(map(len, positions)):
+    if flat.numbers.min() < 1 or flat.numbers.max() > MAX_ATOMIC_NUMBER:
         return False
-    if np.concatenate([atoms.pbc for atoms in frames]).any():
-        return False
-    numbers = np.concatenate([a["numbers"] for a in arrays])
-    if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
-        return False
-    cells = np.concatenate([atoms.cell.array for atoms in frames])
     # written so that NaN is not sound either
-    inside = np.abs(np.concatenate(positions)).max() <= LARGEST_COORDINATE
-    return bool(inside and np.isfinite(cells).all())
+    low, high = flat.positions.min(), flat.positions.max()
+    inside = low >= -LARGEST_COORDINATE and high <= LARGEST_COORDINATE
+    return bool(inside and np.isfinite(flat.cells).all())
 
 
 def _frames(X, name: str) -> list:

@@ -9,6 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from skatom.structures._flat import FlatStructures, flatten
+
 # Calculator results that are labels of a structure and survive a copy to a worker.
 LABEL_NAMES = ("energy", "free_energy", "forces", "stress", "dipole", "charges")
 
@@ -45,6 +47,7 @@ class Structures(Sequence):
     """
 
     ndim = 2
+    _flat: FlatStructures | None = None
 
     def __init__(self, frames: Iterable[Atoms]):
         self.frames = list(frames)
@@ -55,18 +58,33 @@ class Structures(Sequence):
         return (len(self.frames), 1)
 
     @property
+    def flat(self) -> FlatStructures:
+        """Numbers, positions, cells and pbc of all structures, not to be changed.
+
+        Read from the frames as they are now; but `check_structures`, which every estimator
+        calls anew, keeps what it has checked.
+        """
+        return flatten(self.frames) if self._flat is None else self._flat
+
+    @property
     def n_atoms(self) -> np.ndarray:
         """Number of atoms of each structure, shape (n_structures,)."""
+        if self._flat is not None:
+            return np.diff(self._flat.offsets)
         return np.array([len(atoms) for atoms in self.frames], dtype=np.int64)
 
     @property
     def offsets(self) -> np.ndarray:
         """First atom of each structure in the flat list, shape (n_structures + 1,)."""
+        if self._flat is not None:
+            return self._flat.offsets
         return np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64)
 
     @property
     def numbers(self) -> np.ndarray:
         """Atomic numbers of all atoms, shape (n_atoms_total,)."""
+        if self._flat is not None:
+            return self._flat.numbers
         if not self.frames:
             return np.empty(0, dtype=np.int64)
         return np.concatenate([atoms.numbers for atoms in self.frames]).astype(np.int64)
