@@ -21,8 +21,9 @@ from skatom._validation import (
 )
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures
-from skatom.neighbors import NeighborPairs, neighbor_pairs
-from skatom.preprocessing._feature_cache import CACHE
+from skatom.neighbors import NeighborPairs, neighbor_pairs, ranges
+from skatom.preprocessing._contents import contents_of
+from skatom.preprocessing._feature_cache import CACHE, Block, Found
 from skatom.structures import Structures, check_structures
 
 # Parameters that do not change values.
@@ -129,22 +130,27 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         structures = check_structures(X, allow_empty=True)
         featurizer = self.featurizer_
         featurizer._check_species(structures)
-        keys = _keys(featurizer, structures)
-        found = CACHE.find(keys)
-        new = [s for s, values in enumerate(found) if values is None]
-        if new:
-            whole = len(new) == len(found)
-            fresh = featurizer._transform(structures if whole else structures[new])
-            limit = parse_bytes(self.max_bytes)
-            CACHE.add([keys[s] for s in new], fresh.values, fresh.offsets, limit)
-            if whole:
-                return fresh
-            edges = zip(fresh.offsets[:-1], fresh.offsets[1:])
-            for s, (start, stop) in zip(new, edges):
-                found[s] = fresh.values[start:stop]
-        if not found:
+        if not len(structures):
             return featurizer.transform(structures)
-        values, offsets = np.concatenate(found), structures.offsets
+        what, contents = _identity(featurizer), contents_of(structures)
+        found = CACHE.find(what, contents)
+        new = np.ones(len(structures), dtype=bool)
+        for part in found:
+            new[part.asked] = False
+        if new.any():
+            limit = parse_bytes(self.max_bytes)
+            if new.all():
+                fresh = featurizer._transform(structures)
+                CACHE.add(Block(what, contents, fresh.values, fresh.offsets), limit)
+                return fresh
+            keep = np.flatnonzero(new)
+            kept = check_structures(structures[keep])
+            fresh = featurizer._transform(kept)
+            block = Block(what, contents_of(kept), fresh.values, fresh.offsets)
+            CACHE.add(block, limit)
+            found.append(Found(block, keep, np.arange(len(keep))))
+        offsets = structures.offsets
+        values = _collected(found, offsets)
         origin = _FeaturizedLater(featurizer, structures, offsets)
         return AtomFeatures(values, offsets, structures.numbers, structures, origin)
 
@@ -202,28 +208,33 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return tags
 
 
-def _keys(featurizer: AtomFeaturizer, structures: Structures) -> list[bytes]:
-    """Everything that the values of each structure follow from, as exact bytes."""
+def _identity(featurizer: AtomFeaturizer) -> bytes:
+    """Everything but the structure that its features follow from."""
     parameters = {
         name: value
         for name, value in sorted(featurizer.get_params().items())
         if name not in NO_VALUES
     }
     what = pickle.dumps((type(featurizer), parameters, featurizer.species_))
-    digest = blake2b(what, digest_size=16).digest()
-    # the number of atoms follows from the length, so nothing can be read in two ways
-    return [
-        b"".join(
-            (
-                digest,
-                atoms.arrays["numbers"].tobytes(),
-                atoms.arrays["positions"].tobytes(),
-                atoms.cell.array.tobytes(),
-                atoms.pbc.tobytes(),
-            )
-        )
-        for atoms in structures
-    ]
+    return blake2b(what, digest_size=16).digest()
+
+
+def _collected(found: list[Found], offsets: np.ndarray) -> np.ndarray:
+    """Put the values of all structures together; those of one run are not copied."""
+    if len(found) == 1:
+        block, _, stored = found[0]
+        starts, stops = block.offsets[stored], block.offsets[stored + 1]
+        if (starts[1:] == stops[:-1]).all():
+            return block.values[starts[0] : stops[-1]]
+        return block.values[ranges(starts, stops)]
+    like = found[0].block.values
+    values = np.empty((offsets[-1], like.shape[1]), like.dtype)
+    for block, asked, stored in found:
+        rows = ranges(offsets[asked], offsets[asked + 1])
+        values[rows] = block.values[
+            ranges(block.offsets[stored], block.offsets[stored + 1])
+        ]
+    return values
 
 
 @dataclass(frozen=True, eq=False)

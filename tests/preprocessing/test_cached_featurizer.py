@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import molecule
 from conftest import labelled, rattled
 from radial import RadialSums
@@ -17,7 +18,9 @@ from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicRidge
 from skatom.potential import make_potential
 from skatom.preprocessing import CachedFeaturizer, PerAtom
+from skatom.preprocessing._contents import contents_of
 from skatom.preprocessing._feature_cache import CACHE
+from skatom.structures import Structures
 
 NAMES = ("H2O", "CH3OH", "CH4", "C2H6")
 
@@ -142,10 +145,57 @@ def test_changing_what_came_out_leaves_the_cache_alone(frames):
     cached = CachedFeaturizer(ACSF(4.0)).fit(frames)
     first = cached.transform(frames)
     expected = first.values.copy()
-    with pytest.raises(ValueError, match="read-only"):
-        first.values[:] = 1.0
-    cached.transform(frames).values[:] = 0.0
+    for features in (first, cached.transform(frames), cached.transform(frames[2:5])):
+        with pytest.raises(ValueError, match="read-only"):
+            features.values[:] = 1.0
+    cached.transform(frames[::-1]).values[:] = 0.0  # in another order: a copy
     np.testing.assert_array_equal(cached.transform(frames).values, expected)
+
+
+def test_structures_that_share_a_hash_are_told_apart(frames, computed, monkeypatch):
+    monkeypatch.setattr(
+        "skatom.preprocessing._contents._hashes", lambda flat: np.full(len(flat.pbc), 7)
+    )
+    cached = CachedFeaturizer(RadialSums()).fit(frames)
+    alike = [rattled(frames[0], seed=s) for s in range(3)]  # as many atoms
+    for X in (frames, alike, frames[1:3], [frames[2], frames[2]]):
+        np.testing.assert_array_equal(
+            cached.transform(X).values,
+            cached.featurizer_._transform(Structures(X)).values,
+        )
+    # by the cache and by the check of it; the last query is of what is known
+    assert computed == [12, 12, 3, 3, 2, 2, 2]
+
+
+def test_hashes_do_not_depend_on_companions_and_see_every_bit():
+    atoms = Atoms("HOH", np.arange(9.0).reshape(3, 3), cell=[8, 8, 8], pbc=[1, 0, 1])
+    whole, one = (
+        contents_of(Structures([molecule("C6H6"), atoms])),
+        contents_of(Structures([atoms])),
+    )
+    assert whole.hashes[1:] == one.hashes
+    changed = [atoms.copy() for _ in range(9 + 3 + 9 + 3)]
+    for k in range(9):  # the smallest change, and one of high bits alone
+        changed[k].positions.flat[k] = np.nextafter(changed[k].positions.flat[k], 99.0)
+        changed[k + 12].positions.flat[k] += 16.0
+    for k in range(3):
+        changed[k + 9].pbc[k] ^= True
+        changed[k + 21].cell[k, k] = 16.0
+    hashes = contents_of(Structures([atoms, *changed])).hashes
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_a_grid_of_simple_numbers_has_no_collisions():
+    corners = np.array(list(np.ndindex(16, 16, 16))) / 2.0
+    pairs = Structures(Atoms("H2", [[0.0, 0.0, 20.0], p]) for p in corners)
+    assert len(set(contents_of(pairs).hashes)) == len(pairs)
+
+
+def test_what_was_found_in_one_run_is_not_copied(frames):
+    cached = CachedFeaturizer(ACSF(4.0)).fit(frames)
+    first = cached.transform(frames)
+    assert np.shares_memory(cached.transform(frames).values, first.values)
+    assert np.shares_memory(cached.transform(frames[3:6]).values, first.values)
 
 
 def test_threads_share_the_cache(frames):
