@@ -10,7 +10,6 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import DataConversionWarning
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -29,7 +28,6 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
-    "BaseSearchCV",
     "HasMethods",
     "Hidden",
     "Integral",
@@ -51,6 +49,15 @@ __all__ = [
     "locate_atom",
     "validate_data",
 ]
+
+
+def __getattr__(name: str):
+    """Import the base of searches where it is asked for: it loads all of selection."""
+    if name == "BaseSearchCV":
+        from sklearn.model_selection._search import BaseSearchCV
+
+        return BaseSearchCV
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def closest(name: str, known: Iterable[str]) -> str:
