@@ -1,7 +1,7 @@
 """Learning curves of all featurizers with one model, and what each costs an atom.
 
     python tests/benchmarks/accuracy_featurizers.py [--data DIR] [--only NAME ...]
-        [--figure FILE] [--smoke]
+        [--set malonaldehyde | qm7] [--sizes N ...] [--figure FILE] [--smoke]
 
 Energies and forces: malonaldehyde (rMD17), which is shipped; frames of the official
 training split to learn from, of the test split to judge by. Energies alone: QM7, if DIR
@@ -45,7 +45,17 @@ FEATURIZERS = {
     "FCHL19": FCHL19(),
     "CoulombMatrix, rows": CoulombMatrix(rows="atoms", n_atoms_max=23),
 }
+SIZES = {"malonaldehyde": [50, 100], "qm7": [50, 100, 200, 400]}
 ALPHAS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+
+
+def malonaldehyde(n_train, n_test):
+    """Frames with their energies, to learn from and to judge by."""
+    parts = [
+        Structures(load_dataset("malonaldehyde", split).frames[:n])
+        for split, n in (("train", n_train), ("test", n_test))
+    ]
+    return [(part, read_energies(part)) for part in parts]
 
 
 def read_qm7(folder: Path, rng):
@@ -153,31 +163,33 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of QM7")
     parser.add_argument("--only", nargs="+", choices=FEATURIZERS, help="featurizers")
+    parser.add_argument("--set", choices=SIZES, help="one set of data only")
+    parser.add_argument("--sizes", type=int, nargs="+", help="training structures")
     parser.add_argument("--figure", type=Path, help="file for a picture of both")
     parser.add_argument("--smoke", action="store_true", help="small and quick")
     options = parser.parse_args()
-    sizes, n_test, n_choose = ([10], 20, 10) if options.smoke else ([50, 100], 200, 100)
     if options.smoke:
         options.only = ["ACSF", "AEV", "FCHL19", "CoulombMatrix, rows"]
     for name in set(FEATURIZERS) - set(options.only or FEATURIZERS):
         del FEATURIZERS[name]
-    train, test = (
-        Structures(load_dataset("malonaldehyde", split).frames[:n])
-        for split, n in (("train", sizes[-1]), ("test", n_test))
-    )
-    print("malonaldehyde\n")
-    header(sizes, True)
-    pairs = [(part, read_energies(part)) for part in (train, test)]
-    rows_of = {"malonaldehyde": (curve(*pairs, sizes, "auto", n_choose), True)}
+    rows_of = {}
+    if options.set in (None, "malonaldehyde"):
+        sizes = [10] if options.smoke else options.sizes or SIZES["malonaldehyde"]
+        train, test = malonaldehyde(sizes[-1], 20 if options.smoke else 200)
+        print("malonaldehyde\n")
+        header(sizes, True)
+        rows = curve(train, test, sizes, "auto", min(100, sizes[-1]))
+        rows_of["malonaldehyde"] = rows, True
     if options.data is None:
         print("\nQM7 skipped: --data names no folder")
-    else:
+    elif options.set in (None, "qm7"):
+        sizes = options.sizes or SIZES["qm7"]
         frames, y = read_qm7(options.data, np.random.default_rng(0))
-        sizes = [50, 100, 200, 400]
         print("\nQM7\n")
         header(sizes, False)
-        train, test = (frames[:400], y[:400]), (frames[-500:], y[-500:])
-        rows_of["QM7"] = curve(train, test, sizes, None, max(sizes)), False
+        train = frames[: sizes[-1]], y[: sizes[-1]]
+        rows = curve(train, (frames[-500:], y[-500:]), sizes, None, sizes[-1])
+        rows_of["QM7"] = rows, False
     if options.figure:
         draw(rows_of, options.figure)
 
