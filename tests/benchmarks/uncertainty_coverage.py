@@ -57,27 +57,44 @@ FILES = {
 N_LATENT = 60  # leading components in which distances of a process are measured
 
 
-class Process(RegressorMixin, BaseEstimator):
-    """The Gaussian process whose kernel is the product of rows, about their mean label."""
+class Kernel:
+    """Products of the rows of all structures, which are known by their first entry."""
 
-    def __init__(self, noise):
+    def __init__(self, rows):
+        order = np.argsort(rows[:, 0])
+        self.keys = rows[order, 0]
+        self.values = rows[order] @ rows[order].T
+
+    def find(self, X):
+        return np.searchsorted(self.keys, X[:, 0])
+
+    def __deepcopy__(self, memo):  # clones share it
+        return self
+
+
+class Process(RegressorMixin, BaseEstimator):
+    """The Gaussian process of a kernel, about the mean label."""
+
+    def __init__(self, kernel, noise):
+        self.kernel = kernel
         self.noise = noise
 
     def fit(self, X, y):
-        self.X_, self.mean_ = X, y.mean()
-        K = X @ X.T
+        self.known_, self.mean_ = self.kernel.find(X), y.mean()
+        K = self.kernel.values[np.ix_(self.known_, self.known_)]
         K.flat[:: len(K) + 1] += self.noise
         self.factor_ = cho_factor(K, lower=True, overwrite_a=True, check_finite=False)
         self.dual_ = cho_solve(self.factor_, y - self.mean_, check_finite=False)
         return self
 
     def predict(self, X, return_std=False):
-        k = self.X_ @ X.T
+        asked = self.kernel.find(X)
+        k = self.kernel.values[np.ix_(self.known_, asked)]
         y = self.mean_ + self.dual_ @ k
         if not return_std:
             return y
-        known = solve_triangular(self.factor_[0], k, lower=True, check_finite=False)
-        left = np.einsum("nf,nf->n", X, X) - np.einsum("mn,mn->n", known, known)
+        told = solve_triangular(self.factor_[0], k, lower=True, check_finite=False)
+        left = self.kernel.values[asked, asked] - np.einsum("mn,mn->n", told, told)
         return y, np.sqrt(np.maximum(left, 0.0) + self.noise)
 
     def latent(self, X):
@@ -104,7 +121,7 @@ def process_of(frames, y, train):
     values, vectors = np.linalg.eigh(energy_covariance(X, Nothing(), kernel))
     kept = np.flatnonzero(values > 1e-12 * values[-1])[::-1]
     rows = vectors[:, kept] * np.sqrt(values[kept])
-    model = Process(fitted.noise_energy_**2 * len(frames[0]))
+    model = Process(Kernel(rows), fitted.noise_energy_**2 * len(frames[0]))
     check(fitted, model, X, rows, y, train)
     return model, rows
 
