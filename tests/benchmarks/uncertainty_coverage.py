@@ -54,6 +54,7 @@ FILES = {
     "ethanol": ["ethanol_train"],
     "acac": ["acac_train_300K", "acac_train_600K"],
 }
+N_NETWORKS = 10  # splits, each with a network to train
 N_LATENT = 60  # leading components in which distances of a process are measured
 
 
@@ -317,6 +318,7 @@ def mixed(frames, y, hot, sizes, n_splits, kinds):
 def mixed_networks(frames, y, hot, sizes, n_splits, kinds):
     """Two temperatures together, by networks on components of summed features."""
     X, rows = summed_rows(frames), {}
+    n_splits = min(n_splits, N_NETWORKS)
     for seed in range(n_splits):
         train, cal, test = split(len(X), sizes, seed)
         network = NeuralNetworkRegressor(
