@@ -114,9 +114,7 @@ def process_of(frames, y, train):
     soap = SOAP(r_cut=5.0, n_max=5, l_max=3, sigma=0.25, center_weight=0.0)
     union = AtomFeatureUnion([("fchl", FCHL19()), ("soap", soap)])
     X = union.fit(frames[train]).transform(frames)
-    fitted = AtomicGaussianProcessRegressor(
-        additive=True, max_likelihood_labels=150, forces=None, random_state=0
-    )
+    fitted = AtomicGaussianProcessRegressor(additive=True, forces=None, random_state=0)
     fitted.fit(X[train], y[train])
     kernel = fitted._process.hyperparameters.kernel
     values, vectors = np.linalg.eigh(energy_covariance(X, Nothing(), kernel))
