@@ -14,6 +14,10 @@ from skatom.uncertainty._inputs import content_groups, count_rows, refuse_stradd
 from skatom.uncertainty._quantiles import structures_needed
 from skatom.uncertainty._sizes import Floor, raw_sizes, resolve_score
 
+# Intervals of few folds are too wide: models of four fifths of the structures are worse,
+# and differ from one another.
+FOLDS = 10
+
 
 class SizedRegressor(RegressorMixin, BaseEstimator):
     """An estimator whose "standard deviations" are the sizes of a score.
@@ -81,7 +85,7 @@ class CrossCalibration:
         if method == "jackknife+":
             cv = LeaveOneGroupOut()
         elif cv is None or isinstance(cv, Integral):
-            cv = GroupKFold(_folds(5 if cv is None else int(cv), groups))
+            cv = GroupKFold(_folds(cv, groups))
         else:
             for train, test in cv.split(X, y):
                 refuse_straddling(groups, train, test)
@@ -125,14 +129,17 @@ class CrossCalibration:
         return y_pred, out
 
 
-def _folds(wanted: int, groups: np.ndarray) -> int:
+def _folds(wanted: int | None, groups: np.ndarray) -> int:
+    """Check how many folds are wanted; by default FOLDS, or one a structure."""
     n = len(np.unique(groups))
+    if wanted is None:
+        return min(FOLDS, n)
     if wanted > n:
         raise ValueError(
             f"cv={wanted} folds need as many different structures, and there are {n}. "
             "Lower cv."
         )
-    return wanted
+    return int(wanted)
 
 
 def _mapie():

@@ -58,7 +58,8 @@ class ConformalRegressor(
     method : {"split", "cv+", "jackknife+", "cqr"}, default="split"
         How structures that the model has not seen are come by. ``"split"`` holds part of
         them out. ``"cv+"`` and ``"jackknife+"`` [2]_ fit once a fold, or once a
-        structure, and lose none; they run on MAPIE and calibrate energies only.
+        structure, and lose none; they run on MAPIE and calibrate energies only. A
+        CachedFeaturizer in front computes the features once.
         ``"cqr"`` [3]_ calibrates models of two quantiles: the estimator must end in a
         quantile regressor, such as a network with ``loss="quantile"``, which learns
         both at once.
@@ -85,7 +86,7 @@ default="absolute"
         estimator as it is, fitted on other structures, and calibrates on all that fit
         gets. `clone` forgets the fit; a `sklearn.frozen.FrozenEstimator` keeps it. A
         splitter holds out its first test fold; for ``"cv+"`` it, or a number of folds
-        (5 by default), makes the folds. A splitter must keep copies together.
+        (10 by default), makes the folds. A splitter must keep copies together.
     forces : {"auto", "calc"} or str or None, default="auto"
         Where calibration structures hold their forces: ``"calc"`` in the results of
         calculators, another name in ``arrays[name]``, ``"auto"`` in either (and no force
@@ -130,7 +131,8 @@ default="absolute"
 
     - energies: the interval of a new structure covers with probability >= level, for
       every conformity score (``"cv+"`` and ``"jackknife+"``: >= 2 level - 1, in practice
-      about level); with groups, for a new structure of each group by itself;
+      the level for ``"jackknife+"``, and more for ``"cv+"``, the fewer folds the more);
+      with groups, for a new structure of each group by itself;
     - forces: a component drawn at random from a new structure is covered with probability
       >= level. In other words: the expected share of covered components of a new
       structure is >= level. Components of one structure are not exchangeable one by one,

@@ -40,7 +40,7 @@ def test_folds_give_the_intervals_of_barber_and_others(method):
     levels = [0.5, 0.8, 0.9]
     model = ConformalRegressor(Ridge(), method=method, cv=None).fit(X, y)
     y_pred, found = model.predict_interval(X_new, levels)
-    folds = KFold(45) if method == "jackknife+" else GroupKFold(5)
+    folds = KFold(45) if method == "jackknife+" else GroupKFold(10)
     lower, upper = np.empty((20, 45)), np.empty((20, 45))
     for train, test in folds.split(
         X, y, None if method == "jackknife+" else np.arange(45)
@@ -122,6 +122,11 @@ def test_too_few_structures_give_infinite_intervals():
         ValueError, match="cv=9 folds need as many different structures"
     ):
         ConformalRegressor(Ridge(), method="cv+", cv=9).fit(X, y)
+    by_default = ConformalRegressor(Ridge(), method="cv+").fit(X, y)
+    one_out = ConformalRegressor(Ridge(), method="jackknife+").fit(X, y)
+    np.testing.assert_allclose(
+        *(m.predict_interval(X, 0.5)[1] for m in (by_default, one_out)), rtol=1e-10
+    )
 
 
 @pytest.mark.peer
