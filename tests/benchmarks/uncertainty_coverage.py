@@ -18,6 +18,7 @@ import lzma
 import os
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -103,8 +104,16 @@ class Process(RegressorMixin, BaseEstimator):
         return X.values[:, :N_LATENT]
 
 
-def process_of(frames, y, train):
+def process_of(frames, y, train, n_labels=None):
     """A process with hyperparameters of training structures, and rows of all structures.
+
+    Parameters
+    ----------
+    frames : Structures
+    y : ndarray of shape (n_structures,)
+    train : ndarray of int
+    n_labels : int, optional
+        How many labels of them hyperparameters are chosen on, all by default.
 
     Returns
     -------
@@ -115,7 +124,10 @@ def process_of(frames, y, train):
     soap = SOAP(r_cut=5.0, n_max=5, l_max=3, sigma=0.25, center_weight=0.0)
     union = AtomFeatureUnion([("fchl", FCHL19()), ("soap", soap)])
     X = union.fit(frames[train]).transform(frames)
-    fitted = AtomicGaussianProcessRegressor(additive=True, forces=None, random_state=0)
+    fitted = AtomicGaussianProcessRegressor(
+        additive=True, max_likelihood_labels=n_labels or len(train), forces=None,
+        random_state=0,
+    )  # fmt: skip
     fitted.fit(X[train], y[train])
     kernel = fitted._process.hyperparameters.kernel
     values, vectors = np.linalg.eigh(energy_covariance(X, Nothing(), kernel))
@@ -454,8 +466,10 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=50)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=[*SECTIONS])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["process"])
+    parser.add_argument("--labels", type=int, help="to choose hyperparameters on")
     parser.add_argument("--smoke", action="store_true", help="run in seconds")
     args = parser.parse_args()
+    MODELS["process"] = partial(process_of, n_labels=args.labels)
     if args.smoke or args.data is None:
         data = load_dataset("malonaldehyde", "train")
         frames = Structures(data.frames[:120])
