@@ -101,7 +101,7 @@ def sources(smoke, seed, wanted):
         "latent distance": (network(), "latent"),
         "LLPR": (network(), "llpr"),
         "variance": (network("gaussian_nll"), "std"),
-        "ens. of variances": (ensemble("seeds", "gaussian_nll"), "std"),
+        "ensemble, Gaussian": (ensemble("seeds", "gaussian_nll"), "std"),
         "quantiles": (network("quantile"), "quantiles"),
     }
     return {n: s for n, s in found.items() if any(part in n for part in wanted)}
