@@ -13,6 +13,7 @@ from radial import RadialSums
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.metrics import mean_pinball_loss
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 torch = pytest.importorskip("torch")
@@ -22,6 +23,7 @@ from skatom import predict_forces
 from skatom.calculator import SkatomCalculator
 from skatom.features import NoStandardDeviationError
 from skatom.featurizers import ACSF
+from skatom.metrics import neg_energy_crps
 from skatom.models import (
     MessagePassingRegressor,
     NeuralNetworkRegressor,
@@ -538,6 +540,21 @@ def test_error_bars_reach_intervals_calibration_and_the_calculator():
     assert atoms.calc.get_property("energy_std", atoms) == pytest.approx(
         fitted.predict(new[:1], return_std=True)[1][0], rel=1e-10
     )
+
+
+def test_the_weight_of_likelihoods_is_searched_by_error_bars():
+    frames, y = bonds(40)
+    search = GridSearchCV(
+        pipeline(loss="gaussian_nll", max_epochs=3),
+        {"neuralnetworkregressor__nll_beta": [0.0, 1.0]},
+        scoring=neg_energy_crps,
+        cv=2,
+    ).fit(frames, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert (scores < 0).all()
+    assert scores[0] != scores[1]
+    std = search.best_estimator_.predict(frames, return_std=True)[1]
+    assert (std > 0).all()
 
 
 def test_conformalised_quantiles_come_from_one_network():
