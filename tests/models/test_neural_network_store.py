@@ -36,7 +36,12 @@ def quick(**params):
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"stress": "auto"}, {"forces": None, "networks": "single"}]
+    "params",
+    [
+        {},
+        {"stress": "auto", "loss": "gaussian_nll"},
+        {"forces": None, "networks": "single"},
+    ],
 )
 def test_a_store_trains_to_the_weights_of_its_features(store, params, monkeypatch):
     monkeypatch.setattr(streamed_data, "CHUNK", 5)  # several, of unequal size
