@@ -65,6 +65,31 @@ def run_chunks(
         list(pool.map(task, edges[:-1], edges[1:]))
 
 
+def run_tasks(
+    task: Callable, items: Sequence, n_jobs: int | None = None, n_least: int = 2
+) -> None:
+    """Run ``task(item)`` for all items, in threads that each use BLAS alone.
+
+    Parameters
+    ----------
+    task : callable
+        Writes to places of its own, and releases the GIL where it works.
+    items : sequence
+    n_jobs : int or None
+        Number of threads, as in joblib: None is one, or what ``parallel_config`` says.
+    n_least : int, default=2
+        Fewer items are not worth a thread.
+    """
+    n_threads = min(effective_n_jobs(n_jobs), len(items))
+    if n_threads < 2 or len(items) < n_least:
+        for item in items:
+            task(item)
+        return
+    limit = _controller().limit(limits=1, user_api="blas")
+    with limit, ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(task, items))
+
+
 class Progress:
     """One line on standard error that says how far a long computation is.
 

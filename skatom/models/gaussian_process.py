@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
+from joblib import parallel_config
 
 from skatom._validation import (
     Integral,
@@ -110,6 +113,8 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         Labels of the preconditioner, of structures drawn at random.
     random_state : int, RandomState or None, default=None
         For restarts and the draws of structures.
+    n_jobs : int, default=None
+        Number of threads that fit; those of BLAS, which factors the matrix, are its own.
     verbose : int, default=0
         Whether the progress of the iteration is shown.
 
@@ -196,6 +201,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_inducing_labels": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
 
@@ -225,6 +231,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         max_iter=300,
         n_inducing_labels=4000,
         random_state=None,
+        n_jobs=None,
         verbose=0,
     ):
         self.kernel = kernel
@@ -250,6 +257,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         self.max_iter = max_iter
         self.n_inducing_labels = n_inducing_labels
         self.random_state = random_state
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -298,9 +306,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
         samples = samples[keep]
         blocks = self._blocks(X)
-        chosen = self._choose(X, y, labels, samples, blocks)
-        seen = collect(X, self._left(X, y), labels, samples, self.energies, blocks)
-        self._keep(self._learned(X, y, labels, samples, seen, chosen))
+        with self._threads():
+            chosen = self._choose(X, y, labels, samples, blocks)
+            seen = collect(X, self._left(X, y), labels, samples, self.energies, blocks)
+            self._keep(self._learned(X, y, labels, samples, seen, chosen))
         if not self.energies and not plain:  # forces say nothing of the constant
             left = y - self.predict(X)
             self.baseline_ = self.baseline_ + self._fitted_baseline(X, left, samples)
@@ -358,6 +367,12 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         )
         options = {"tol": self.tol, "max_iter": self.max_iter, "verbose": self.verbose}
         return Process.by_iteration(X, seen, inducing, chosen, **options)
+
+    def _threads(self) -> AbstractContextManager:
+        """Let what is computed inside have this many threads."""
+        if self.n_jobs is None:
+            return nullcontext()
+        return parallel_config("threading", n_jobs=self.n_jobs)
 
     def _left(self, X: AtomFeatures, y: np.ndarray) -> np.ndarray:
         """Subtract the baseline from energies."""

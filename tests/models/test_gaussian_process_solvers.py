@@ -1,5 +1,6 @@
 """Iterative solutions of the process, and kernels of blocks, against the dense one."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +11,17 @@ from differences import numerical_gradient
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 
+from skatom import _parallel
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicGaussianProcessRegressor
+from skatom.models._gaussian_process import product
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import collect
 from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
 from skatom.models._gaussian_process.likelihood import _climb, _score
 from skatom.models._gaussian_process.variance import energy_prior
+from skatom.models._kernel import covariance
 from skatom.potential import evaluate, make_potential
 from skatom.preprocessing import AtomFeatureUnion
 from skatom.structures import Structures, read_energies, read_labels
@@ -314,3 +318,23 @@ def test_net_forces_and_torques_are_no_labels_whatever_the_radius():
     blocks = Blocks((0, X.values.shape[1]))
     seen = collect(X, np.zeros(1), labels, samples, True, blocks)
     assert len(seen.targets) == 1 + 3 * len(frame[0]) - 6
+
+
+@pytest.mark.parametrize("solver", ["dense", "iterative"])
+def test_threads_change_nothing(molecules, solver, monkeypatch):
+    monkeypatch.setattr(covariance, "TILE_ROWS", 30)  # several tiles a species
+    monkeypatch.setattr(product, "ROWS", 4)
+    shared = {"solver": solver, "n_inducing_labels": 60, "tol": 1e-6}
+    used = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, n):
+            used.append(n)
+            super().__init__(n)
+
+    monkeypatch.setattr(_parallel, "ThreadPoolExecutor", Pool)
+    one = fitted(molecules, n_jobs=1, **shared)
+    assert not used
+    two = fitted(molecules, n_jobs=2, **shared)
+    assert set(used) == {2}
+    np.testing.assert_array_equal(two[-1].dual_slopes_, one[-1].dual_slopes_)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from skatom._parallel import run_tasks
 from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._kernel.covariance import Observables
@@ -82,7 +83,8 @@ def kernel_jet_product(
     gradient : ndarray of shape (n, n_features)
     """
     values, gradient = np.empty(len(points)), np.empty_like(points)
-    for start in range(0, len(points), ROWS):
+
+    def evaluate(start: int) -> None:
         at = slice(start, start + ROWS)
         x = points[at]
         if kernel.radial and slopes is not None:
@@ -90,6 +92,8 @@ def kernel_jet_product(
         else:
             values[at] = kernel.expansion(x, points, coef, slopes)
             gradient[at] = kernel.expansion_gradient(x, points, coef, slopes)
+
+    run_tasks(evaluate, range(0, len(points), ROWS))
     return values, gradient
 
 

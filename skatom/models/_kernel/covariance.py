@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from skatom._parallel import run_tasks
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
 from skatom.models._kernel.functions import KernelFunction
@@ -67,6 +69,7 @@ class KindRows:
             for start, stop in zip(edges, [*edges[1:], len(busy)])
         ]
 
+    @cached_property
     def along(self) -> np.ndarray:
         """Products of derivative rows with the features of their own atom."""
         own = np.repeat(self.points, np.diff(self.starts), axis=0)
@@ -195,11 +198,14 @@ def add_covariance(
             _add_slopes(other, one, factor, kernel.function, n, K.T)
         # structures of the left count as later ones, so that no pair is left out
         offset = 0 if left is right else m
-        for tile in one.tiles():
-            for against in other.tiles():
-                last = tile.structures[-1] + offset
-                if against.structures[0] <= last:
-                    _add_curvatures(tile, against, offset, factor, kernel.function, K)
+        against = other.tiles()
+
+        def add_row(tile, offset=offset, against=against, factor=factor):
+            for others in against:
+                if others.structures[0] <= tile.structures[-1] + offset:
+                    _add_curvatures(tile, others, offset, factor, kernel.function, K)
+
+        run_tasks(add_row, one.tiles()[::-1])  # the longest rows of a triangle first
 
 
 def scale_energies(left: Observables, right: Observables, K: np.ndarray) -> None:
@@ -290,7 +296,8 @@ def _add_slopes(
 
     columns, first = np.unique(other.structures, return_index=True)
     step = max(1, CHUNK_BYTES // (16 * len(other.points)))
-    for tile in one.tiles():
+
+    def add_tile(tile: KindRows) -> None:
         a, b = function.slopes(tile.points, other.points)
         centers = np.repeat(np.arange(len(tile.points)), np.diff(tile.starts))
         low, high = tile.targets.min(), tile.targets.max() + 1
@@ -300,8 +307,10 @@ def _add_slopes(
             products = tile.rows[part] @ other.points.T
             add_scaled(centers[part], tile.targets[part] - low, a, products, design)
         if b is not None:
-            add_outer(centers, tile.targets - low, b, tile.along(), design)
+            add_outer(centers, tile.targets - low, b, tile.along, design)
         K[low:high, columns] += factor * np.add.reduceat(design, first, axis=1)
+
+    run_tasks(add_tile, one.tiles())
 
 
 def _add_curvatures(
@@ -325,8 +334,8 @@ def _add_curvatures(
     q = np.empty((len(terms), *across_right.shape))
     for m, (weight, (p_x, p_y), (q_x, q_y)) in enumerate(terms):
         np.multiply(weight, factor, out=d[m])
-        p[m] = p_y * across_left + p_x * left.along()[:, None]
-        q[m] = q_x * across_right + q_y * right.along()
+        p[m] = p_y * across_left + p_x * left.along[:, None]
+        q[m] = q_x * across_right + q_y * right.along
     sides = left.as_tuple(offset), right.as_tuple()
     if is_dense(*sides[0][:3]) and is_dense(*sides[1][:3]):
         add_dense_curvature(*sides, c, d, p, q, K)
