@@ -338,3 +338,25 @@ def test_threads_change_nothing(molecules, solver, monkeypatch):
     two = fitted(molecules, n_jobs=2, **shared)
     assert set(used) == {2}
     np.testing.assert_array_equal(two[-1].dual_slopes_, one[-1].dual_slopes_)
+
+
+def test_residuals_of_structures_left_out_are_those_of_refits(molecules):
+    frames, y = molecules
+    model = fitted(molecules)
+    energies, forces = model[-1].left_out_residuals()
+    assert len(energies) == 6
+    counts = np.cumsum([0, *(3 * len(f) - 6 for f in frames[:6])])
+    for s in (0, 4):
+        rest = [t for t in range(6) if t != s]
+        refit = make_potential(near(), AtomicGaussianProcessRegressor(**FIXED))
+        refit.fit(frames[rest], y[rest])
+        found = evaluate(refit, frames[[s]])
+        assert energies[s] == pytest.approx(y[s] - found.energies[0], rel=1e-6)
+        error = read_labels(frames[[s]]).forces - found.forces[0]
+        own = forces[counts[s] : counts[s + 1]]
+        assert np.linalg.norm(own) == pytest.approx(np.linalg.norm(error), rel=1e-5)
+
+
+def test_iterated_models_have_no_residuals_of_structures_left_out(molecules):
+    with pytest.raises(ValueError, match="need the factored matrix"):
+        fitted(molecules, solver="iterative")[-1].left_out_residuals()

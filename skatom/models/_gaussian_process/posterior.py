@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpotri
 
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
@@ -156,3 +157,27 @@ def _own(seen: Seen, kernel: BlockKernel, noise: np.ndarray) -> np.ndarray:
 
 def _factor(K: np.ndarray) -> np.ndarray:
     return cholesky(K, "covariance matrix of the labels")
+
+
+def left_out(known: Posterior) -> np.ndarray:
+    """Residuals of the labels of every structure, predicted from all other structures.
+
+    With C the inverse covariance, those of structure s are C_ss^-1 (C t)_s: eq. 5.12 of
+    Rasmussen and Williams (2006) for blocks.
+
+    Returns
+    -------
+    residuals : ndarray of shape (n_labels,)
+        Of the scaled labels: what was seen minus what is predicted.
+    """
+    inverse, _ = dpotri(known.factor.T, lower=0)  # upper in Fortran's order
+    dual, first = known.dual(), 0
+    residuals = np.empty_like(dual)
+    for batch in known.batches:
+        for s in range(batch.functions[0].n_energies):
+            own = first + np.flatnonzero(batch.owners == s)
+            block = np.triu(inverse[np.ix_(own, own)])
+            block += np.triu(block, 1).T
+            residuals[own] = np.linalg.solve(block, dual[own])
+        first += len(batch.owners)
+    return residuals

@@ -13,7 +13,12 @@ from skatom.models._gaussian_process.iterative import (
     IterativePosterior,
     condition_iteratively,
 )
-from skatom.models._gaussian_process.posterior import Posterior, condition, extend
+from skatom.models._gaussian_process.posterior import (
+    Posterior,
+    condition,
+    extend,
+    left_out,
+)
 from skatom.models._gaussian_process.variance import (
     atom_variance,
     energy_covariance,
@@ -97,6 +102,24 @@ class Process:
             None if slopes is None else slopes[order],
             self.hyperparameters.kernel,
         )
+
+    def left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give residuals of energies and force components of structures left out."""
+        if isinstance(self.posterior, IterativePosterior):
+            raise ValueError(
+                "Errors of structures left out need the factored matrix, but this model "
+                "was solved by iteration: use solver='dense'."
+            )
+        residuals = left_out(self.posterior)
+        energies, forces, start = [], [], 0
+        for batch in self.posterior.batches:
+            own = residuals[start : start + len(batch.targets)]
+            start += len(own)
+            n = batch.functions[0].n_energies - batch.first
+            energies.append(own[:n] / batch.functions[0].energy_scale[:n])
+            samples = np.sqrt(batch.weights[batch.is_force])
+            forces.append(own[batch.is_force] / samples)
+        return np.concatenate(energies), np.concatenate(forces)
 
     def energy_std(self, X: AtomFeatures) -> np.ndarray:
         """Give standard deviations of energies, (n_structures,)."""

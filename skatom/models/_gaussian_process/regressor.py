@@ -98,6 +98,28 @@ class ProcessRegressor(AtomicRegressor):
         rng = check_random_state(random_state)
         return rng.multivariate_normal(mean, cov, n_samples).T
 
+    def left_out_residuals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Say how wrong each training structure is predicted by all others.
+
+        In closed form, at the hyperparameters and the baseline of the fit. Unlike the
+        likelihood, these errors do not presume that the prior is right.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_structures,)
+            Labels minus predictions, in eV; empty if only forces were trained on.
+        forces : ndarray of shape (n_force_labels,)
+            The same of force components, in eV/Å; those of a molecule along directions
+            of its own in which it does not move or turn as a whole.
+
+        Raises
+        ------
+        ValueError
+            If the model was solved by iteration.
+        """
+        check_is_fitted(self)
+        return self._process.left_out()
+
     def log_marginal_likelihood(self, theta=None, eval_gradient=False):
         """Logarithm of the likelihood of all training labels.
 
