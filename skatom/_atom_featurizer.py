@@ -322,11 +322,12 @@ the largest Jacobian of one structure
     def _rounded_values(self, pairs: NeighborPairs, shape, progress) -> np.ndarray:
         """Compute values in double precision, block by block, and store them in single."""
         centre_channels = self._channel_of()[pairs.numbers]
-        channels = centre_channels[pairs.neighbors]
+        channels = np.empty(pairs.n_pairs, dtype=np.int64)
         out = np.empty(shape, dtype=self.dtype)
         size = max(1, BLOCK_BYTES // (8 * shape[1]))
 
         def task(start: int, stop: int) -> None:
+            _fill_channels(start, stop, pairs, centre_channels, channels)
             for first in range(start, stop, size):
                 last = min(first + size, stop)
                 block = PairBlock(
@@ -347,12 +348,12 @@ the largest Jacobian of one structure
     def _run(
         self, kernel, pairs: NeighborPairs, shape: tuple, *inputs, progress=None
     ) -> np.ndarray:
-        channel_of = self._channel_of()
-        centre_channels = channel_of[pairs.numbers]
-        channels = centre_channels[pairs.neighbors]
+        centre_channels = self._channel_of()[pairs.numbers]
+        channels = np.empty(pairs.n_pairs, dtype=np.int64)
         out = np.zeros(shape)
 
         def task(start: int, stop: int) -> None:
+            _fill_channels(start, stop, pairs, centre_channels, channels)
             block = PairBlock(
                 start, stop, pairs.offsets, channels, centre_channels, pairs.vectors
             )
@@ -396,6 +397,13 @@ the largest Jacobian of one structure
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
+
+
+def _fill_channels(start, stop, pairs, centre_channels, channels) -> None:
+    """Look up the channels of the neighbours of some centres, without the GIL."""
+    rows = slice(pairs.offsets[start], pairs.offsets[stop])
+    # mode="raise" would write to a copy first
+    np.take(centre_channels, pairs.neighbors[rows], out=channels[rows], mode="clip")
 
 
 def _species_numbers(species: Sequence[str]) -> np.ndarray:

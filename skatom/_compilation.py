@@ -20,7 +20,7 @@ def kernel(function):
     another file would go unnoticed and old machine code would run. This one watches all
     files of the folder.
     """
-    compiled = njit(cache=True, nogil=True)(function)
+    compiled = njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
     folder = Path(function.__code__.co_filename).parent
     compiled._cache._cache_file._source_stamp = _folder_stamp(folder)
     _listener()

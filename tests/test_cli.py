@@ -9,6 +9,7 @@ import sys
 import ase.io
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from skatom import SkatomCalculator, cli
 from skatom.datasets import list_datasets, load_dataset
@@ -225,3 +226,39 @@ def test_figure_shows_energies_and_forces_with_error_bars(finished):
         "predicted − reference F (meV/Å)",
     ]
     assert all(ax.collections for ax in axes)  # the error bars
+
+
+def test_compile_uses_every_kernel_of_the_featurizers(capsys):
+    from skatom._precompile import NEIGHBORS, TASKS, compile_task
+
+    names = [name for task in ((NEIGHBORS,), *TASKS) for name in task]
+    done = [name for task in ((NEIGHBORS,), *TASKS) for name, _ in compile_task(task)]
+    assert done == names
+    unused = [
+        f"{name}.{key}"
+        for name, module in sys.modules.items()
+        if name.startswith(("skatom.featurizers.", "skatom._"))
+        for key, value in vars(module).items()
+        if isinstance(value, Dispatcher) and not value.signatures
+        if value.targetoptions.get("nogil")  # kernels, not what they call
+    ]
+    assert not unused
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_compile_needs_a_process(jobs, capsys):
+    assert cli.main(["compile", "--jobs", jobs]) == 1
+    assert "at least one process is needed" in capsys.readouterr().err
+
+
+def test_compile_passes_its_option_on(monkeypatch, capsys):
+    asked = []
+
+    def recorded(n_jobs):
+        asked.append(n_jobs)
+        yield "SOAP", 1.5
+
+    monkeypatch.setattr("skatom._precompile.precompile", recorded)
+    assert cli.main(["compile", "--jobs", "3"]) == 0
+    assert asked == [3]
+    assert "SOAP                    1.5 s\nall" in capsys.readouterr().out

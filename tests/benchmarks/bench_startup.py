@@ -4,8 +4,8 @@ Run ``python tests/benchmarks/bench_startup.py`` (seconds with ``--smoke``, whic
 one featurizer only). *Cold start*: a new process imports a featurizer and transforms one
 molecule, the kernels being on disk; the best of several, with the share of scikit-learn
 and numba, which any package of this kind loads. *First compile*: a new process with an
-empty cache calls the compiled functions of the package once; what it missed is listed. Wall
-time of one thread.
+empty cache calls the compiled functions of the package once; what it missed is listed; and
+``skatom compile`` does the same in a process for each of two cores. Wall time.
 """
 
 import argparse
@@ -60,64 +60,13 @@ def cold_start(name, cache, repeats):
 
 def call_everything(only=None):
     """Use every compiled function of the package, one group of them after the other."""
-    from skatom import featurizers
-    from skatom.testing import check_frames, with_labels
+    from skatom._precompile import NEIGHBORS, TASKS, compile_task
 
-    frames = with_labels(check_frames())
-    per_atom = {
-        "ACSF": featurizers.ACSF(),
-        "ACSF, G5": featurizers.ACSF(g4=None, g5=[[0.1, 1, 1]]),
-        "AEV": featurizers.AEV(),
-        "FCHL19": featurizers.FCHL19(),
-        "GMP": featurizers.GMP(),
-        "SOAP": featurizers.SOAP(),
-        "WeightedACSF": featurizers.WeightedACSF(),
-    }
-    for name, featurizer in per_atom.items():
-        if only in (None, name):
-            began = time.perf_counter()
-            differentiate(featurizer, frames)
-            print(f"| {name} | {time.perf_counter() - began:.1f} |")
-    if only == "CoulombMatrix":
-        began = time.perf_counter()
-        featurizers.CoulombMatrix().fit_transform(frames[:3])
-        print(f"| {only} | {time.perf_counter() - began:.1f} |")
+    for task in ((NEIGHBORS,), *TASKS) if only is None else [(only,)]:
+        for name, spent in compile_task(task):
+            print(f"| {name} | {spent:.1f} |")
     if only is None:
-        began = time.perf_counter()
-        fit_models(frames)
-        print(f"| matrices and models | {time.perf_counter() - began:.1f} |")
         print(f"| not called: {', '.join(never_compiled())} | |")
-
-
-def differentiate(featurizer, frames):
-    """Values and their three derivatives."""
-    import numpy as np
-
-    X = featurizer.fit_transform(frames)
-    X.pairs.forces(X.pullback(np.ones_like(X.values)))
-    X.pushforward(np.ones_like(X.pairs.vectors))
-    X.jacobian(len(frames) - 3)  # a crystal, whose centres have many neighbours
-
-
-def fit_models(frames):
-    """Fit and predict with the models that have loops of their own."""
-    from importlib.util import find_spec
-
-    from skatom.featurizers import ACSF, CoulombMatrix
-    from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
-    from skatom.potential import make_potential
-
-    molecules = [atoms for atoms in frames if not atoms.pbc.any()]
-    for permutation in ("sorted_l2", "eigenspectrum"):
-        CoulombMatrix(permutation=permutation).fit_transform(molecules)
-    CoulombMatrix(rows="atoms").fit_transform(molecules)
-    y = [atoms.get_potential_energy() for atoms in frames]
-    models = [AtomicRidge(), AtomicKernelRidge()]
-    if find_spec("torch") and find_spec("skorch"):
-        models.append(NeuralNetworkRegressor(hidden_layers=(4,), max_epochs=1))
-    for model in models:
-        potential = make_potential(ACSF(4.0, n_radial=2), model).fit(frames, y)
-        potential.predict_forces(frames)
 
 
 def never_compiled():
@@ -148,7 +97,7 @@ def main():
         call_everything(arguments.only)
         return
     names = ["CoulombMatrix"] if arguments.smoke else ["ACSF", "SOAP", "FCHL19"]
-    only = ["--only", "CoulombMatrix"] if arguments.smoke else []
+    only = ["--only", "neighbour search"] if arguments.smoke else []
     with tempfile.TemporaryDirectory() as cache:
         print(
             "| cold start, s | all | scikit-learn | numba | skatom, imports | "
@@ -162,6 +111,11 @@ def main():
         done = output_of([__file__, "--everything", *only], cache)
         print(f"{done.stdout}| all, imports included | ", end="")
         print(f"{time.perf_counter() - began:.1f} |\n\n{done.stderr.strip()}")
+    if arguments.smoke:
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        done = output_of(["-m", "skatom", "compile", "--jobs", "2"], cache)
+        print(f"\nskatom compile --jobs 2\n{done.stdout}")
 
 
 if __name__ == "__main__":

@@ -276,7 +276,9 @@ def moment_jacobian(block, n_species, cut, expansion, part, out):
         n_runs = gather(i, block, cut, True, near, index, runs)
         gather_moments(n_runs, runs, expansion, near, tables)
         for b in range(n_runs):
-            factors[:n_lm] = tables[2][b * n_lm : (b + 1) * n_lm, : factors.shape[1]]
+            for lm in range(n_lm):
+                for k in range(factors.shape[1]):
+                    factors[lm, k] = tables[2][b * n_lm + lm, k]
             climb_down(0, n_lm, expansion, factors)
             for a in range(n_runs):
                 low, high = min(runs[0, a], runs[0, b]), max(runs[0, a], runs[0, b])

@@ -34,7 +34,9 @@ def table(block, n_species):
     for i in range(start, stop):
         room = max(room, offsets[i + 1] - offsets[i] + 8)
     near = np.zeros((NEAR_ROWS, room))
-    near[PLACE] = np.arange(room)
+    # an array on the right would compile the message for shapes that differ: seconds
+    for j in range(room):
+        near[PLACE, j] = j
     return near, np.zeros(room, np.int64), np.zeros((2, n_species + 1), np.int64)
 
 

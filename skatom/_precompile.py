@@ -1,0 +1,110 @@
+"""Compile all kernels before they are needed, in several processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.util import find_spec
+from multiprocessing import get_context
+
+import numpy as np
+
+from skatom.featurizers import (
+    ACSF,
+    AEV,
+    FCHL19,
+    GMP,
+    SOAP,
+    CoulombMatrix,
+    WeightedACSF,
+)
+from skatom.models import AtomicKernelRidge, AtomicRidge
+from skatom.neighbors import neighbor_pairs
+from skatom.potential import make_potential
+from skatom.structures import check_structures
+from skatom.testing import check_frames, with_labels
+
+FEATURIZERS = {
+    "ACSF": ACSF(),
+    "ACSF, G5": ACSF(g4=None, g5=[[0.1, 1, 1]]),
+    "AEV": AEV(),
+    "FCHL19": FCHL19(),
+    "GMP": GMP(),
+    "SOAP": SOAP(),
+    "WeightedACSF": WeightedACSF(),
+}
+NEIGHBORS, MODELS = "neighbour search", "matrices and models"
+# What shares kernels is compiled in one process, the longest first.
+TASKS = (
+    ("ACSF", "ACSF, G5", "AEV", MODELS),
+    ("SOAP",),
+    ("FCHL19",),
+    ("GMP",),
+    ("WeightedACSF",),
+)
+
+
+def precompile(n_jobs: int = 1) -> Iterator[tuple[str, float]]:
+    """Compile all kernels that are not on disk yet, by using each of them.
+
+    Parameters
+    ----------
+    n_jobs : int, default=1
+        Number of processes. Numba compiles one kernel at a time in each.
+
+    Yields
+    ------
+    name : str
+        What has been compiled.
+    seconds : float
+        Wall time it took.
+    """
+    yield from compile_task((NEIGHBORS,))  # which all others need
+    with ProcessPoolExecutor(
+        min(n_jobs, len(TASKS)), mp_context=get_context("spawn")
+    ) as pool:
+        running = [pool.submit(compile_task, task) for task in TASKS]
+        for done in as_completed(running):
+            yield from done.result()
+
+
+def compile_task(names: tuple[str, ...]) -> list[tuple[str, float]]:
+    """Use kernels, and tell how long each group took."""
+    frames = with_labels(check_frames())
+    times = []
+    for name in names:
+        start = time.perf_counter()
+        if name == NEIGHBORS:
+            neighbor_pairs(check_structures(frames), 5.0)
+        elif name == MODELS:
+            _fit_models(frames)
+        else:
+            _differentiate(FEATURIZERS[name], frames)
+        times.append((name, time.perf_counter() - start))
+    return times
+
+
+def _differentiate(featurizer, frames) -> None:
+    """Values and their three derivatives."""
+    X = featurizer.fit_transform(frames)
+    X.pairs.forces(X.pullback(np.ones_like(X.values)))
+    X.pushforward(np.ones_like(X.pairs.vectors))
+    X.jacobian(len(frames) - 3)  # a crystal, whose centres have many neighbours
+
+
+def _fit_models(frames) -> None:
+    """Fit and predict with the models that have loops of their own."""
+    molecules = [atoms for atoms in frames if not atoms.pbc.any()]
+    for permutation in ("sorted_l2", "eigenspectrum"):
+        CoulombMatrix(permutation=permutation).fit_transform(molecules)
+    CoulombMatrix(rows="atoms").fit_transform(molecules)
+    y = [atoms.get_potential_energy() for atoms in frames]
+    models = [AtomicRidge(), AtomicKernelRidge()]
+    if find_spec("torch") and find_spec("skorch"):
+        from skatom.models import NeuralNetworkRegressor
+
+        models.append(NeuralNetworkRegressor(hidden_layers=(4,), max_epochs=1))
+    for model in models:
+        potential = make_potential(ACSF(4.0, n_radial=2), model).fit(frames, y)
+        potential.predict_forces(frames)
