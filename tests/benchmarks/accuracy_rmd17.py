@@ -11,7 +11,7 @@ SOAP counts near neighbours more, 1/(1 + (r/2 Å)^6), and hydrogen half. The len
 and noise of one kernel are chosen by the marginal likelihood of about 600 of the training
 labels. The likelihood takes the length too short where a few frames are unlike the rest, so
 that the length, 1.8 and 3 times it are compared by force errors of training frames that are
-left out, in closed form. The parameters of SOAP were found with the first 7 to 25 training
+left out, in closed form. The parameters of SOAP were found with the first 7 to 50 training
 frames of both molecules, by the same likelihood and by errors on frames held back inside
 the training split; no test frame was seen.
 """
