@@ -42,7 +42,7 @@ TARGETS = {
 }
 NETWORK = {
     "hidden_layers": (128, 128), "activation": "silu", "optimizer": "soap",
-    "lr_schedule": "cosine", "batch_size": 32, "max_epochs": 120, "patience": None,
+    "lr_schedule": "cosine", "batch_size": 64, "max_epochs": 60, "patience": None,
     "size_exponent": 0.0, "loss": "huber", "huber_delta": 0.05, "random_state": 0,
 }  # fmt: skip
 SCHNET = {
