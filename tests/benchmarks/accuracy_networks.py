@@ -48,6 +48,8 @@ FORCES = {
     "lr": 2e-2, "lr_schedule": "cosine", "batch_size": 16, "validation_fraction": 0.05,
     "patience": None, "residual": True, "cache_size": 2000, "random_state": 0,
 }  # fmt: skip
+# Finer than the default; chosen on alloys and crystals outside the test parts below.
+MANY_WIDTHS = GMP(6.0, sigmas=np.geomspace(0.2, 2.0, 10).tolist(), max_order=4)
 
 
 def frames_of(path: Path) -> list[Atoms]:
@@ -72,10 +74,10 @@ def errors(model, frames, y, forces: bool) -> tuple[float, float]:
 
 
 def fitted(features, settings: dict, train, y):
-    """A potential and the seconds that it took to fit."""
-    start = time.perf_counter()
+    """A potential and the CPU seconds that it took to fit."""
+    start = time.process_time()
     model = make_potential(*features, NeuralNetworkRegressor(**settings)).fit(train, y)
-    return model, time.perf_counter() - start
+    return model, time.process_time() - start
 
 
 def row(name: str, model, test, y, seconds: float, forces: bool, note: str = ""):
@@ -89,7 +91,7 @@ def row(name: str, model, test, y, seconds: float, forces: bool, note: str = "")
 
 
 def head(title: str) -> None:
-    print(f"\n{title}\n\n| model | E MAE (meV) | F MAE (meV/Å) | fit (s) | |")
+    print(f"\n{title}\n\n| model | E MAE (meV) | F MAE (meV/Å) | fit (CPU s) | |")
     print("|---|---|---|---|---|", flush=True)
 
 
@@ -179,9 +181,9 @@ def flla(data: Path, smoke: bool) -> None:
     name = "formation_energy_per_atom"
     y, y_test = (np.array([a.info[name] for a in part]) for part in (train, test))
     print(f"\nFLLA, {len(train)} training crystals, {len(known)} elements\n")
-    print("| model | MAE (eV/atom) | fit (s) | weights |\n|---|---|---|---|")
+    print("| model | MAE (eV/atom) | fit (CPU s) | weights |\n|---|---|---|---|")
     base = NeuralNetworkRegressor((), output="mean", max_epochs=1, random_state=0)
-    features = GMP(r_cut=6.0)
+    features = MANY_WIDTHS
     baseline = make_pipeline(features, base).fit(train, y)
     found = np.abs(baseline.predict(test) - y_test).mean()
     print(f"| elements alone | {found:.3f} | | |", flush=True)
@@ -207,7 +209,7 @@ def nbmotaw(data: Path, smoke: bool) -> None:
     row("composition", CompositionBaseline().fit(train, y), test, y_test, 0, True)
     settings = FORCES | {"max_epochs": 2 if smoke else 60, "batch_size": 4}
     single = settings | {"networks": "single"}
-    gmp = [GMP(r_cut=6.0), PerAtom(StandardScaler())]
+    gmp = [MANY_WIDTHS, PerAtom(StandardScaler())]
     acsf = [ACSF(r_cut=5.0, n_radial=8, n_angular=2)]
     for name, features, chosen in (
         ("single, GMP", gmp, single),
