@@ -50,7 +50,7 @@ from skatom.structures import Structures, read_energies
 
 SIGMA_ENERGY, SIGMA_FORCE = 0.01, 0.05  # eV an atom, eV/Å
 WEIGHTINGS = (None, 0.6)  # radius of the weighting over the cutoff
-ALPHAS = (1e-8, 1e-6)
+ALPHAS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 SEARCH_FRAMES, SEARCH_REFERENCES = 80, 500
 TIMED_CALLS = 10
 
