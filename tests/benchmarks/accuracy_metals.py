@@ -98,15 +98,16 @@ def from_file(path: Path, stress_key: str) -> list[Atoms]:
     return frames
 
 
-def systems_in(folder: Path):
-    """Give name, settings, training and test frames of what there is."""
-    for name, system in SYSTEMS.items():
+def systems_in(folder: Path, wanted):
+    """Give name, settings, training and test frames of what is wanted and there."""
+    for name in [name for name in SYSTEMS if name in wanted]:
+        system = SYSTEMS[name]
         files = [folder / "mlearn" / f"{name}_{split}.extxyz.xz" for split in
                  ("training", "test")]  # fmt: skip
         if all(file.exists() for file in files):
             yield name, system, *(from_file(f, "virial_stress_raw") for f in files)
     alloy = folder / "snap_mvl" / "NbMoTaW_train.extxyz.xz"
-    if alloy.exists():
+    if "NbMoTaW" in wanted and alloy.exists():
         frames = from_file(alloy, "none")
         order = np.random.default_rng(0).permutation(len(frames))
         train, test = order[:600], order[600:800]
@@ -264,7 +265,8 @@ def smoke_systems():
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with mlearn and snap_mvl")
-    parser.add_argument("--systems", nargs="+", help="only these, such as Si Mo")
+    known = [*SYSTEMS, "NbMoTaW"]
+    parser.add_argument("--systems", nargs="+", choices=known, default=known)
     parser.add_argument("--thin", type=int, default=1, help="keep every n-th frame")
     parser.add_argument("--no-gap", action="store_true", help="ours alone")
     parser.add_argument("--smoke", action="store_true", help="run in seconds")
@@ -276,10 +278,8 @@ def main() -> None:
         print("skipped: GAP, quippy is not installed (pip install quippy-ase)")
     print(HEAD)
     for name, system, train, test in (
-        smoke_systems() if args.smoke else systems_in(args.data)
+        smoke_systems() if args.smoke else systems_in(args.data, args.systems)
     ):
-        if args.systems and name not in args.systems:
-            continue
         train = train[:: args.thin]
         n = 40 if args.smoke else min(system.n_references, sum(map(len, train)))
         calc, seconds = ours(system, train, n)
