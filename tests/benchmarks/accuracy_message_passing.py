@@ -10,7 +10,10 @@ a cosine over the number of epochs that there is time for.
 """
 
 import argparse
+import io
+import lzma
 import time
+from pathlib import Path
 
 import numpy as np
 from ase.io import read
@@ -33,10 +36,8 @@ def split(data, molecule):
 
 
 def _read(name):
-    import lzma
-
-    with lzma.open(f"{name}.extxyz.xz", "rt") as file:
-        return read(file, index=":", format="extxyz")
+    text = lzma.decompress(Path(f"{name}.extxyz.xz").read_bytes()).decode()
+    return read(io.StringIO(text), index=":", format="extxyz")
 
 
 def main():

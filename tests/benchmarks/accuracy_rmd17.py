@@ -21,6 +21,7 @@ were found with 200 training frames of malonaldehyde, on 100 others of the train
 """
 
 import argparse
+import io
 import lzma
 import time
 from pathlib import Path
@@ -103,8 +104,8 @@ def read(data: Path | None, molecule: str, split: str) -> Structures:
     path = data / f"rmd17_{molecule}_{split}_split1.extxyz"
     if path.exists():
         return Structures(ase.io.read(path, ":"))
-    with lzma.open(f"{path}.xz", "rt") as file:
-        return Structures(ase.io.read(file, ":", format="extxyz"))
+    text = lzma.decompress(Path(f"{path}.xz").read_bytes()).decode()
+    return Structures(ase.io.read(io.StringIO(text), ":", format="extxyz"))
 
 
 def coverage(errors: np.ndarray, std: np.ndarray) -> str:
