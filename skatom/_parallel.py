@@ -44,7 +44,8 @@ def run_chunks(
     """
     n_atoms = len(weights) - 1
     most = n_atoms // ATOMS_WORTH_A_THREAD
-    if most <= 1 and progress is None:  # the common step of a simulation
+    # The common step of a simulation; joblib refuses zero jobs below.
+    if most <= 1 and progress is None and n_jobs != 0:
         task(0, n_atoms)
         return
     n_threads = max(1, min(effective_n_jobs(n_jobs), most))

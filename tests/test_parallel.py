@@ -84,3 +84,10 @@ def test_verbose_featurizers_tell_what_they_do(capsys, water):
     assert "RadialSums: 3 atoms in" in capsys.readouterr().err
     np.testing.assert_array_equal(quiet.fit_transform([water]).values, values)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("n_atoms", [3, 5000])
+def test_zero_jobs_are_refused_for_systems_of_any_size(n_atoms):
+    weights = np.arange(n_atoms + 1)
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        run_chunks(lambda start, stop: None, weights, 0)
