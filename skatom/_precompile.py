@@ -88,7 +88,8 @@ def compile_task(names: tuple[str, ...]) -> list[tuple[str, float]]:
 def _differentiate(featurizer, frames) -> None:
     """Values and their three derivatives."""
     X = featurizer.fit_transform(frames)
-    X.pairs.forces(X.pullback(np.ones_like(X.values)))
+    forces = X.pairs.forces(X.pullback(np.ones_like(X.values)))
+    X.pairs.forces_transpose(forces)
     X.pushforward(np.ones_like(X.pairs.vectors))
     X.jacobian(len(frames) - 3)  # a crystal, whose centres have many neighbours
 

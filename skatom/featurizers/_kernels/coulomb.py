@@ -15,11 +15,12 @@ ranks
 """
 
 import numpy as np
+from numba import njit
 
 from skatom._compilation import kernel
 
 
-@kernel
+@njit
 def fill(molecules, diagonal, s, c, norms):
     """Write the matrix of one molecule to c, and the squared norms of its rows."""
     positions, numbers, offsets = molecules
@@ -46,7 +47,7 @@ def fill(molecules, diagonal, s, c, norms):
     return n
 
 
-@kernel
+@njit
 def descend(norms, noise, n, keys, order):
     """Sort by norm, the largest first; equal ones stay in the order of the atoms.
 
