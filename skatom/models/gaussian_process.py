@@ -20,11 +20,11 @@ from skatom._validation import (
 from skatom.features import AtomFeatures
 from skatom.models._composition import fit_composition, species_counts
 from skatom.models._gaussian_process.blocks import Blocks
-from skatom.models._gaussian_process.data import collect, take_labels
+from skatom.models._gaussian_process.data import TrainingSet
 from skatom.models._gaussian_process.hyperparameters import (
     Hyperparameters,
     choose,
-    draw,
+    draw_inducing,
 )
 from skatom.models._gaussian_process.process import Process
 from skatom.models._gaussian_process.regressor import ProcessRegressor
@@ -99,18 +99,22 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         ("auto"). None trains on energies alone.
     stress : {"auto", "calc"} or str or None, default=None
         The same for stress, by default not trained on.
-    solver : {"auto", "dense", "iterative"}, default="auto"
+    solver : {"auto", "dense", "iterative", "sparse"}, default="auto"
         "dense" factors the covariance matrix of all labels by Cholesky. "iterative" solves
         by conjugate gradients without that matrix, preconditioned by the labels of some
         of the structures. Its deviations are those of the process projected on these
-        labels, which may be too large or too small where they are too few. "auto" is
-        dense up to 25 000 labels, 5 GB.
+        labels, which may be too large or too small where they are too few. "sparse" is
+        this projected process, mean and all: functions that the labels of some structures
+        span, fitted to the labels of all. Its time goes with their number, its memory
+        does not grow, and predictions take as long as if there were no others. "auto" is
+        dense up to 25 000 labels, 5 GB, and iterative beyond.
     tol : float, default=1e-4
         The iteration ends when the residual is this part of the labels (2-norms).
     max_iter : int, default=300
         Number of iterations after which it ends at the latest.
     n_inducing_labels : int, default=4000
-        Labels of the preconditioner, of structures drawn at random.
+        Labels of the preconditioner, or that span the functions of a sparse model, of
+        structures drawn at random.
     random_state : int, RandomState or None, default=None
         For restarts and the draws of structures.
     n_jobs : int, default=None
@@ -124,9 +128,11 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         Hyperparameters in use; the first two arrays of shape (n_kernels,) if there are
         several.
     log_marginal_likelihood_value_ : float
-        Logarithm of the likelihood of all training labels.
+        Logarithm of the likelihood of all training labels; of a sparse model a lower
+        bound of it, of one solved by iteration an approximation.
     dual_coef_ : ndarray of shape (n_atoms,)
-        Coefficients of the kernels at the training atoms, sorted by species.
+        Coefficients of the kernels at the training atoms, sorted by species; of a sparse
+        model at the atoms of its inducing structures.
     dual_slopes_ : ndarray of shape (n_atoms, n_features) or None
         Coefficients of the slopes of the kernels there; None without forces and stress.
     references_ : ndarray of shape (n_atoms, n_features)
@@ -196,7 +202,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         "energies": ["boolean"],
         "forces": [str, None],
         "stress": [str, None],
-        "solver": [StrOptions({"auto", "dense", "iterative"})],
+        "solver": [StrOptions({"auto", "dense", "iterative", "sparse"})],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_inducing_labels": [Interval(Integral, 1, None, closed="left")],
@@ -302,14 +308,9 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         self.baseline_ = np.zeros(len(self.numbers_))
         if self.baseline is not None and not plain:
             self.baseline_ = self._fitted_baseline(X, y, samples)
-        keep = np.flatnonzero(samples > 0)
-        labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
-        samples = samples[keep]
-        blocks = self._blocks(X)
+        given = self._given(X, y, labels, samples)
         with self._threads():
-            chosen = self._choose(X, y, labels, samples, blocks)
-            seen = collect(X, self._left(X, y), labels, samples, self.energies, blocks)
-            self._keep(self._learned(X, y, labels, samples, seen, chosen))
+            self._keep(self._learned(given, self._choose(given)))
         if not self.energies and not plain:  # forces say nothing of the constant
             left = y - self.predict(X)
             self.baseline_ = self.baseline_ + self._fitted_baseline(X, left, samples)
@@ -341,32 +342,36 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         y = check_targets(y, len(X))
         samples = check_sample_weight(sample_weight, len(X))
         labels = self._read_labels(X, forces, stress)
-        keep = np.flatnonzero(samples > 0)
-        labels, X, y = take_labels(labels, X, keep), X[keep], y[keep]
-        blocks = self._process.hyperparameters.blocks
-        seen = collect(
-            X, self._left(X, y), labels, samples[keep], self.energies, blocks
-        )
-        self._keep(self._process.extended(X, seen))
+        given = self._given(X, y, labels, samples)
+        with self._threads():
+            self._keep(self._process.extended(given))
         return self
 
-    def _learned(self, X, y, labels, samples, seen, chosen) -> Process:
-        """Condition on all labels by the solver that fits."""
-        dense = self.solver == "dense" or len(seen.targets) <= DENSE_LABELS
-        if self.solver != "iterative" and dense:
-            return Process.of(X, seen, chosen)
+    def _given(self, X, y, labels, samples) -> TrainingSet:
+        """Structures that count, with their labels."""
+        every = TrainingSet(X, self._left(X, y), labels, samples, self.energies)
+        return every.take(np.flatnonzero(samples > 0))
+
+    def _choose(self, given: TrainingSet) -> Hyperparameters:
+        """Hyperparameters for these labels, or as given."""
         rng = check_random_state(self.random_state)
-        keep = draw(seen.sizes, self.n_inducing_labels, rng)
-        inducing = collect(
-            X[keep],
-            self._left(X, y)[keep],
-            take_labels(labels, X, keep),
-            samples[keep],
-            self.energies,
-            chosen.blocks,
-        )
+        blocks = self._blocks(given.X)
+        return choose(given, self.get_params(deep=False), blocks, rng)
+
+    def _learned(self, given: TrainingSet, at: Hyperparameters) -> Process:
+        """Condition on all labels by the solver that fits."""
+        solver = self.solver
+        if solver == "auto":
+            few = given.sizes.sum() <= DENSE_LABELS
+            solver = "dense" if few else "iterative"
+        if solver == "dense":
+            return Process.dense(given, at)
+        rng = check_random_state(self.random_state)
+        some = draw_inducing(given, self.n_inducing_labels, rng)
+        if solver == "sparse":
+            return Process.sparse(given, some, at)
         options = {"tol": self.tol, "max_iter": self.max_iter, "verbose": self.verbose}
-        return Process.by_iteration(X, seen, inducing, chosen, **options)
+        return Process.iterative(given, some, at, **options)
 
     def _threads(self) -> AbstractContextManager:
         """Let what is computed inside have this many threads."""
@@ -387,9 +392,3 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         widths = X.block_widths if self.additive else [X.values.shape[1]]
         numbers = tuple(self.numbers_.tolist()) if self.by_species else None
         return Blocks(tuple(np.cumsum([0, *widths]).tolist()), numbers)
-
-    def _choose(self, X, y, labels, samples, blocks) -> Hyperparameters:
-        """Hyperparameters for these labels, or as given."""
-        params = self.get_params(deep=False)
-        rng = check_random_state(self.random_state)
-        return choose(X, self._left(X, y), labels, samples, params, blocks, rng)

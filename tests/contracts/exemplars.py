@@ -85,6 +85,9 @@ MODELS = {
     "AtomicGaussianProcessRegressor-forces": AtomicGaussianProcessRegressor(
         "matern52", energies=False, optimizer=None
     ),
+    "AtomicGaussianProcessRegressor-sparse": AtomicGaussianProcessRegressor(
+        solver="sparse", n_inducing_labels=200, random_state=0
+    ),
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
     ),

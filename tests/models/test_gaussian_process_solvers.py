@@ -16,7 +16,7 @@ from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicGaussianProcessRegressor
 from skatom.models._gaussian_process import product
 from skatom.models._gaussian_process.blocks import Blocks
-from skatom.models._gaussian_process.data import collect
+from skatom.models._gaussian_process.data import TrainingSet, collect
 from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
 from skatom.models._gaussian_process.likelihood import _climb, _score
@@ -316,15 +316,15 @@ def test_net_forces_and_torques_are_no_labels_whatever_the_radius():
     X = ACSF(r_cut=2.0, n_radial=4, n_angular=1, zetas=(1,)).fit_transform(frame)
     labels, samples = read_labels(frame), np.ones(1)
     blocks = Blocks((0, X.values.shape[1]))
-    seen = collect(X, np.zeros(1), labels, samples, True, blocks)
+    seen = collect(TrainingSet(X, np.zeros(1), labels, samples, True), blocks)
     assert len(seen.targets) == 1 + 3 * len(frame[0]) - 6
 
 
-@pytest.mark.parametrize("solver", ["dense", "iterative"])
+@pytest.mark.parametrize("solver", ["dense", "iterative", "sparse"])
 def test_threads_change_nothing(molecules, solver, monkeypatch):
     monkeypatch.setattr(covariance, "TILE_ROWS", 30)  # several tiles a species
     monkeypatch.setattr(product, "ROWS", 4)
-    shared = {"solver": solver, "n_inducing_labels": 60, "tol": 1e-6}
+    shared = {"solver": solver, "n_inducing_labels": 30, "tol": 1e-6, "random_state": 0}
     used = []
 
     class Pool(ThreadPoolExecutor):
@@ -357,6 +357,7 @@ def test_residuals_of_structures_left_out_are_those_of_refits(molecules):
         assert np.linalg.norm(own) == pytest.approx(np.linalg.norm(error), rel=1e-5)
 
 
-def test_iterated_models_have_no_residuals_of_structures_left_out(molecules):
+@pytest.mark.parametrize("solver", ["iterative", "sparse"])
+def test_only_dense_models_have_residuals_of_structures_left_out(molecules, solver):
     with pytest.raises(ValueError, match="need the factored matrix"):
-        fitted(molecules, solver="iterative")[-1].left_out_residuals()
+        fitted(molecules, solver=solver)[-1].left_out_residuals()

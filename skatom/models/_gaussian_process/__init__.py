@@ -1,1 +1,1 @@
-"""How the Gaussian process is built: likelihood, posterior, iterative solution."""
+"""How the Gaussian process is built: likelihood, posterior, dense to sparse."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,17 +65,11 @@ class Seen:
         return float(-0.5 * (self.weights - 1.0) @ np.log(noise))
 
 
-def collect(
-    X: AtomFeatures,
-    y: np.ndarray,
-    labels: Labels | None,
-    samples: np.ndarray,
-    energies: bool,
-    blocks: Blocks,
-) -> Seen:
-    """Collect the labels of structures.
+@dataclass(frozen=True)
+class TrainingSet:
+    """Structures with all that is known of them.
 
-    Parameters
+    Attributes
     ----------
     X : AtomFeatures
     y : ndarray of shape (n_structures,)
@@ -85,9 +80,54 @@ def collect(
         Weights of structures, positive.
     energies : bool
         Whether energies are trained on, besides forces and stress.
+    """
+
+    X: AtomFeatures
+    y: np.ndarray
+    labels: Labels | None
+    samples: np.ndarray
+    energies: bool
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of labels of every structure, without net forces of molecules."""
+        sizes = np.full(len(self.X), int(self.energies))
+        if self.labels is not None:
+            n_atoms = self.X.n_atoms
+            free = [not atoms.pbc.any() for atoms in self.X.structures]
+            rigid = np.where(np.array(free) & (n_atoms > 2), 6, 0)
+            sizes += (3 * n_atoms - rigid) * self.labels.has_forces
+            sizes += 6 * self.labels.has_stress
+        return sizes
+
+    def take(self, keep: np.ndarray) -> TrainingSet:
+        """Keep some of the structures."""
+        labels = take_labels(self.labels, self.X, keep)
+        return replace(
+            self,
+            X=self.X[keep],
+            y=self.y[keep],
+            labels=labels,
+            samples=self.samples[keep],
+        )
+
+    def batches(self, n_labels: int) -> Iterator[TrainingSet]:
+        """All structures in order, about so many labels at a time."""
+        batch = (np.cumsum(self.sizes) - 1) // n_labels
+        for k in np.unique(batch):
+            yield self.take(np.flatnonzero(batch == k))
+
+
+def collect(given: TrainingSet, blocks: Blocks) -> Seen:
+    """Collect the labels of structures.
+
+    Parameters
+    ----------
+    given : TrainingSet
     blocks : Blocks
         Of features, and of species.
     """
+    X, labels, samples = given.X, given.labels, given.samples
     pieces: list[DerivativeRows] = []
     if labels is not None:
         weights = LossWeights(samples, 1.0, 1.0)
@@ -98,7 +138,7 @@ def collect(
         ]
     scale = np.sqrt(samples / X.n_atoms)
     factors = [scale, *(np.sqrt(block.weights) for block in pieces)]
-    targets = [scale * y, *(f * b.labels for f, b in zip(factors[1:], pieces))]
+    targets = [scale * given.y, *(f * b.labels for f, b in zip(factors[1:], pieces))]
     is_force = [np.zeros(len(X), dtype=bool)]
     weights, sizes, owners = [samples], [X.n_atoms], [np.arange(len(X))]
     if labels is not None:
@@ -110,7 +150,7 @@ def collect(
         weights.append(samples[owners[1]])
         alike = np.stack([np.ones_like(X.n_atoms), X.n_atoms], axis=1)
         sizes.append(np.repeat(alike.ravel(), counts.ravel()))
-    first = 0 if energies else len(X)
+    first = 0 if given.energies else len(X)
     weights, sizes = (np.concatenate(part)[first:] for part in (weights, sizes))
     return Seen(
         blocks.split(observables(X, pieces, scale)),

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
-from skatom.models._gaussian_process.data import Seen, collect, take_labels
+from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
 from skatom.models._gaussian_process.likelihood import (
     Likelihood,
     log_likelihood,
@@ -20,7 +20,6 @@ from skatom.models._gaussian_process.likelihood import (
 from skatom.models._gaussian_process.posterior import condition
 from skatom.models._kernel.functions import Hyperparameter
 from skatom.models._kernel.named import Kernel
-from skatom.structures import Labels
 
 NAMES = ("variance", "length_scale", "noise_energy", "noise_forces")
 # length_scale="scale" is this times the typical distance from the mean of a species.
@@ -174,40 +173,26 @@ def _numbers(params: dict, name: str, n: int) -> list:
 
 
 def choose(
-    X: AtomFeatures,
-    y: np.ndarray,
-    labels: Labels | None,
-    samples: np.ndarray,
-    params: dict,
-    blocks: Blocks,
-    rng: np.random.RandomState,
+    given: TrainingSet, params: dict, blocks: Blocks, rng: np.random.RandomState
 ) -> Hyperparameters:
     """Choose hyperparameters for labels of which there may be many.
 
     Parameters
     ----------
-    X : AtomFeatures
-    y : ndarray of shape (n_structures,)
-        Energies, baseline subtracted.
-    labels : Labels or None
-    samples : ndarray of shape (n_structures,)
+    given : TrainingSet
     params : dict
         Parameters of the estimator.
     blocks : Blocks
         Of features and species.
     rng : RandomState
     """
-    start = begin(params, blocks, typical_lengths(X, samples, blocks))
-    energies, optimizer = params["energies"], params["optimizer"]
+    scales = typical_lengths(given.X, given.samples, blocks)
+    start, optimizer = begin(params, blocks, scales), params["optimizer"]
     scale_variance = isinstance(params["variance"], str)
     if not scale_variance and (optimizer is None or not start.free.any()):
         return start
-    sizes = np.full(len(X), int(energies))
-    if labels is not None:
-        sizes += 3 * X.n_atoms * labels.has_forces + 6 * labels.has_stress
-    keep = draw(sizes, params["max_likelihood_labels"], rng)
-    some = take_labels(labels, X, keep)
-    seen = collect(X[keep], y[keep], some, samples[keep], energies, blocks)
+    keep = draw(given.sizes, params["max_likelihood_labels"], rng)
+    seen = collect(given.take(keep), blocks)
     if not seen.is_force.any():  # the noise of forces is of no account
         start = replace(start, free=np.append(start.free[:-1], False))
     if scale_variance:
@@ -250,6 +235,18 @@ def draw(sizes: np.ndarray, limit: int, rng: np.random.RandomState) -> np.ndarra
     order = rng.permutation(len(sizes))
     n = max(1, int(np.searchsorted(np.cumsum(sizes[order]), limit, side="right")))
     return np.sort(order[:n])
+
+
+def draw_inducing(
+    given: TrainingSet, limit: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw structures in this way, and one more for every species that none has."""
+    some = draw(given.sizes, limit, rng)
+    X, members = given.X, [some]
+    seen = np.isin(X.structure_index, some)
+    for number in np.setdiff1d(X.numbers, X.numbers[seen]):
+        members.append(X.structure_index[X.numbers == number][:1])
+    return np.unique(np.concatenate(members))
 
 
 def typical_lengths(X: AtomFeatures, samples: np.ndarray, blocks: Blocks) -> np.ndarray:

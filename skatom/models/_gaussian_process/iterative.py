@@ -3,14 +3,13 @@
 Conjugate gradients with products that form no matrix, preconditioned by a Nyström
 approximation: the covariance as far as it can be expressed by the labels of some of the
 structures. The same approximation gives the standard deviations, which then are those of
-the projected process beside the exact prior: exact where the inducing labels are enough,
-too large or too small elsewhere.
+the process projected on these labels: exact where they are enough, too large or too small
+elsewhere.
 
 References
 ----------
 Blücher, Müller and Chmiela, J. Chem. Theory Comput. 19, 4619 (2023),
 doi:10.1021/acs.jctc.2c01304.
-Quiñonero-Candela and Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005), section 5.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import block_expansion
 from skatom.models._gaussian_process.product import covariance_product
+from skatom.models._gaussian_process.projected import LOWER, Projection, corner_of
 from skatom.models._kernel.covariance import Observables
 from skatom.models._solve import cholesky, solve_cholesky
 
@@ -42,53 +42,41 @@ class Nystrom:
 
     Attributes
     ----------
-    inducing : Seen
-    corner : ndarray of shape (m, m)
-        Cholesky factor of K_mm.
+    projection : Projection
     features : ndarray of shape (n_labels, m)
         B = K_nm corner^-T.
-    inner : ndarray of shape (m, m)
-        Cholesky factor of 1 + B^T noise^-1 B.
     noise : ndarray of shape (n_labels,)
     """
 
-    inducing: Seen
-    corner: np.ndarray
+    projection: Projection
     features: np.ndarray
-    inner: np.ndarray
     noise: np.ndarray
 
     @classmethod
     def of(cls, seen: Seen, inducing: Seen, kernel: BlockKernel, noise: np.ndarray):
         """Approximate the covariance of labels by those of some structures."""
-        own = block_covariance(inducing.functions, inducing.functions, kernel)
-        own = np.ascontiguousarray(own[inducing.first :, inducing.first :])
-        # what the noise hides need not be resolved
-        own.flat[:: len(own) + 1] += 1e-3 * noise.min()
-        corner = cholesky(own, "covariance matrix of the inducing labels")
+        corner = corner_of(inducing, kernel, noise)
         B = block_covariance(seen.functions, inducing.functions, kernel)
         B = np.ascontiguousarray(B[seen.first :, inducing.first :])
+        inner, variances = np.eye(len(corner)), seen.noise(*noise)
         for start in range(0, len(B), CHUNK):
-            rows = B[start : start + CHUNK]
-            rows[:] = solve_triangular(corner, rows.T, lower=True, check_finite=False).T
-        inner = np.eye(len(corner))
-        for start in range(0, len(B), CHUNK):
-            rows = B[start : start + CHUNK] / np.sqrt(
-                noise[start : start + CHUNK, None]
-            )
+            at = slice(start, start + CHUNK)
+            B[at] = solve_triangular(corner, B[at].T, **LOWER).T
+            rows = B[at] / np.sqrt(variances[at, None])
             inner += rows.T @ rows
         inner = cholesky(inner, "matrix of the inducing labels")
-        return cls(inducing, corner, B, inner, noise)
+        return cls(Projection(inducing, corner, inner), B, variances)
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """Multiply by the inverse (Woodbury)."""
         scaled = v / self.noise
-        inner = solve_cholesky(self.inner, self.features.T @ scaled)
+        inner = solve_cholesky(self.projection.inner, self.features.T @ scaled)
         return scaled - (self.features @ inner) / self.noise
 
     def log_determinant(self) -> float:
         """Logarithm of the determinant."""
-        return 2.0 * np.log(np.diagonal(self.inner)).sum() + np.log(self.noise).sum()
+        inner = np.diagonal(self.projection.inner)
+        return 2.0 * np.log(inner).sum() + np.log(self.noise).sum()
 
 
 @dataclass(frozen=True)
@@ -100,8 +88,8 @@ class IterativePosterior:
     seen : Seen
     coefficients : ndarray of shape (n_labels,)
         Of the labels in the mean.
-    approximation : Nystrom
-        Its `features` are let go.
+    projection : Projection
+        Gives the deviations.
     likelihood : float
         Logarithm of the density of the labels under the approximation.
     residual : float
@@ -111,7 +99,7 @@ class IterativePosterior:
 
     seen: Seen
     coefficients: np.ndarray
-    approximation: Nystrom
+    projection: Projection
     likelihood: float
     residual: float
     n_iter: int
@@ -133,7 +121,7 @@ class IterativePosterior:
     @property
     def width(self) -> int:
         """Numbers for each that is asked for: inducing labels."""
-        return len(self.approximation.corner)
+        return self.projection.width
 
     def expansions(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """Coefficients of kernels and slopes at the training atoms."""
@@ -143,14 +131,7 @@ class IterativePosterior:
         self, asked: list[Observables], kernel: BlockKernel, *, full: bool
     ) -> np.ndarray:
         """Covariance of what is asked that the labels explain; its diagonal, or all."""
-        known, first = self.approximation.inducing, self.approximation.inducing.first
-        k = block_covariance(asked, known.functions, kernel)[:, first:]
-        lower = {"lower": True, "check_finite": False}
-        whole = solve_triangular(self.approximation.corner, k.T, **lower)
-        left = solve_triangular(self.approximation.inner, whole, **lower)
-        if full:
-            return whole.T @ whole - left.T @ left
-        return np.einsum("ma,ma->a", whole, whole) - np.einsum("ma,ma->a", left, left)
+        return self.projection.explained(asked, kernel, full=full)
 
 
 def condition_iteratively(
@@ -178,9 +159,8 @@ def condition_iteratively(
     max_iter : int
     verbose : int
     """
-    variances = seen.noise(*noise)
-    approximation = Nystrom.of(seen, inducing, kernel, variances)
-    t = seen.targets
+    approximation = Nystrom.of(seen, inducing, kernel, noise)
+    t, variances = seen.targets, approximation.noise
     product = covariance_product(seen, kernel, variances)
     bar = Progress("conjugate gradients", max_iter, "iterations") if verbose else None
     with bar or nullcontext():
@@ -198,10 +178,9 @@ def condition_iteratively(
         + seen.log_scale
         + seen.repetition(variances)
     )
-    kept = Nystrom(
-        inducing, approximation.corner, np.empty((0, 0)), approximation.inner, variances
+    return IterativePosterior(
+        seen, x, approximation.projection, float(likelihood), residual, n_iter
     )
-    return IterativePosterior(seen, x, kept, float(likelihood), residual, n_iter)
 
 
 def conjugate_gradients(

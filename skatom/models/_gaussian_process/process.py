@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skatom.features import AtomFeatures
-from skatom.models._gaussian_process.data import Seen
+from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
 from skatom.models._gaussian_process.hyperparameters import Hyperparameters
 from skatom.models._gaussian_process.iterative import (
     IterativePosterior,
     condition_iteratively,
 )
+from skatom.models._gaussian_process.likelihood import Likelihood
 from skatom.models._gaussian_process.posterior import (
     Posterior,
     condition,
     extend,
     left_out,
+)
+from skatom.models._gaussian_process.projected import (
+    ProjectedPosterior,
+    condition_projected,
 )
 from skatom.models._gaussian_process.variance import (
     atom_variance,
@@ -27,6 +33,9 @@ from skatom.models._gaussian_process.variance import (
 )
 from skatom.models._kernel.expansions import Expansion
 
+# Labels that a sparse process takes in at a time.
+BATCH_LABELS = 2048
+
 
 @dataclass(frozen=True)
 class Process:
@@ -35,54 +44,75 @@ class Process:
     Attributes
     ----------
     hyperparameters : Hyperparameters
-    posterior : Posterior or IterativePosterior
+    posterior : Posterior, IterativePosterior or ProjectedPosterior
     points : ndarray of shape (n_atoms, n_features)
-        Features of the training atoms.
+        Features of the training atoms, or those of the inducing structures.
     numbers : ndarray of int, shape (n_atoms,)
         Their atomic numbers.
     """
 
     hyperparameters: Hyperparameters
-    posterior: Posterior | IterativePosterior
+    posterior: Posterior | IterativePosterior | ProjectedPosterior
     points: np.ndarray
     numbers: np.ndarray
 
     @classmethod
-    def of(cls, X: AtomFeatures, seen: Seen, hyperparameters: Hyperparameters):
+    def dense(cls, given: TrainingSet, at: Hyperparameters):
         """Learn from a first batch of labels by one factorisation."""
-        posterior = condition(seen, hyperparameters.kernel, hyperparameters.noise)
-        return cls(hyperparameters, posterior, X.values, X.numbers)
+        posterior = condition(collect(given, at.blocks), at.kernel, at.noise)
+        return cls(at, posterior, given.X.values, given.X.numbers)
 
     @classmethod
-    def by_iteration(
-        cls,
-        X: AtomFeatures,
-        seen: Seen,
-        inducing: Seen,
-        hyperparameters: Hyperparameters,
-        **options,
+    def iterative(
+        cls, given: TrainingSet, some: np.ndarray, at: Hyperparameters, **options
     ):
-        """Learn from labels by iteration; options as of `condition_iteratively`."""
-        at = hyperparameters
+        """Learn by iteration, some structures inducing; see `condition_iteratively`."""
+        seen, inducing = (
+            collect(part, at.blocks) for part in (given, given.take(some))
+        )
         posterior = condition_iteratively(
             seen, inducing, at.kernel, at.noise, **options
         )
-        return cls(hyperparameters, posterior, X.values, X.numbers)
+        return cls(at, posterior, given.X.values, given.X.numbers)
 
-    def extended(self, X: AtomFeatures, seen: Seen) -> Process:
+    @classmethod
+    def sparse(cls, given: TrainingSet, some: np.ndarray, at: Hyperparameters):
+        """Learn from all labels in the span of those of some structures."""
+        inducing = given.take(some)
+        posterior = condition_projected(
+            collect(inducing, at.blocks), _seen(given, at), at.kernel, at.noise
+        )
+        return cls(at, posterior, inducing.X.values, inducing.X.numbers)
+
+    def extended(self, given: TrainingSet) -> Process:
         """Learn from another batch."""
         at = self.hyperparameters
         if isinstance(self.posterior, IterativePosterior):
             raise ValueError(
                 "partial_fit appends to a factored matrix, but this model was solved by "
-                "iteration: fit to all structures again, or use solver='dense'."
+                "iteration: fit to all structures again, or use solver='dense' or "
+                "'sparse'."
             )
+        if isinstance(self.posterior, ProjectedPosterior):
+            posterior = self.posterior.extended(_seen(given, at), at.kernel, at.noise)
+            return replace(self, posterior=posterior)
+        seen = collect(given, at.blocks)
         return replace(
             self,
             posterior=extend(self.posterior, seen, at.kernel, at.noise),
-            points=np.concatenate([self.points, X.values]),
-            numbers=np.concatenate([self.numbers, X.numbers]),
+            points=np.concatenate([self.points, given.X.values]),
+            numbers=np.concatenate([self.numbers, given.X.numbers]),
         )
+
+    def log_likelihood(self, at: Hyperparameters, *, gradient: bool) -> Likelihood:
+        """Likelihood of all labels, and its derivatives, at other hyperparameters."""
+        if isinstance(self.posterior, ProjectedPosterior):
+            raise ValueError(
+                "A sparse model does not keep its labels: their likelihood is known at "
+                "its own hyperparameters (log_marginal_likelihood_value_), or use "
+                "solver='dense'."
+            )
+        return at.log_likelihood(self.posterior.batches, gradient=gradient)
 
     def expansion(self) -> Expansion:
         """Give the mean as kernels and slopes at the training atoms."""
@@ -105,10 +135,10 @@ class Process:
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Give residuals of energies and force components of structures left out."""
-        if isinstance(self.posterior, IterativePosterior):
+        if not isinstance(self.posterior, Posterior):
             raise ValueError(
-                "Errors of structures left out need the factored matrix, but this model "
-                "was solved by iteration: use solver='dense'."
+                "Errors of structures left out need the factored matrix of all labels: "
+                "use solver='dense'."
             )
         residuals = left_out(self.posterior)
         energies, forces, start = [], [], 0
@@ -143,3 +173,9 @@ class Process:
         """Give standard deviations of force components, (n_atoms_total, 3)."""
         at = self.hyperparameters
         return np.sqrt(force_variance(X, self.posterior, at.kernel) + at.noise[1])
+
+
+def _seen(given: TrainingSet, at: Hyperparameters) -> Iterator[Seen]:
+    """Labels, a few structures at a time."""
+    for batch in given.batches(BATCH_LABELS):
+        yield collect(batch, at.blocks)

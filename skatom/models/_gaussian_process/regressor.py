@@ -115,7 +115,7 @@ class ProcessRegressor(AtomicRegressor):
         Raises
         ------
         ValueError
-            If the model was solved by iteration.
+            If the model was not solved densely.
         """
         check_is_fitted(self)
         return self._process.left_out()
@@ -137,14 +137,17 @@ class ProcessRegressor(AtomicRegressor):
         value : float
         gradient : ndarray of shape (n_free,)
             Only with ``eval_gradient``.
+
+        Raises
+        ------
+        ValueError
+            If the model is sparse, which does not keep its labels.
         """
         check_is_fitted(self)
         at = self._process.hyperparameters
         if theta is not None:
             at = at.with_theta(np.asarray(theta, dtype=np.float64))
-        found = at.log_likelihood(
-            self._process.posterior.batches, gradient=eval_gradient
-        )
+        found = self._process.log_likelihood(at, gradient=eval_gradient)
         return (found.value, found.gradient) if eval_gradient else found.value
 
     def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
