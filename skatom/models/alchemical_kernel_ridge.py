@@ -48,7 +48,10 @@ class AlchemicalKernelRidge(AtomicRegressor):
     gamma : float, default=0.5
         First inverse squared length of the kernel.
     n_steps : int, default=150
-        Steps of Adam; 0 keeps init, alpha and gamma as they are.
+        Steps of the optimizer; 0 keeps init, alpha and gamma as they are.
+    optimizer : {"adam", "sgd"}, default="adam"
+        "sgd" has a momentum of 0.9, and its learning rate is in the units of the couplings
+        over the loss: some ten times that of "adam" is a place to begin.
     learning_rate : float, default=0.02
         Of the couplings; the logarithms of alpha and gamma learn 2.5 times faster.
     optimise_size : float, default=0.5
@@ -135,6 +138,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "n_steps": [Interval(Integral, 0, None, closed="left")],
+        "optimizer": [StrOptions({"adam", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "optimise_size": [Interval(Real, 0, 1, closed="neither")],
         "coupling_penalty": [Interval(Real, 0, None, closed="left")],
@@ -152,6 +156,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         alpha=1e-3,
         gamma=0.5,
         n_steps=150,
+        optimizer="adam",
         learning_rate=0.02,
         optimise_size=0.5,
         coupling_penalty=0.1,
@@ -164,6 +169,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         self.alpha = alpha
         self.gamma = gamma
         self.n_steps = n_steps
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.optimise_size = optimise_size
         self.coupling_penalty = coupling_penalty
@@ -244,6 +250,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
             learning.Settings(
                 int(self.n_steps),
                 float(self.learning_rate),
+                self.optimizer,
                 float(self.optimise_size),
                 float(self.coupling_penalty),
                 int(self.verbose),

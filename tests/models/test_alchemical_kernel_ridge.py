@@ -115,11 +115,12 @@ def test_gradient_goes_through_the_solution(data):
     assert slope.abs().max() > 1e-4
 
 
-def test_learned_couplings_beat_those_it_started_from(data):
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.02), ("sgd", 0.2)])
+def test_learned_couplings_beat_those_it_started_from(data, optimizer, rate):
     X, y = data
+    how = {"optimizer": optimizer, "learning_rate": rate, "baseline": "mean"}
     fixed, learned = (
-        AlchemicalKernelRidge(2, n_steps=n, baseline="mean", random_state=0)
-        for n in (0, 150)
+        AlchemicalKernelRidge(2, n_steps=n, **how, random_state=0) for n in (0, 150)
     )
     errors = [
         np.abs(m.fit(X[:60], y[:60]).predict(X[60:]) - y[60:]).mean()

@@ -8,6 +8,7 @@ is unstable.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ from skatom.models._alchemical.pooled import PooledChannels
 
 # log(alpha) and log(gamma) move this much faster than the couplings.
 FASTER = 2.5
+OPTIMISERS = {
+    "adam": torch.optim.Adam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
 
 
 class Learned(NamedTuple):
@@ -44,6 +49,7 @@ class Settings(NamedTuple):
 
     n_steps: int
     learning_rate: float
+    optimiser: str
     optimise_size: float
     penalty: float
     verbose: int
@@ -86,7 +92,7 @@ def learn(
     groups = [{"params": [logs], "lr": FASTER * settings.learning_rate}]
     if channels is not None:
         groups.append({"params": [U], "lr": settings.learning_rate})
-    optimiser = torch.optim.Adam(groups)
+    optimiser = OPTIMISERS[settings.optimiser](groups)
     generator = torch.Generator().manual_seed(seed)
     losses = np.empty(settings.n_steps)
     progress = Progress("AlchemicalKernelRidge", settings.n_steps, "steps")
