@@ -19,7 +19,7 @@ from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import TrainingSet, collect
 from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
-from skatom.models._gaussian_process.likelihood import _climb, _score
+from skatom.models._gaussian_process.likelihood import Likelihood, _climb, _score
 from skatom.models._gaussian_process.variance import energy_prior
 from skatom.models._kernel import covariance
 from skatom.potential import evaluate, make_potential
@@ -361,3 +361,18 @@ def test_residuals_of_structures_left_out_are_those_of_refits(molecules):
 def test_only_dense_models_have_residuals_of_structures_left_out(molecules, solver):
     with pytest.raises(ValueError, match="need the factored matrix"):
         fitted(molecules, solver=solver)[-1].left_out_residuals()
+
+
+def test_search_does_not_swing_where_the_information_is_too_small():
+    """Steps of twice the length lead to the other side, equally high."""
+    asked = []
+
+    def function(theta):
+        asked.append(theta)
+        return Likelihood(-float(theta @ theta), -2.0 * theta, np.eye(1))
+
+    bounds = np.array([[-5.0, 5.0]])
+    value, theta = _score(function, np.array([1.0]), bounds, 1e-6)
+    assert len(asked) < 20
+    assert theta == pytest.approx(0.0, abs=1e-2)
+    assert value == pytest.approx(0.0, abs=1e-4)

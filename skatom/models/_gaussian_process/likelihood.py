@@ -245,12 +245,17 @@ def _score(
         step *= LONGEST / max(np.abs(step).max(), LONGEST)
         new = np.clip(theta + step, low, high)
         there = function(new)
-        if there.value > here.value - level:  # as far as rounding lets one tell
-            theta, here, damping = new, there, max(damping / 10.0, 1e-6)
+        gain = there.value - here.value
+        if gain > 0.25 * (g @ step):  # nearly what the information promises
+            damping = max(damping / 10.0, 1e-6)
         elif damping > 1e6:
             break
         else:
             damping = max(10.0 * damping, 1e-2)
+        if gain > 0.0:
+            theta, here = new, there
+            if gain < level:
+                break
     return here.value, theta
 
 
