@@ -20,6 +20,8 @@ training file, by the same relation.
 """
 
 import argparse
+import io
+import lzma
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -87,7 +89,8 @@ def labelled(atoms: Atoms, energy: float, forces: np.ndarray, stress) -> Atoms:
 def from_file(path: Path, stress_key: str) -> list[Atoms]:
     """Frames with labels; stress only of strained crystals, where its order is known."""
     frames = []
-    for atoms in read(path, ":"):
+    text = lzma.decompress(path.read_bytes()).decode()  # reading it frame by frame seeks
+    for atoms in read(io.StringIO(text), ":", format="extxyz"):
         raw = atoms.info.get(stress_key)
         strained = str(atoms.info.get("mlearn_group", "")).startswith("Elastic")
         stress = None
