@@ -89,7 +89,9 @@ def labelled(atoms: Atoms, energy: float, forces: np.ndarray, stress) -> Atoms:
 def from_file(path: Path, stress_key: str) -> list[Atoms]:
     """Frames with labels; stress only of strained crystals, where its order is known."""
     frames = []
-    text = lzma.decompress(path.read_bytes()).decode()  # reading it frame by frame seeks
+    text = lzma.decompress(
+        path.read_bytes()
+    ).decode()  # reading it frame by frame seeks
     for atoms in read(io.StringIO(text), ":", format="extxyz"):
         raw = atoms.info.get(stress_key)
         strained = str(atoms.info.get("mlearn_group", "")).startswith("Elastic")
