@@ -17,13 +17,20 @@ _AREAS = (
     "skatom.preprocessing",
     "skatom.uncertainty",
 )
+# Classes that networks of atoms and bonds are built by; files hold their names alone.
+_ARCHITECTURES = (
+    "skatom.models._message_passing.painn.PaiNN",
+    "skatom.models._message_passing.schnet.SchNet",
+)
 # What they keep their fitted numbers in.
 _FITTED = (
+    "skatom._species_channels.SpeciesChannels",
     "skatom.models._kernel.functions.Hyperparameter",
     "skatom.models._kernel.functions.Product",
     "skatom.models._kernel.functions.Sum",
     "skatom.models._kernel.named.Kernel",
     "skatom.models._kernel.species.AtomKernel",
+    "skatom.models._gaussian_process.blocks.Blocks",
     "skatom.models._gaussian_process.data.Seen",
     "skatom.models._gaussian_process.iterative.IterativePosterior",
     "skatom.models._gaussian_process.hyperparameters.Hyperparameters",
@@ -91,9 +98,11 @@ def _public_estimators() -> tuple[str, ...]:
 
 TRUSTED: tuple[str, ...] = (
     *_public_estimators(),
+    *_ARCHITECTURES,
     *_FITTED,
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
+    "scipy.sparse._csr.csr_array",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
