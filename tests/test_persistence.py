@@ -33,7 +33,7 @@ from skatom.persistence import TRUSTED, _save_load, load, read_manifest, save
 from skatom.potential import DeltaRegressor, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.testing import all_estimators
-from skatom.uncertainty import ConformalRegressor, FeatureDistance
+from skatom.uncertainty import ConformalRegressor, DomainFlags, FeatureDistance
 
 
 class Mean(RegressorMixin, BaseEstimator):
@@ -142,8 +142,9 @@ def scaled(model):
         scaled(make_pipeline(Pool(), GaussianProcessRegressor(alpha=1e-3))),
         DeltaRegressor(scaled(AtomicRidge())),
         ConformalRegressor(scaled(AtomicRidge()), calibration_size=10, random_state=0),
+        ConformalRegressor(scaled(AtomicRidge()), method="cv+", random_state=0),
     ],
-    ids=["exact", "sparse", "ridge", "network", "pooled", "delta", "conformal"],
+    ids=["exact", "sparse", "ridge", "network", "pooled", "delta", "conformal", "cv+"],
 )
 def test_potentials_come_back_with_the_same_forces(estimator, tmp_path, recwarn):
     data = load_dataset("malonaldehyde", "train")
@@ -158,6 +159,17 @@ def test_potentials_come_back_with_the_same_forces(estimator, tmp_path, recwarn)
     ):
         np.testing.assert_array_equal(found, expected)
     assert read_manifest(tmp_path / "model.skatom")["species"] == ["H", "C", "O"]
+
+
+def test_flags_come_back(tmp_path):
+    data = load_dataset("malonaldehyde", "train")
+    estimator = scaled(AtomicRidge()).fit(data.frames[:20], data.energies[:20])
+    flags = DomainFlags(estimator, ["distance", "range", "d_optimality"])
+    flags.set_params(random_state=0).fit(data.frames[:20])
+    loaded = load(save(flags, tmp_path / "flags.skatom"))
+    for name, grades in flags.grades(data.frames[20:30]).items():
+        found = loaded.grades(data.frames[20:30])[name]
+        np.testing.assert_array_equal(found, grades)
 
 
 def test_watch_over_a_potential_comes_back(tmp_path):

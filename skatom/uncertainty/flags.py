@@ -227,11 +227,11 @@ class DomainFlags(Grader):
                 kept = rows
                 if len(rows) > self.max_environments:
                     kept = rows[rng.choice(len(rows), self.max_environments, False)]
-                graders["distance"] = References(kept, self.n_neighbors).mean_distances
+                graders["distance"] = References(kept, self.n_neighbors)
             if "range" in self.flags:
-                graders["range"] = Range(rows).excursions
+                graders["range"] = Range(rows)
             if "d_optimality" in self.flags:
-                graders["d_optimality"] = Volume(rows, self.max_directions).grades
+                graders["d_optimality"] = Volume(rows, self.max_directions)
             self.graders_[int(z)] = graders
 
     def _raw(self, X) -> dict[str, np.ndarray]:
@@ -247,7 +247,9 @@ class DomainFlags(Grader):
             own = numbers == z
             graders = self.graders_.get(int(z))
             for name in set(raw) - {"std"}:
-                grade = np.inf if graders is None else graders[name](values[own])
+                grade = np.inf
+                if graders is not None:
+                    grade = GRADES[name](graders[name], values[own])
                 np.maximum.at(raw[name], structure[own], grade)
         return raw
 
@@ -270,3 +272,11 @@ class Range:
     def excursions(self, rows: np.ndarray) -> np.ndarray:
         """Largest distance from the middle in half ranges: 1 at the edge, shape (m,)."""
         return np.abs((rows - self.middle) / self.half).max(axis=1)
+
+
+# What each flag keeps of the training rows of a species gives grades by this.
+GRADES = {
+    "distance": References.mean_distances,
+    "range": Range.excursions,
+    "d_optimality": Volume.grades,
+}
