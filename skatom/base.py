@@ -47,6 +47,10 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
         """DE/dvalues, shape (n_atoms_total, n_features)."""
 
+    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Energies of atoms and their gradient; override where they share work."""
+        return self._predict_atoms(X), self._feature_gradient(X)
+
     def predict(self, X) -> np.ndarray:
         """Predict the energy of every structure.
 
@@ -90,6 +94,23 @@ class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         return self._feature_gradient(self._check_X(X, reset=False))
+
+    def predict_with_gradient(self, X) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the energies of atoms, and differentiate them by the features.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            As of :meth:`predict_atoms`.
+        gradient : ndarray of shape (n_atoms_total, n_features)
+            As of :meth:`feature_gradient`; models that can share work between the two.
+        """
+        check_is_fitted(self)
+        return self._with_gradient(self._check_X(X, reset=False))
 
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         """Take per-atom features as they are, and rows of numbers as atoms."""

@@ -16,7 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
-from skatom.base import sum_atoms
+from skatom.base import AtomicRegressor, sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._context import Context, Energies
@@ -44,17 +44,23 @@ def energies(estimator, X, context: Context) -> Energies:
     if isinstance(X, Structures):
         return energies_of_structures(estimator, X, context)
     if isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms"):
-        atoms = estimator.predict_atoms(X)
+        atoms, pull = _atoms_and_pull(estimator, X, context)
         return Energies(
-            sum_atoms(atoms, X.offsets),
-            _leaf(estimator, X),
-            lambda: atoms,
-            deviations(estimator, X),
+            sum_atoms(atoms, X.offsets), pull, lambda: atoms, deviations(estimator, X)
         )
     values = one_target(estimator.predict(X), estimator)
     return Energies(
         values, _leaf(estimator, X), _no_atoms(estimator), deviations(estimator, X)
     )
+
+
+def _atoms_and_pull(estimator, X: AtomFeatures, context: Context):
+    """Energies of atoms and the way back, in one pass where both are wanted."""
+    shares_work = isinstance(estimator, AtomicRegressor)
+    if not (shares_work and (context.forces or context.stress)):
+        return estimator.predict_atoms(X), _leaf(estimator, X)
+    atoms, gradient = estimator.predict_with_gradient(X)
+    return atoms, lambda weights: weights[X.structure_index][:, None] * gradient
 
 
 def _leaf(estimator, X):

@@ -181,7 +181,7 @@ def squared_norm(model: AtomicKernelRidge) -> float:
         slopes = None if model.dual_slopes_ is None else model.dual_slopes_[at]
         total += coef @ kernel.expansion(points, points, coef, slopes)
         if slopes is not None:
-            gradient = kernel.expansion_gradient(points, points, coef, slopes)
+            gradient = kernel.expansion_with_gradient(points, points, coef, slopes)[1]
             total += np.sum(slopes * gradient)
     return total
 

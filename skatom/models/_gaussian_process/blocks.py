@@ -118,14 +118,15 @@ class SpeciesKernel:
             for k, at in self.parts
         )
 
-    def expansion_gradient(self, X, Y, coef, slopes) -> np.ndarray:
-        """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
-        out = np.empty_like(X)
+    def expansion_with_gradient(self, X, Y, coef, slopes):
+        """Evaluate :meth:`expansion` and its derivatives by x, (n, n_features)."""
+        values, gradient = np.zeros(len(X)), np.empty_like(X)
         for k, at in self.parts:
-            out[:, at] = k.expansion_gradient(
+            part, gradient[:, at] = k.expansion_with_gradient(
                 X[:, at], Y[:, at], coef, _columns(slopes, at)
             )
-        return out
+            values += part
+        return values, gradient
 
 
 def block_covariance(

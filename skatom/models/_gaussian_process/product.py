@@ -86,41 +86,11 @@ def kernel_jet_product(
 
     def evaluate(start: int) -> None:
         at = slice(start, start + ROWS)
-        x = points[at]
-        if kernel.radial and slopes is not None:
-            values[at], gradient[at] = _radial(kernel, x, points, coef, slopes)
-        else:
-            values[at] = kernel.expansion(x, points, coef, slopes)
-            gradient[at] = kernel.expansion_gradient(x, points, coef, slopes)
+        values[at], gradient[at] = kernel.expansion_with_gradient(
+            points[at], points, coef, slopes
+        )
 
     run_tasks(evaluate, range(0, len(points), ROWS))
-    return values, gradient
-
-
-def _radial(kernel: Kernel, x, points, coef, slopes) -> tuple[np.ndarray, np.ndarray]:
-    """Do the same for a function of s = gamma |x - y|^2, in few passes over memory.
-
-    With b = u.(x - y): dk/dy.u = -2 gamma k' b, and the gradient by x of all terms is
-    (2 gamma coef k' - 4 gamma^2 k'' b)(x - y) - 2 gamma k' u.
-    """
-    gamma = kernel.gamma
-    s = x @ points.T
-    s *= -2.0 * gamma
-    s += gamma * np.einsum("if,if->i", x, x)[:, None]
-    s += gamma * np.einsum("jf,jf->j", points, points)
-    np.maximum(s, 0.0, out=s)
-    along = x @ slopes.T
-    along -= np.einsum("jf,jf->j", slopes, points)
-    first = kernel._profile(s, 1)
-    first *= 2.0 * gamma
-    values = kernel._profile(s, 0) @ coef - np.einsum("ij,ij->i", first, along)
-    second = kernel._profile(s, 2)
-    second *= -4.0 * gamma**2
-    second *= along
-    second += first * coef
-    gradient = second.sum(axis=1)[:, None] * x
-    gradient -= second @ points
-    gradient -= first @ slopes
     return values, gradient
 
 

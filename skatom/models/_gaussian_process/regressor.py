@@ -155,7 +155,12 @@ class ProcessRegressor(AtomicRegressor):
         return baseline + self._expansion().values(X)
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return self._expansion().gradient(X)
+        return self._with_gradient(X)[1]
+
+    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        values, gradient = self._expansion().with_gradient(X)
+        return baseline + values, gradient
 
     def _expansion(self) -> Expansion:
         return Expansion(

@@ -39,12 +39,14 @@ class Expansion:
             out[atoms] = kernel.expansion(X.values[atoms], *terms)
         return out
 
-    def gradient(self, X: AtomFeatures) -> np.ndarray:
-        """Differentiate by the features of every atom, (n_atoms_total, n_features)."""
-        out = np.zeros_like(X.values)
+    def with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Evaluate, and differentiate by the features, (n_atoms_total, n_features)."""
+        values, gradient = np.zeros(len(X.numbers)), np.zeros_like(X.values)
         for kernel, atoms, terms in self._parts(X):
-            out[atoms] = kernel.expansion_gradient(X.values[atoms], *terms)
-        return out
+            values[atoms], gradient[atoms] = kernel.expansion_with_gradient(
+                X.values[atoms], *terms
+            )
+        return values, gradient
 
     def _parts(self, X: AtomFeatures) -> Iterator[tuple]:
         """Kernel of a species, atoms of it, not too many at a time, and its references."""

@@ -140,9 +140,11 @@ class KernelFunction(ABC):
     ) -> tuple[np.ndarray, list[Cross]]:
         """Matrix c and the terms of d2k/dx dy = c I + sum d p (x) q."""
         jet = self.jet(X, Y, 2)
-        c = np.broadcast_to(jet.w, jet.k.shape)
+        return np.broadcast_to(jet.w, jet.k.shape), self._crosses(jet)
+
+    def _crosses(self, jet: Jet) -> list[Cross]:
         if self.radial:
-            return c, [Cross(jet.uw, (1.0, -1.0), (1.0, -1.0))]
+            return [Cross(jet.uw, (1.0, -1.0), (1.0, -1.0))]
         x, y = (1.0, 0.0), (0.0, 1.0)
         terms = [
             Cross(jet.ww, y, x),
@@ -150,7 +152,7 @@ class KernelFunction(ABC):
             Cross(jet.uv, x, y),
             Cross(jet.vw, y, y),
         ]
-        return c, [term for term in terms if np.ndim(term.weight)]
+        return [term for term in terms if np.ndim(term.weight)]
 
     def expansion(
         self, X: np.ndarray, Y: np.ndarray, coef: np.ndarray, slopes: np.ndarray | None
@@ -171,34 +173,43 @@ class KernelFunction(ABC):
         """
         if slopes is None:
             return self.values(X, Y) @ coef
-        jet = self.jet(X, Y, 1)
-        along = X @ slopes.T
-        along *= jet.w
-        values = jet.k @ coef + along.sum(axis=1)
-        if np.ndim(jet.v):
-            values += jet.v @ np.einsum("mf,mf->m", slopes, Y)
-        return values
+        return _expanded(self.jet(X, Y, 1), X, Y, coef, slopes)
 
-    def expansion_gradient(
+    def expansion_with_gradient(
         self, X: np.ndarray, Y: np.ndarray, coef: np.ndarray, slopes: np.ndarray | None
-    ) -> np.ndarray:
-        """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
-        a, b = self.slopes(X, Y)
-        gradient = (a * coef) @ Y
-        if b is not None:
-            gradient += (b @ coef)[:, None] * X
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Evaluate :meth:`expansion` and its derivatives by x.
+
+        Returns
+        -------
+        values : ndarray of shape (n,)
+        gradient : ndarray of shape (n, n_features)
+        """
+        jet = self.jet(X, Y, 1 if slopes is None else 2)
+        c = np.broadcast_to(jet.w, jet.k.shape)
+        gradient = (c * coef) @ Y
+        if np.ndim(jet.u):
+            gradient += (jet.u @ coef)[:, None] * X
         if slopes is None:
-            return gradient
-        c, terms = self.curvatures(X, Y)
+            return jet.k @ coef, gradient
         gradient += c @ slopes
         across, own = X @ slopes.T, np.einsum("mf,mf->m", slopes, Y)
-        for weight, (p_x, p_y), (q_x, q_y) in terms:
+        for weight, (p_x, p_y), (q_x, q_y) in self._crosses(jet):
             along = weight * (q_x * across + q_y * own)
             if p_x:
                 gradient += p_x * along.sum(axis=1)[:, None] * X
             if p_y:
                 gradient += p_y * (along @ Y)
-        return gradient
+        return _expanded(jet, X, Y, coef, slopes), gradient
+
+
+def _expanded(jet: Jet, X, Y, coef, slopes) -> np.ndarray:
+    along = X @ slopes.T
+    along *= jet.w
+    values = jet.k @ coef + along.sum(axis=1)
+    if np.ndim(jet.v):
+        values += jet.v @ np.einsum("mf,mf->m", slopes, Y)
+    return values
 
 
 @dataclass(frozen=True)

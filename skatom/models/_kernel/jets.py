@@ -53,7 +53,7 @@ def radial_jet(X, Y, scale: float, order: int, profile, sharp: bool = False) -> 
     order : int
         0 for values, 1 for slopes too, 2 for curvatures too.
     profile : callable
-        Gives the derivative of an order at s: ``profile(s, order)``.
+        Gives value and derivatives at s up to an order: ``profile(s, order)``.
     sharp : bool, default=False
         Whether the profile goes with the root of s, which makes much of rounding.
 
@@ -61,6 +61,19 @@ def radial_jet(X, Y, scale: float, order: int, profile, sharp: bool = False) -> 
     -------
     jet : Jet
     """
+    k = profile(scaled_squares(X, Y, scale, sharp), order)
+    jet = Jet(k[0])
+    if order:
+        first = 2.0 * scale * k[1]
+        jet = jet._replace(w=-first, u=first, v=first)
+    if order > 1:
+        second = 4.0 * scale**2 * k[2]
+        jet = jet._replace(ww=second, uw=-second, vw=-second, uv=second)
+    return jet
+
+
+def scaled_squares(X, Y, scale: float, sharp: bool = False) -> np.ndarray:
+    """Evaluate scale |x - y|^2; parameters as in `radial_jet`."""
     s = X @ Y.T
     s *= -2.0 * scale
     norms = scale * np.einsum("nf,nf->n", X, X), scale * np.einsum("nf,nf->n", Y, Y)
@@ -69,14 +82,7 @@ def radial_jet(X, Y, scale: float, order: int, profile, sharp: bool = False) -> 
     np.maximum(s, 0.0, out=s)
     if sharp:
         round_to_zero(s, *norms)
-    jet = Jet(profile(s, 0))
-    if order:
-        first = 2.0 * scale * profile(s, 1)
-        jet = jet._replace(w=-first, u=first, v=first)
-    if order > 1:
-        second = 4.0 * scale**2 * profile(s, 2)
-        jet = jet._replace(ww=second, uw=-second, vw=-second, uv=second)
-    return jet
+    return s
 
 
 def round_to_zero(s: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
@@ -89,11 +95,12 @@ def product_jet(X, Y, scale: float, order: int, profile) -> Jet:
     s = X @ Y.T
     if scale != 1.0:
         s *= scale
-    jet = Jet(profile(s, 0))
+    k = profile(s, order)
+    jet = Jet(k[0])
     if order:
-        jet = jet._replace(w=scale * profile(s, 1))
+        jet = jet._replace(w=scale * k[1])
     if order > 1:
-        jet = jet._replace(ww=scale**2 * profile(s, 2))
+        jet = jet._replace(ww=scale**2 * k[2])
     return jet
 
 
@@ -105,15 +112,16 @@ def cosine_jet(X, Y, order: int, profile) -> Jet:
     over_y = np.divide(1.0, norms_y, out=np.zeros_like(norms_y), where=norms_y > 0)
     c = (X * over_x[:, None]) @ (Y * over_y[:, None]).T
     both = over_x[:, None] * over_y
-    jet = Jet(profile(c, 0))
+    k = profile(c, order)
+    jet = Jet(k[0])
     if order == 0:
         return jet
-    first = profile(c, 1)
+    first = k[1]
     over_u, over_v = (over_x**2)[:, None], over_y**2
     jet = jet._replace(w=first * both, u=-first * c * over_u, v=-first * c * over_v)
     if order == 1:
         return jet
-    second = profile(c, 2)
+    second = k[2]
     mixed = first + c * second
     return jet._replace(
         ww=second * both**2,

@@ -101,14 +101,21 @@ class KernelModel(AtomicRegressor):
         return energies / self._shares(X)
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return self._with_gradient(X)[1]
+
+    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         values = self.kernel_.scaled(X.values, X.numbers)
         gradient = np.zeros_like(values)
+        function = self.kernel_.function
         for atoms, factor, expansion in self._parts(X):
-            part = self.kernel_.function.expansion_gradient(values[atoms], *expansion)
-            gradient[atoms] += factor * part
+            found, slope = function.expansion_with_gradient(values[atoms], *expansion)
+            energies[atoms] += factor * found
+            gradient[atoms] += factor * slope
         # the derivative by what is scaled, times the scale
         gradient = self.kernel_.scaled(gradient, X.numbers)
-        return gradient / np.reshape(self._shares(X), (-1, 1))
+        shares = self._shares(X)
+        return energies / shares, gradient / shares[:, None]
 
     def _shares(self, X: AtomFeatures) -> np.ndarray:
         """How many atoms share a mean, for each atom; one for sums."""

@@ -14,9 +14,10 @@ from skatom.models._kernel.jets import (
     product_jet,
     radial_jet,
     round_to_zero,
+    scaled_squares,
     unit_rows,
 )
-from skatom.models._kernel.profiles import ORDERS, PROFILES, power
+from skatom.models._kernel.profiles import ORDERS, PROFILES, powers
 
 RADIAL = ("rbf", "matern52", "matern32", "exponential")
 PRODUCT = ("linear", "polynomial", "cosine")
@@ -100,7 +101,7 @@ class Kernel(KernelFunction):
     def between(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Kernel between prepared rows: `values`, with what is per row done before."""
         if self.name == "cosine":
-            return self._profile(left @ right.T, 0)
+            return self._profile(left @ right.T, 0)[0]
         if not self.radial:
             return self.values(left, right)
         s = left @ right.T
@@ -110,7 +111,7 @@ class Kernel(KernelFunction):
         np.negative(s, out=s)
         if self.name == "exponential":
             round_to_zero(s, -left[:, -2], right[:, -1])
-        return self._profile(s, 0)
+        return self._profile(s, 0)[0]
 
     def diagonal(self, X: np.ndarray) -> np.ndarray:
         """Kernel of every row with itself, shape (n,)."""
@@ -118,19 +119,50 @@ class Kernel(KernelFunction):
             squares = self._scale * np.einsum("nf,nf->n", X, X)
             if self.name == "cosine":
                 return self.variance * (squares > 0).astype(np.float64)
-            return self._profile(squares, 0)
+            return self._profile(squares, 0)[0]
         return np.full(len(X), self.variance)
 
-    def expansion_gradient(self, X, Y, coef, slopes):
-        """Differentiate :meth:`expansion` by x, shape (n, n_features)."""
-        if self.name != "laplacian":
-            return super().expansion_gradient(X, Y, coef, slopes)
-        weights = -self.gamma * self.values(X, Y) * coef
+    def expansion_with_gradient(self, X, Y, coef, slopes):
+        """Evaluate :meth:`expansion` and its derivatives by x."""
+        if self.name == "laplacian":
+            return self._laplacian_with_gradient(X, Y, coef)
+        if self.radial:
+            return self._radial_with_gradient(X, Y, coef, slopes)
+        return super().expansion_with_gradient(X, Y, coef, slopes)
+
+    def _radial_with_gradient(self, X, Y, coef, slopes):
+        """Do it for a function of s = gamma |x - y|^2, in few passes over memory.
+
+        With b = u.(x - y): dk/dy.u = -2 gamma k' b, and the gradient by x of all terms is
+        (2 gamma coef k' - 4 gamma^2 k'' b)(x - y) - 2 gamma k' u.
+        """
+        s = scaled_squares(X, Y, self.gamma, self._sharp)
+        k = self._profile(s, 1 if slopes is None else 2)
+        values = k[0] @ coef
+        first = np.multiply(k[1], 2.0 * self.gamma, out=s)
+        if slopes is None:
+            first *= coef
+            return values, first.sum(axis=1)[:, None] * X - first @ Y
+        along = X @ slopes.T
+        along -= np.einsum("mf,mf->m", slopes, Y)
+        values -= np.einsum("nm,nm->n", first, along)
+        gradient = -(first @ slopes)
+        along *= k[2]
+        along *= -4.0 * self.gamma**2
+        first *= coef
+        along += first
+        gradient += along.sum(axis=1)[:, None] * X
+        gradient -= along @ Y
+        return values, gradient
+
+    def _laplacian_with_gradient(self, X, Y, coef):
+        weights = self.values(X, Y) * coef
         gradient = np.empty_like(X)
         for f in range(X.shape[1]):
             signs = np.sign(X[:, f, None] - Y[:, f])
             gradient[:, f] = np.einsum("nm,nm->n", weights, signs)
-        return gradient
+        gradient *= -self.gamma
+        return weights.sum(axis=1), gradient
 
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         """Free numbers, in a fixed order."""
@@ -178,12 +210,19 @@ class Kernel(KernelFunction):
     def _scaled(self, k: np.ndarray) -> np.ndarray:
         return k if self.variance == 1.0 else self.variance * k
 
-    def _profile(self, s: np.ndarray, order: int) -> np.ndarray:
+    @property
+    def _sharp(self) -> bool:
+        return self.name == "exponential"
+
+    def _profile(self, s: np.ndarray, order: int) -> list[np.ndarray]:
+        """Value and derivatives by s up to an order; not to be written to."""
         if self.name == "polynomial":
-            return self._scaled(power(s, order, self.degree, self.coef0))
-        if self.name == "cosine":
-            return self._scaled(power(s, order, self.degree, 0.0))
-        return self._scaled(PROFILES[self.name](s, order))
+            found = powers(s, order, self.degree, self.coef0)
+        elif self.name == "cosine":
+            found = powers(s, order, self.degree, 0.0)
+        else:
+            found = PROFILES[self.name](s, order)
+        return found if self.variance == 1.0 else [self.variance * k for k in found]
 
 
 @dataclass(frozen=True)
@@ -209,12 +248,9 @@ class LengthDerivative(KernelFunction):
             return Jet(distances * self.kernel.values(X, Y))
         return _jet(self.kernel, X, Y, order, self._profile)
 
-    def _profile(self, s: np.ndarray, order: int) -> np.ndarray:
-        profile = self.kernel._profile
-        slope = s * profile(s, order + 1)
-        if order:
-            slope += order * profile(s, order)
-        return -2.0 * slope
+    def _profile(self, s: np.ndarray, order: int) -> list[np.ndarray]:
+        k = self.kernel._profile(s, order + 1)
+        return [-2.0 * (s * k[n + 1] + n * k[n]) for n in range(order + 1)]
 
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         """None: it is not differentiated again."""
@@ -241,6 +277,5 @@ def _jet(kernel: Kernel, X: np.ndarray, Y: np.ndarray, order: int, profile) -> J
     if kernel.name == "cosine":
         return cosine_jet(X, Y, order, profile)
     if kernel.radial:
-        sharp = kernel.name == "exponential"
-        return radial_jet(X, Y, kernel.gamma, order, profile, sharp)
+        return radial_jet(X, Y, kernel.gamma, order, profile, kernel._sharp)
     return product_jet(X, Y, kernel._scale, order, profile)

@@ -2,7 +2,8 @@
 
 Radial kernels are functions of s = |x - y|^2 / (2 l^2), so that the slope of all of them
 that have one is -1 or a multiple of it at s = 0; kernels of the product are functions of
-s = x.y / (2 l^2), written gamma x.y.
+s = x.y / (2 l^2), written gamma x.y. Each function here gives the profile and its
+derivatives up to an order, which share their exponential and must not be written to.
 
 Derivatives that grow without limit towards s = 0 only ever meet (x - y) or
 (x - y)(x - y)^T there, which vanish faster; they are set to zero at s = 0.
@@ -22,58 +23,70 @@ import numpy as np
 ORDERS = {"rbf": 3, "matern52": 3, "matern32": 3, "exponential": 1}
 
 
-def rbf(s: np.ndarray, order: int) -> np.ndarray:
+def rbf(s: np.ndarray, order: int) -> list[np.ndarray]:
     """exp(-s)."""
-    k = np.exp(-s)
-    return -k if order % 2 else k
+    k = np.negative(s)
+    np.exp(k, out=k)
+    minus = -k if order else k
+    return [k, minus, k, minus][: order + 1]
 
 
-def matern52(s: np.ndarray, order: int) -> np.ndarray:
+def matern52(s: np.ndarray, order: int) -> list[np.ndarray]:
     """(1 + t + t^2/3) exp(-t) with t = sqrt(5) d / l = sqrt(10 s)."""
     t = np.sqrt(10.0 * s)
     decay = np.exp(-t)
-    if order == 0:
-        return (1.0 + t * (1.0 + t / 3.0)) * decay
-    if order == 1:
-        return (-5.0 / 3.0) * (1.0 + t) * decay
-    if order == 2:
-        return (25.0 / 3.0) * decay
-    return (-125.0 / 3.0) * _over(decay, t)
+    out = [(1.0 + t * (1.0 + t / 3.0)) * decay]
+    if order > 0:
+        out.append((-5.0 / 3.0) * (1.0 + t) * decay)
+    if order > 1:
+        out.append((25.0 / 3.0) * decay)
+    if order > 2:
+        out.append((-125.0 / 3.0) * _over(decay, t))
+    return out
 
 
-def matern32(s: np.ndarray, order: int) -> np.ndarray:
+def matern32(s: np.ndarray, order: int) -> list[np.ndarray]:
     """(1 + t) exp(-t) with t = sqrt(3) d / l = sqrt(6 s)."""
     t = np.sqrt(6.0 * s)
     decay = np.exp(-t)
-    if order == 0:
-        return (1.0 + t) * decay
-    if order == 1:
-        return -3.0 * decay
-    if order == 2:
-        return 9.0 * _over(decay, t)
-    return -27.0 * _over(decay * (1.0 + t), t**3)
+    out = [(1.0 + t) * decay]
+    if order > 0:
+        out.append(-3.0 * decay)
+    if order > 1:
+        out.append(9.0 * _over(decay, t))
+    if order > 2:
+        out.append(-27.0 * _over(decay * (1.0 + t), t**3))
+    return out
 
 
-def exponential(s: np.ndarray, order: int) -> np.ndarray:
+def exponential(s: np.ndarray, order: int) -> list[np.ndarray]:
     """exp(-t) with t = d / l = sqrt(2 s); it has a cusp at s = 0."""
     t = np.sqrt(2.0 * s)
     decay = np.exp(-t)
-    if order == 0:
-        return decay
-    if order == 1:
-        return -_over(decay, t)
-    if order == 2:
-        return _over(decay * (1.0 + t), t**3)
-    return -_over(decay * (3.0 + t * (3.0 + t)), t**5)
+    out = [decay]
+    if order > 0:
+        out.append(-_over(decay, t))
+    if order > 1:
+        out.append(_over(decay * (1.0 + t), t**3))
+    if order > 2:
+        out.append(-_over(decay * (3.0 + t * (3.0 + t)), t**5))
+    return out
 
 
-def linear(s: np.ndarray, order: int) -> np.ndarray:
+def linear(s: np.ndarray, order: int) -> list[np.ndarray]:
     """S."""
-    return s if order == 0 else np.full_like(s, 1.0 if order == 1 else 0.0)
+    slopes = (np.full_like(s, 1.0 if k == 1 else 0.0) for k in range(1, order + 1))
+    return [s, *slopes]
 
 
-def power(s: np.ndarray, order: int, degree: float, constant: float) -> np.ndarray:
+def powers(
+    s: np.ndarray, order: int, degree: float, constant: float
+) -> list[np.ndarray]:
     """(s + constant)^degree; no real number below zero unless the degree is whole."""
+    return [_power(s, k, degree, constant) for k in range(order + 1)]
+
+
+def _power(s: np.ndarray, order: int, degree: float, constant: float) -> np.ndarray:
     factor = 1.0
     for k in range(order):
         factor *= degree - k
@@ -104,7 +117,7 @@ def _over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(a, b, out=np.zeros_like(b), where=b > 0)
 
 
-PROFILES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+PROFILES: dict[str, Callable[[np.ndarray, int], list[np.ndarray]]] = {
     "rbf": rbf,
     "matern52": matern52,
     "matern32": matern32,
