@@ -221,6 +221,9 @@ class FeaturePredictions(AtomicRegressor):
         return squeezed(self._contributions(X))
 
     def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return self._with_gradient(X)[1]
+
+    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
         output = self._shape["output"]
         if self._n_targets > 1 or output not in ("sum", "mean"):
             raise NoDerivativeError(
@@ -228,10 +231,12 @@ class FeaturePredictions(AtomicRegressor):
                 "single number to differentiate: fit one with output='sum' or 'mean' to "
                 "one target."
             )
-        inputs = self._inputs(X)
-        slopes = prediction_side().gradient(self.net_.module_, *inputs)
+        rows, slopes = prediction_side().with_gradient(
+            self.net_.module_, *self._inputs(X)
+        )
+        energies = self._kind.contributions(X, self._in_units(X, rows))
         slopes = self._kind.contributions(X, self._scales[0] * slopes)
-        return self._scaling.pullback(X.values, X.numbers, slopes)
+        return squeezed(energies), self._scaling.pullback(X.values, X.numbers, slopes)
 
     def _contributions(self, X: AtomFeatures) -> np.ndarray:
         """Give what atoms contribute to the targets, (n_atoms, n_outputs)."""

@@ -15,10 +15,10 @@ from skatom.models._network.torch_threads import torch_threads
 __all__ = [
     "contributions",
     "dropped_contributions",
-    "gradient",
     "latent",
     "latent_pushforward",
     "thinned",
+    "with_gradient",
     "with_latent_sums",
 ]
 
@@ -70,16 +70,23 @@ def latent_pushforward(
     return out[batch.place].numpy()
 
 
-def gradient(
+def with_gradient(
     module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
-) -> np.ndarray:
-    """Differentiate the energy of each atom, its first contribution, by its features."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate contributions of atoms, and differentiate the first by the features.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_atoms, n_outputs)
+    gradient : ndarray of shape (n_atoms, n_features)
+    """
     batch = _batch(module, values, elements)
-    with torch.enable_grad():
+    n_weights = sum(p.numel() for p in module.parameters())
+    with torch.enable_grad(), torch_threads(len(values) * n_weights):
         leaf = batch.leaf.requires_grad_(True)
-        energies = module(batch.with_leaf(leaf))[:, 0]
-        out = torch.autograd.grad(energies.sum(), leaf)[0]
-    return out[batch.place].numpy()
+        rows = module(batch.with_leaf(leaf))
+        slopes = torch.autograd.grad(rows[:, 0].sum(), leaf)[0]
+    return rows.detach()[batch.place].numpy(), slopes[batch.place].numpy()
 
 
 def dropped_contributions(
