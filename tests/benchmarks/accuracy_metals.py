@@ -19,9 +19,9 @@ Ours is AtomicKernelRidge on SOAP of the same cutoff and transition width, n_max
 (for the alloy l_max = 6, compressed over species), reduced to 160 principal components
 where there is one element, with as many references as GAP has sparse points and the same
 relation of force and energy errors (force_weight = (0.01 / 0.05)²). The weighting of
-distances and alpha are chosen on frames held back inside the training file, by the product
-of both errors. Transition width, l_max and the number of components were settled on every
-eighth frame of the training files, judged by others of them.
+distances and alpha are chosen on frames held back inside the training file, by the same
+relation. Transition width, l_max and the number of components were settled on every eighth
+frame of the training files, judged by others of them.
 """
 
 import argparse
@@ -61,7 +61,7 @@ SIGMA_ENERGY, SIGMA_FORCE = 0.01, 0.05  # eV an atom, eV/Å
 WEIGHTINGS = (None, 0.6)  # radius of the weighting over the cutoff
 TRANSITION = 0.5  # Å, of the cutoff
 COMPONENTS = 160
-ALPHAS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+ALPHAS = (1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 SEARCH_FRAMES = 80
 TIMED_CALLS = 10
 
@@ -155,11 +155,7 @@ def potential(system: System, weighting, alpha: float, n_references: int, memory
 
 
 def choose(system: System, frames: list[Atoms], n_references: int) -> dict:
-    """Choose inside the training frames: fit to three of four, judge by the fourth.
-
-    By the product of both errors: a sum in units of the sigmas is one of forces alone,
-    whose errors are three times their sigma where those of energies are half of theirs.
-    """
+    """Choose inside the training frames: fit to three of four, judge by the fourth."""
     step = max(1, len(frames) // SEARCH_FRAMES)
     some = frames[::step]
     fourth = np.arange(len(some)) % 4 == 3
@@ -175,7 +171,8 @@ def choose(system: System, frames: list[Atoms], n_references: int) -> dict:
             )
             told = evaluate(model.fit(train, read_energies(train)), held)
             e, f = errors(told.energies, told.forces, held)
-            found.append((np.mean(e**2) * np.mean(f**2), params))
+            cost = np.mean(e**2) / SIGMA_ENERGY**2 + np.mean(f**2) / SIGMA_FORCE**2
+            found.append((cost, params))
     return min(found, key=lambda pair: pair[0])[1]
 
 
