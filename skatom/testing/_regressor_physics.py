@@ -9,7 +9,12 @@ import numpy as np
 from ase import Atoms
 
 from skatom.features import NoDerivativeError
-from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
+from skatom.potential import (
+    evaluate,
+    predict_atomic_energies,
+    predict_forces,
+    predict_stress,
+)
 from skatom.testing import _transformations as change
 from skatom.testing._comparisons import (
     deviation,
@@ -141,6 +146,19 @@ def _forces(fitted, frames) -> list[np.ndarray]:
         raise SkipTest(f"no forces: {error}") from error
 
 
+def check_energies_beside_forces(estimator, frames, y, limits):
+    """Energies that come together with forces are those that come alone."""
+    fitted = fit_fresh(estimator, frames, y)
+    _forces(fitted, frames)
+    require_close(
+        evaluate(fitted, frames).energies,
+        fitted.predict(frames),
+        "Energies asked for together with forces differ from those of predict",
+        limits.exact,
+        floor=FLOOR_IN_EV,
+    )
+
+
 def check_forces_match_differences(estimator, frames, y, limits):
     """Forces are minus the slope of the energy, by central differences."""
     fitted = fit_fresh(estimator, frames, y)
@@ -238,6 +256,7 @@ CHECKS = (
     check_energy_of_supercell,
     check_energy_of_distant_parts,
     check_energy_of_isolated_atoms,
+    check_energies_beside_forces,
     check_forces_match_differences,
     check_stress_matches_differences,
     check_forces_balance,

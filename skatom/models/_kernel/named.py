@@ -65,7 +65,10 @@ class Kernel(KernelFunction):
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
         if self.name == "laplacian":
             if order:
-                raise NotImplementedError("The Laplacian kernel has kinks.")
+                raise NotImplementedError(
+                    "The Laplacian kernel has kinks, where it has no derivative: take "
+                    "'matern32' or 'rbf', or train on energies alone."
+                )
             distances = cdist(X, Y, "cityblock")
             distances *= -self.gamma
             return Jet(self._scaled(np.exp(distances, out=distances)))
