@@ -143,7 +143,7 @@ def check_regressor(
     >>> from skatom.models import AtomicRidge
     >>> from skatom.testing import check_regressor
     >>> print(check_regressor(AtomicRidge()))
-    33 checks passed
+    34 checks passed
     """
     checks = regressor_checks(
         regressor, frames, y,
