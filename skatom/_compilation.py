@@ -1,8 +1,10 @@
 """Compiled functions: kept on disk, and announced where a first use has to wait."""
 
 import logging
+import re
 import threading
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from numba import njit
 from numba.core import event
 
 LOGGER = logging.getLogger("skatom")
+# Absolute imports, as text: parsing all files would take a third of a cold start.
+IMPORT = re.compile(r"^ *(?:from|import) ([\w.]+)(?: import (\([^)]*\)|.*))?", re.M)
 PATIENCE = 2.0  # seconds of compiling, in all, before the user is told
 
 
@@ -18,19 +22,61 @@ def kernel(function):
 
     Numba's cache watches the file of the function alone, so a change in a helper of
     another file would go unnoticed and old machine code would run. This one watches all
-    files of the folder.
+    files that are reached by imports.
     """
     compiled = njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
-    folder = Path(function.__code__.co_filename).parent
-    compiled._cache._cache_file._source_stamp = _folder_stamp(folder)
+    source = Path(function.__code__.co_filename)
+    compiled._cache._cache_file._source_stamp = stamp_of(source)
     _listener()
     return compiled
 
 
-@cache
-def _folder_stamp(folder: Path) -> tuple[float, int]:
-    stats = [path.stat() for path in folder.glob("*.py")]
+def stamp_of(source: Path) -> tuple[float, int]:
+    """Tell one state of a file, and of all that it imports from its package, from another.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A Python file.
+
+    Returns
+    -------
+    changed : float
+        Time of the last change.
+    size : int
+        Bytes of all files together.
+    """
+    stats = [path.stat() for path in reached_from(source)]
     return max(s.st_mtime for s in stats), sum(s.st_size for s in stats)
+
+
+def reached_from(source: Path) -> set[Path]:
+    """Find the files of its package that a file imports, directly or through others."""
+    reached, waiting = {source}, [source]
+    while waiting:
+        found = _imported(waiting.pop()) - reached
+        reached |= found
+        waiting += found
+    return reached
+
+
+@cache
+def _imported(source: Path) -> set[Path]:
+    """Files of the same package that a file imports."""
+    top = source.parent
+    while (top / "__init__.py").exists():
+        top = top.parent
+    files = set()
+    for module in _names_imported(source):
+        path = top.joinpath(*module.split("."))
+        files |= {path.with_suffix(".py"), path / "__init__.py"}
+    return {path for path in files if path.exists()}
+
+
+def _names_imported(source: Path) -> Iterator[str]:
+    for module, names in IMPORT.findall(source.read_text()):
+        yield module
+        yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
 
 
 @cache

@@ -1,12 +1,14 @@
 """First uses are announced: which kernel, and once to the user if it takes long."""
 
 import logging
+from pathlib import Path
 
 import numba
 import pytest
 from numba.core import event
 
 import skatom._compilation as compilation
+import skatom.featurizers
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +81,40 @@ def test_kernels_of_others_are_not_announced(monkeypatch, caplog):
     assert not caplog.records
 
 
-def test_a_change_of_any_file_of_the_folder_compiles_anew(tmp_path):
-    (tmp_path / "one.py").write_text("1")
-    stamp = compilation._folder_stamp.__wrapped__
-    before = stamp(tmp_path)
-    (tmp_path / "two.py").write_text("2")
-    assert stamp(tmp_path) != before
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package whose kernel takes a helper from a helper in another folder."""
+    files = {
+        "fast/__init__.py": "",
+        "fast/_row/__init__.py": "",
+        "fast/_simd/__init__.py": "",
+        "fast/_row/values.py": "from fast._row import pairs\nimport numpy.linalg",
+        "fast/_row/pairs.py": "from fast._simd.lanes import add",
+        "fast/_row/other.py": "",
+        "fast/_simd/lanes.py": "def add(): pass",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(compilation, "_imported", compilation._imported.__wrapped__)
+    return tmp_path / "fast"
+
+
+@pytest.mark.parametrize("changed", ["_row/values", "_row/pairs", "_simd/lanes"])
+def test_a_change_of_anything_imported_compiles_anew(package, changed):
+    before = compilation.stamp_of(package / "_row/values.py")
+    with (package / f"{changed}.py").open("a") as file:
+        file.write("\n1")
+    assert compilation.stamp_of(package / "_row/values.py") != before
+
+
+def test_a_change_of_what_is_not_imported_keeps_the_machine_code(package):
+    before = compilation.stamp_of(package / "_row/values.py")
+    (package / "_row/other.py").write_text("1")
+    assert compilation.stamp_of(package / "_row/values.py") == before
+
+
+def test_kernels_of_acsf_are_stale_when_the_vector_instructions_change():
+    featurizers = Path(skatom.featurizers.__file__).parent
+    reached = compilation.reached_from(featurizers / "_kernels/acsf_values.py")
+    assert featurizers / "_kernels/lanes.py" in reached
