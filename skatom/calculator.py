@@ -16,11 +16,11 @@ from ase.calculators.calculator import (
 )
 from sklearn.pipeline import Pipeline
 
-from skatom._parallel import few_blas_threads
-from skatom._skin import SkinPairs
+from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.neighbors import NeighborPairs
+from skatom.neighbors._skin import SkinPairs
 from skatom.potential import evaluate, r_cut_of
 from skatom.structures import Structures, check_structures
 from skatom.uncertainty import ConformalRegressor

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from skatom._parallel import run_chunks
+from skatom._runtime.threads import run_chunks
 from skatom._validation import (
     check_n_structures,
     check_sample_weight,

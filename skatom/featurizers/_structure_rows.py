@@ -8,8 +8,8 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._atom_featurizer import _species_numbers
 from skatom._validation import _fit_context, check_is_fitted, listing
+from skatom.base._featurizer import _species_numbers
 from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._labels import warn_of_ignored_info
 

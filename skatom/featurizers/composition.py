@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers
 
-from skatom._element_properties import PROPERTIES, values_of
 from skatom._validation import StrOptions, check_is_fitted, closest
 from skatom.base import sum_atoms
+from skatom.elements._properties import PROPERTIES, values_of
 from skatom.featurizers._structure_rows import (
     StructureRows,
     check_species,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._parallel import run_chunks
+from skatom._runtime.threads import run_chunks
 from skatom._validation import (
     StrOptions,
     _fit_context,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 
 
 @kernel

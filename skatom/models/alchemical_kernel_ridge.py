@@ -7,8 +7,6 @@ from types import ModuleType
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from skatom._couplings import couplings
-from skatom._species_channels import SpeciesChannels
 from skatom._validation import (
     Integral,
     Interval,
@@ -19,9 +17,11 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.base import AtomicRegressor
+from skatom.elements._channels import SpeciesChannels
+from skatom.elements._counts import fit_composition, species_counts
+from skatom.elements._couplings import couplings
 from skatom.features import AtomFeatures
 from skatom.models._alchemical.pooled import PooledChannels, mean_rows, pool_channels
-from skatom.models._composition import fit_composition, species_counts
 
 
 class AlchemicalKernelRidge(AtomicRegressor):

@@ -17,8 +17,8 @@ from skatom._validation import (
     check_sample_weight,
     check_targets,
 )
+from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._composition import fit_composition, species_counts
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import TrainingSet
 from skatom.models._gaussian_process.hyperparameters import (

@@ -14,7 +14,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
-from skatom.models._composition import species_counts
+from skatom.elements._counts import species_counts
 from skatom.models._kernel.exact import exact_problem, solve_exactly
 from skatom.models._kernel.folds import (
     fold_baselines,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skatom._atomic_files import write_atomically
+from skatom._runtime.whole_files import write_atomically
 from skatom._validation import listing
 from skatom.persistence._archive import (
     ESTIMATOR,

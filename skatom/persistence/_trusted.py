@@ -24,7 +24,7 @@ _ARCHITECTURES = (
 )
 # What they keep their fitted numbers in.
 _FITTED = (
-    "skatom._species_channels.SpeciesChannels",
+    "skatom.elements._channels.SpeciesChannels",
     "skatom.models._kernel.functions.Hyperparameter",
     "skatom.models._kernel.functions.Product",
     "skatom.models._kernel.functions.Sum",

@@ -9,8 +9,8 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import ArrayLike
 
-from skatom._element_properties import PROPERTIES
 from skatom._validation import check_is_fitted
+from skatom.elements._properties import PROPERTIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from skatom._evaluation import Evaluation
 from skatom._validation import check_is_fitted
+from skatom.base._evaluation import Evaluation
 from skatom.neighbors import NeighborPairs
 from skatom.potential._context import Context
 from skatom.potential._energies import energies

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._couplings import couplings
-from skatom._species_channels import SpeciesChannels
 from skatom._validation import (
     Integral,
     Interval,
@@ -14,6 +12,8 @@ from skatom._validation import (
     _fit_context,
     check_is_fitted,
 )
+from skatom.elements._channels import SpeciesChannels
+from skatom.elements._couplings import couplings
 from skatom.features import AtomFeatures
 
 

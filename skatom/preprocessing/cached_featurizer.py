@@ -10,8 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 
-from skatom._memory import parse_bytes
-from skatom._origins import Featurized
+from skatom._runtime.memory import parse_bytes
 from skatom._validation import (
     HasMethods,
     Interval,
@@ -21,6 +20,7 @@ from skatom._validation import (
 )
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures
+from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs, ranges
 from skatom.preprocessing._contents import contents_of
 from skatom.preprocessing._feature_cache import CACHE, Block, Found

@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from skatom._origins import Featurized
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures, NoDerivativeError, Origin
+from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs, ranges
 from skatom.store._records import Records, offsets_of
 from skatom.structures import Structures

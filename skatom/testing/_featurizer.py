@@ -8,6 +8,7 @@ from functools import partial
 
 from ase import Atoms
 
+from skatom.structures._samples import check_frames
 from skatom.testing import (
     _contract,
     _featurizer_contract,
@@ -15,7 +16,6 @@ from skatom.testing import (
     _featurizer_invariances,
     _inputs,
 )
-from skatom.testing._frames import check_frames
 from skatom.testing._report import CheckReport, run_checks
 
 

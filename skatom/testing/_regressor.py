@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skatom.base import AtomicRegressor
 from skatom.structures import read_energies
+from skatom.structures._samples import check_frames, with_labels
 from skatom.testing import _contract, _inputs, _regressor_contract, _regressor_physics
-from skatom.testing._frames import check_frames, with_labels
 from skatom.testing._report import CheckReport, run_checks
 
 

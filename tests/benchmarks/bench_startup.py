@@ -60,7 +60,7 @@ def cold_start(name, cache, repeats):
 
 def call_everything(only=None):
     """Use every compiled function of the package, one group of them after the other."""
-    from skatom._precompile import NEIGHBORS, TASKS, compile_task
+    from skatom.cli._compile import NEIGHBORS, TASKS, compile_task
 
     for task in ((NEIGHBORS,), *TASKS) if only is None else [(only,)]:
         for name, spent in compile_task(task):

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skatom import predict_forces, predict_stress
-from skatom._element_properties import PROPERTIES
+from skatom.elements._properties import PROPERTIES
 from skatom.featurizers import ACSF, Composition
 from skatom.preprocessing import Pool
 

@@ -6,7 +6,7 @@ from ase.build import bulk, molecule
 from conftest import rattled
 from radial import RadialSums
 
-from skatom._memory import amount, parse_bytes
+from skatom._runtime.memory import amount, parse_bytes
 from skatom.featurizers import ACSF, AEV, FCHL19, GMP, SOAP, WeightedACSF
 
 FEATURIZERS = [
@@ -57,7 +57,7 @@ def test_forecast_is_what_is_allocated(featurizer, dtype):
 
 
 def test_forecast_of_a_sample_is_within_ten_per_cent(monkeypatch):
-    monkeypatch.setattr("skatom._atom_featurizer.SAMPLE_ATOMS", 2000)
+    monkeypatch.setattr("skatom.base._featurizer.SAMPLE_ATOMS", 2000)
     X = mixed(600)
     assert sum(map(len, X)) > 4 * 2000
     featurizer = ACSF(r_cut=5.0, g4=None).fit(X)

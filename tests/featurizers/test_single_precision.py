@@ -38,7 +38,7 @@ def test_values_are_those_of_double_precision_rounded_once(featurizer, monkeypat
     many = [rattled(bulk("Cu", cubic=True) * (3, 3, 3), seed=s) for s in range(20)]
     assert sum(map(len, many)) > 2000
     X = [*many, rattled(molecule("CH3OH"))] if type(featurizer) is not AEV else many[:3]
-    monkeypatch.setattr("skatom._atom_featurizer.BLOCK_BYTES", 50_000)  # many blocks
+    monkeypatch.setattr("skatom.base._featurizer.BLOCK_BYTES", 50_000)  # many blocks
     exact = clone(featurizer).fit_transform(X)
     for n_jobs in (1, 2):
         single = clone(featurizer).set_params(dtype="float32", n_jobs=n_jobs)

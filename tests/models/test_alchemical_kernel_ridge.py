@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import Normalizer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skatom._species_channels import SpeciesChannels
+from skatom.elements._channels import SpeciesChannels
 from skatom.featurizers import ACSF, GMP, SOAP
 from skatom.models import AlchemicalKernelRidge
 from skatom.models._alchemical.pooled import mean_rows, pool_channels

@@ -11,7 +11,7 @@ from differences import numerical_gradient
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom import _parallel
+from skatom._runtime import threads as _parallel
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicGaussianProcessRegressor
 from skatom.models._gaussian_process import product

@@ -11,7 +11,7 @@ from conftest import labelled, rattled
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skatom._couplings import element_kernel
+from skatom.elements._couplings import element_kernel
 from skatom.featurizers import ACSF, AEV, GMP, SOAP, WeightedACSF
 from skatom.models import AtomicRidge
 from skatom.potential import make_potential
@@ -134,7 +134,7 @@ def test_similar_elements_are_coupled_by_their_properties():
 def test_pca_finds_the_directions_that_carry_most(frames, many, monkeypatch):
     """Each function of one pair of species, with the other species held fixed."""
     if many:
-        monkeypatch.setattr("skatom._couplings.GRAM_COLUMNS", 10)
+        monkeypatch.setattr("skatom.elements._couplings.GRAM_COLUMNS", 10)
     soap = SOAP(4.0, n_max=2, l_max=1)
     features = soap.fit_transform(frames)
     step = AlchemicalCompression(4, init="pca").fit(features)

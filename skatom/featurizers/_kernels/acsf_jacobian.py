@@ -8,7 +8,7 @@ closed form need all of it; forces alone do not.
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     INVERSE,
     SLOPE,

@@ -7,7 +7,7 @@ Centres with at most ``most`` neighbours are left to the sums over triples.
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     DS,
     DX,

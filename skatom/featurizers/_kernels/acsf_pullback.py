@@ -7,7 +7,7 @@ Arguments are those of `acsf_values`, with the cotangent ``g`` (n_atoms, n_featu
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     INVERSE,
     SLOPE,

@@ -7,7 +7,7 @@ Arguments are those of `acsf_values`, with the tangent ``v`` (n_pairs, 3) and ``
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.acsf_values import add_products
 from skatom.featurizers._kernels.environment import (
     DS,

@@ -21,7 +21,7 @@ part : (side, first, width, most)
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import INVERSE, F, S, gather, table
 from skatom.featurizers._kernels.lanes import exp2, get, load, splat, store, total
 from skatom.featurizers._kernels.triples import (

@@ -7,7 +7,7 @@ added.
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.aev_triples import (
     COS,
     MEAN,

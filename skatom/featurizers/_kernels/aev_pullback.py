@@ -7,7 +7,7 @@ Arguments are those of `aev_triples`, with the cotangent ``g`` (n_atoms, n_featu
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.aev_lanes import totals
 from skatom.featurizers._kernels.aev_triples import (
     COS,

@@ -1,6 +1,6 @@
 """Values of the angular functions of AEV; arguments stand in `aev_triples`."""
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.aev_triples import (
     add_products,
     chunk,

@@ -17,7 +17,7 @@ ranks
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 
 
 @njit

@@ -21,7 +21,7 @@ radial : (shells, n_shells), with ``shells`` an array (2, n_shells padded to gro
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.aev_lanes import log2
 from skatom.featurizers._kernels.environment import (
     DS,

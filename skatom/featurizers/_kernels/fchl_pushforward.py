@@ -7,7 +7,7 @@ Arguments are those of `fchl_triples`, with the tangent ``v`` (n_pairs, 3) and `
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     DS,
     DX,

@@ -1,6 +1,6 @@
 """Values of the three-body functions of FCHL19; arguments stand in `fchl_triples`."""
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import gather, table
 from skatom.featurizers._kernels.fchl_triples import (
     WAVES,

@@ -22,7 +22,7 @@ n_gaussians * 3) with C, k log2(e) and lambda, n_probes); ``norms`` is K_l; ``st
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.cutoffs import COSINE
 from skatom.featurizers._kernels.environment import SLOPE, F, S, X, Y, Z, gather, table
 from skatom.featurizers._kernels.gmp_harmonics import (

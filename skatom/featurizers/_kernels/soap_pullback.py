@@ -8,7 +8,7 @@ and the harmonics themselves serve for all four.
 
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.lanes import get, load, splat, store, total
 from skatom.featurizers._kernels.soap_density import (
     X,

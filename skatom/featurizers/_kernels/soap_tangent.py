@@ -7,7 +7,7 @@ once along one direction, the Jacobian one neighbour at a time along each axis.
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.lanes import get, load, splat, store
 from skatom.featurizers._kernels.soap_density import (
     aligned,

@@ -9,7 +9,7 @@ setup : tuple
     `soap_spectrum`; gradients are the tables of `_soap_angular`.
 """
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.soap_density import describe, workspace
 from skatom.featurizers._kernels.soap_spectrum import spectrum
 

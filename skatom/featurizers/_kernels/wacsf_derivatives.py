@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     INVERSE,
     SLOPE,

@@ -26,7 +26,7 @@ layout : (first angular column, columns of a channel)
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     INVERSE,
     SLOPE,

@@ -12,7 +12,7 @@ radial : (parameters, n), rows eta and r_s of n functions, padded to groups of l
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 from skatom.featurizers._kernels.environment import (
     INVERSE,
     SLOPE,

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skatom._parallel import Progress
-from skatom._species_channels import SpeciesChannels
+from skatom._runtime.threads import Progress
+from skatom.elements._channels import SpeciesChannels
 from skatom.models._alchemical.pooled import PooledChannels
 
 # log(alpha) and log(gamma) move this much faster than the couplings.

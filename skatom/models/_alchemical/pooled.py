@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skatom._species_channels import SpeciesChannels
+from skatom.elements._channels import SpeciesChannels
 from skatom.features import AtomFeatures
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom._parallel import Progress
+from skatom._runtime.threads import Progress
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import block_expansion

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from skatom._parallel import run_tasks
+from skatom._runtime.threads import run_tasks
 from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._kernel.covariance import Observables

@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skatom._parallel import run_tasks
+from skatom._runtime.threads import run_tasks
 from skatom.features import AtomFeatures
 from skatom.models._design_matrix import CHUNK_BYTES, DerivativeRows
 from skatom.models._kernel.functions import KernelFunction

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._composition import fit_composition, species_counts
 from skatom.models._design_matrix import LossWeights, count_targets
 from skatom.structures import Labels
 

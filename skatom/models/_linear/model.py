@@ -6,8 +6,8 @@ import numpy as np
 
 from skatom._validation import check_is_fitted, check_sample_weight, check_targets
 from skatom.base import AtomicRegressor, sum_atoms
+from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._composition import fit_composition, species_counts
 from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
 from skatom.models._linear.problem import LinearProblem, spread, widened
 from skatom.models._scale import refuse_rescaled_targets

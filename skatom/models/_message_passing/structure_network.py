@@ -13,8 +13,8 @@ import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skatom._evaluation import Evaluation
 from skatom._validation import check_is_fitted, check_sample_weight
+from skatom.base._evaluation import Evaluation
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models._elements import refuse_unseen_elements
 from skatom.models._network.distributions import (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from skatom._evaluation import Evaluation
 from skatom._validation import Interval, Real, _fit_context
+from skatom.base._evaluation import Evaluation
 from skatom.models._message_passing.structure_network import StructureNetwork
 from skatom.models._network.training_parameters import TRAINING_CONSTRAINTS
 from skatom.neighbors import NeighborPairs

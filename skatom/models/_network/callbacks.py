@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import Callback
 
-from skatom._progress import ProgressBar
+from skatom._runtime.progress import ProgressBar
 from skatom.models._network.divergence import TrainingDivergedError
 
 LOGGER = logging.getLogger("skatom")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from skorch.callbacks import Callback, LRScheduler
 
-from skatom._atomic_files import write_atomically
+from skatom._runtime.whole_files import write_atomically
 from skatom.models._network.distributed import share_of_this_process
 from skatom.models._network.tensor_files import from_bytes, to_bytes
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from skatom._validation import check_n_structures, check_targets, listing
 from skatom.base import sum_atoms
+from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._composition import fit_composition, species_counts
 from skatom.structures import Structures
 
 

@@ -107,7 +107,7 @@ class Progress:
 
     Examples
     --------
-    >>> from skatom._parallel import Progress
+    >>> from skatom._runtime.threads import Progress
     >>> with Progress("SOAP", 3, "structures") as progress:
     ...     for _ in range(3):
     ...         progress.advance(1)

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from skatom.datasets import DatasetRecord
-from skatom.demo._dynamics import Trajectory
-from skatom.demo._measure import Judgement
+from skatom.dynamics.constant_energy import Trajectory
 from skatom.plotting import ParityDisplay
+from skatom.report._judge import Judgement
 
 WIDTH = 76
 _NAMES = {

@@ -10,7 +10,7 @@ to compile: every user waits for this search first.
 import numpy as np
 from numba import njit
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 
 # Bins are about half a radius wide: fewer atoms to look at than with whole radii.
 BINS_A_RADIUS = 2.0

@@ -10,9 +10,8 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
-from skatom._origins import Featurized
-from skatom._parallel import Progress, run_chunks
+from skatom._runtime.memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
+from skatom._runtime.threads import Progress, run_chunks
 from skatom._validation import (
     Integral,
     Interval,
@@ -25,6 +24,7 @@ from skatom._validation import (
     locate_atom,
 )
 from skatom.features import AtomFeatures
+from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._labels import warn_of_ignored_info

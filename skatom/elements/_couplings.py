@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers
 
-from skatom._element_properties import PROPERTIES
-from skatom._species_channels import SpeciesChannels
 from skatom._validation import check_random_state, listing
+from skatom.elements._channels import SpeciesChannels
+from skatom.elements._properties import PROPERTIES
 
 KINDS = ("electronegativity-radius", "pca", "random")
 # Widths of the kernel of elements: Pauling's scale, and Å.

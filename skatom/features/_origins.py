@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skatom._joined_pairs import JoinedPairs
 from skatom.neighbors import NeighborPairs
+from skatom.neighbors._joined import JoinedPairs
 
 
 @dataclass(frozen=True, eq=False)

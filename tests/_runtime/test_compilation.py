@@ -7,7 +7,7 @@ import numba
 import pytest
 from numba.core import event
 
-import skatom._compilation as compilation
+import skatom._runtime.compilation as compilation
 import skatom.featurizers
 
 

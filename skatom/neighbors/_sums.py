@@ -1,6 +1,6 @@
 """Compiled sums over neighbour pairs onto their atoms, and their transposes."""
 
-from skatom._compilation import kernel
+from skatom._runtime.compilation import kernel
 
 
 @kernel

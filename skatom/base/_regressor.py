@@ -14,7 +14,6 @@ import numpy as np
 from ase.data import chemical_symbols
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skatom._atom_featurizer import AtomFeaturizer, PairBlock
 from skatom._validation import (
     check_is_fitted,
     locate_atom,
@@ -23,8 +22,6 @@ from skatom._validation import (
 from skatom.features import AtomFeatures
 from skatom.structures import Labels, read_labels
 from skatom.structures._sequence import refuse_structures
-
-__all__ = ["AtomFeaturizer", "AtomicRegressor", "PairBlock", "sum_atoms"]
 
 
 class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):

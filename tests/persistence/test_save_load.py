@@ -25,7 +25,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skatom import _atomic_files
+from skatom._runtime import whole_files as _atomic_files
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor

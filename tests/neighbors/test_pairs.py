@@ -332,7 +332,7 @@ def test_more_pairs_than_memory_holds_are_an_error_with_the_remedy(frames, monke
     def full(*args):
         raise MemoryError("Allocation failed")
 
-    monkeypatch.setattr("skatom._neighbor_kernels.search_pairs", full)
+    monkeypatch.setattr("skatom.neighbors._search.search_pairs", full)
     with pytest.raises(MemoryError, match="within 900 Å in 8 structures"):
         neighbor_pairs(check_structures(frames), 900.0)
 
@@ -344,7 +344,7 @@ def test_pairs_are_equal_bit_for_bit_for_any_number_of_threads(worth, monkeypatc
     frames += [Atoms("H4", rng.uniform(0, 9, (4, 3)), cell=[4, 5, 6], pbc=True)]
     structures = check_structures(frames)
     expected = neighbor_pairs(structures, 4.0)
-    monkeypatch.setattr("skatom._parallel.ATOMS_WORTH_A_THREAD", worth)
+    monkeypatch.setattr("skatom._runtime.threads.ATOMS_WORTH_A_THREAD", worth)
     found = neighbor_pairs(structures, 4.0, n_jobs=4)
     for name in ("offsets", "neighbors", "vectors", "shifts", "numbers"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -15,14 +15,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom.calculator import SkatomCalculator
+from skatom.cli import _demo_text as _report
 from skatom.datasets import load_dataset
-from skatom.demo import _report
-from skatom.demo._dynamics import run_nve
-from skatom.demo._measure import judge
+from skatom.dynamics.constant_energy import run_nve
 from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge, CompositionBaseline
 from skatom.persistence import load, save
 from skatom.preprocessing import PerAtom
+from skatom.report._judge import judge
 from skatom.uncertainty import ConformalRegressor, FeatureDistance
 
 LEVEL = 0.9

@@ -8,7 +8,7 @@ import pytest
 from radial import RadialSums
 from threadpoolctl import threadpool_info
 
-from skatom._parallel import (
+from skatom._runtime.threads import (
     ATOMS_WORTH_A_THREAD,
     Progress,
     few_blas_threads,
@@ -58,7 +58,7 @@ def test_progress_counts_every_centre_once_and_changes_nothing(n_jobs, capsys):
 def test_a_terminal_sees_one_line_that_is_rewritten(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr("skatom._parallel.SECONDS_BETWEEN_UPDATES", 0.0)
+    monkeypatch.setattr("skatom._runtime.threads.SECONDS_BETWEEN_UPDATES", 0.0)
     with Progress("SOAP", 4, "structures") as progress:
         for _ in range(4):
             progress.advance(1)

@@ -23,7 +23,7 @@ from skatom.models import AtomicKernelRidge, AtomicRidge
 from skatom.neighbors import neighbor_pairs
 from skatom.potential import make_potential
 from skatom.structures import check_structures
-from skatom.testing import check_frames, with_labels
+from skatom.structures._samples import check_frames, with_labels
 
 FEATURIZERS = {
     "ACSF": ACSF(),

@@ -82,7 +82,7 @@ def clock(seconds: float) -> str:
 
     Examples
     --------
-    >>> from skatom._progress import clock
+    >>> from skatom._runtime.progress import clock
     >>> clock(3723.4)
     '1:02:03'
     """

@@ -14,11 +14,9 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
 
-from skatom._parallel import run_chunks
+from skatom._runtime.threads import run_chunks
 from skatom.structures import Structures
 from skatom.structures._flat import FlatStructures
-
-__all__ = ["NeighborPairs", "neighbor_pairs"]
 
 # Closer than this, in Å, two atoms are the same atom given twice.
 COINCIDENT = 1e-6
@@ -81,7 +79,7 @@ class NeighborPairs:
         forces : ndarray of shape (n_atoms, 3)
             -dE/dR in eV/Å.
         """
-        from skatom._pair_kernels import scatter_forces
+        from skatom.neighbors._sums import scatter_forces
 
         forces = np.zeros((self.n_atoms, 3))
         scatter_forces(
@@ -91,7 +89,7 @@ class NeighborPairs:
 
     def forces_transpose(self, cotangent: np.ndarray) -> np.ndarray:
         """Apply the transpose of :meth:`forces`, (n_atoms, 3) to (n_pairs, 3)."""
-        from skatom._pair_kernels import gather_forces
+        from skatom.neighbors._sums import gather_forces
 
         out = np.empty((self.n_pairs, 3))
         gather_forces(
@@ -260,7 +258,7 @@ def _search(flat: FlatStructures, bases, r_cut, expected, n_jobs) -> tuple:
 
     Gives the arrays of `NeighborPairs` and the square of the shortest distance.
     """
-    from skatom._neighbor_kernels import search_pairs  # numba takes its time to import
+    from skatom.neighbors._search import search_pairs  # numba takes its time to import
 
     n_atoms = len(flat.positions)
     found = {}

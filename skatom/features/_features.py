@@ -13,17 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from skatom._origins import Joined, Transformed
+from skatom.features._origins import Joined, Transformed
 from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
-
-__all__ = [
-    "AtomFeatures",
-    "NoDerivativeError",
-    "NoStandardDeviationError",
-    "Origin",
-    "hstack",
-]
 
 
 class NoDerivativeError(ValueError):

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from skatom import SkatomCalculator, cli
+from skatom.cli import _demo_text as _report
+from skatom.cli import demo as _job
+from skatom.cli.main import _PACKAGES
 from skatom.datasets import list_datasets, load_dataset
-from skatom.demo import _job, _report
-from skatom.demo._measure import Intervals, Judgement
 from skatom.persistence import load
+from skatom.report._judge import Intervals, Judgement
 
 TINY = _job.Size(n_fit=30, n_calibration=30, n_test=60, picoseconds=0.05)
 
@@ -117,7 +119,7 @@ def test_demo_command_passes_its_options_on(tmp_path, monkeypatch, capsys):
     def run_demo(out, *, quick, say):
         say(f"{out} {quick}")
 
-    monkeypatch.setattr("skatom.demo.run_demo", run_demo)
+    monkeypatch.setattr("skatom.cli.demo.run_demo", run_demo)
     assert cli.main(["demo", "--quick", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path} True\n"
 
@@ -151,7 +153,7 @@ def test_info_names_versions(capsys):
 
 
 def test_info_names_the_extra_of_what_is_missing(capsys, monkeypatch):
-    monkeypatch.setitem(cli._PACKAGES, "no-such-package", "viz")
+    monkeypatch.setitem(_PACKAGES, "no-such-package", "viz")
     assert cli.main(["info"]) == 0
     out = capsys.readouterr().out
     assert re.search(r'no-such-package +missing: pip install "skatom\[viz\]"', out)
@@ -176,7 +178,7 @@ def test_interruption_is_told_without_a_traceback(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skatom.demo.run_demo", interrupted)
+    monkeypatch.setattr("skatom.cli.demo.run_demo", interrupted)
     assert cli.main(["demo"]) == 130
     assert capsys.readouterr().err == "skatom: interrupted\n"
 
@@ -230,7 +232,7 @@ def test_figure_shows_energies_and_forces_with_error_bars(finished):
 COMPILE = """
 import sys
 from numba.core.dispatcher import Dispatcher
-from skatom._precompile import NEIGHBORS, TASKS, compile_task
+
 
 tasks = ((NEIGHBORS,), *TASKS)
 done = [name for task in tasks for name, _ in compile_task(task)]
@@ -266,7 +268,7 @@ def test_compile_passes_its_option_on(monkeypatch, capsys):
         asked.append(n_jobs)
         yield "SOAP", 1.5
 
-    monkeypatch.setattr("skatom._precompile.precompile", recorded)
+    monkeypatch.setattr("skatom.cli._compile.precompile", recorded)
     assert cli.main(["compile", "--jobs", "3"]) == 0
     assert asked == [3]
     assert "SOAP                    1.5 s\nall" in capsys.readouterr().out

@@ -5,8 +5,8 @@ from ase.build import bulk, molecule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skatom._skin import SkinPairs
 from skatom.neighbors import neighbor_pairs
+from skatom.neighbors._skin import SkinPairs
 from skatom.structures import Structures
 
 R_CUT = 3.5

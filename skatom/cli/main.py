@@ -156,7 +156,7 @@ def _add_report(commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    from skatom.demo import run_demo
+    from skatom.cli.demo import run_demo
 
     def say(text: str) -> None:
         print(text, flush=True)
@@ -165,7 +165,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _compile(arguments: argparse.Namespace) -> None:
-    from skatom._precompile import precompile
+    from skatom.cli._compile import precompile
 
     if arguments.jobs < 1:
         raise ValueError(f"--jobs {arguments.jobs}: at least one process is needed.")

@@ -1,0 +1,1 @@
+"""Threads, memory, compilation and files: what computing needs, whatever is computed."""

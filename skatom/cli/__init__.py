@@ -1,0 +1,5 @@
+"""The command ``skatom``."""
+
+from skatom.cli.main import main
+
+__all__ = ["main"]

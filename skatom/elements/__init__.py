@@ -1,0 +1,1 @@
+"""Chemical elements: their properties, their channels in features, what they share."""
