@@ -1,7 +1,7 @@
 """Featurizers: structures in, features of atoms or of structures out."""
 
-from skatom.featurizers._acsf_grids import acsf_grid
-from skatom.featurizers._densities import valence_density
+from skatom.featurizers._acsf.grids import acsf_grid
+from skatom.featurizers._gmp.densities import valence_density
 from skatom.featurizers.acsf import ACSF
 from skatom.featurizers.aev import AEV
 from skatom.featurizers.composition import Composition
@@ -14,7 +14,7 @@ from skatom.featurizers.mbtr import MBTR
 from skatom.featurizers.sine_matrix import SineMatrix
 from skatom.featurizers.soap import SOAP
 from skatom.featurizers.valle_oganov import ValleOganov
-from skatom.featurizers.wacsf import WeightedACSF
+from skatom.featurizers.weighted_acsf import WeightedACSF
 
 __all__ = [
     "ACSF",

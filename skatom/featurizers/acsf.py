@@ -6,7 +6,7 @@ import numpy as np
 
 from skatom._validation import Integral, Interval, Real, StrOptions
 from skatom.base import AtomFeaturizer, PairBlock
-from skatom.featurizers._acsf_grids import (
+from skatom.featurizers._acsf.grids import (
     ALL,
     angular_parts,
     check_rows,
@@ -227,7 +227,8 @@ class ACSF(AtomFeaturizer):
         return function_names(self.species_, self.g2_, self.g4_, self.g5_)
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels import acsf_moments, acsf_values
+        from skatom.featurizers._acsf import moments_g5 as acsf_moments
+        from skatom.featurizers._acsf import values as acsf_values
 
         kernels = (
             acsf_values.radial_values,
@@ -237,7 +238,8 @@ class ACSF(AtomFeaturizer):
         self._apply(kernels, block, out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels import acsf_moments, acsf_pullback
+        from skatom.featurizers._acsf import moments_g5 as acsf_moments
+        from skatom.featurizers._acsf import pullback as acsf_pullback
 
         kernels = (
             acsf_pullback.radial_pullback,
@@ -248,7 +250,8 @@ class ACSF(AtomFeaturizer):
         self._apply(kernels, block, g, out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels import acsf_moments, acsf_pushforward
+        from skatom.featurizers._acsf import moments_g5 as acsf_moments
+        from skatom.featurizers._acsf import pushforward as acsf_pushforward
 
         kernels = (
             acsf_pushforward.radial_pushforward,
@@ -259,7 +262,8 @@ class ACSF(AtomFeaturizer):
         self._apply(kernels, block, v, out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels import acsf_jacobian, acsf_moments
+        from skatom.featurizers._acsf import jacobian as acsf_jacobian
+        from skatom.featurizers._acsf import moments_g5 as acsf_moments
 
         kernels = (
             acsf_jacobian.radial_jacobian,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skatom.featurizers._acsf_grids import acsf_grid
+from skatom.featurizers._acsf.grids import acsf_grid
 from skatom.featurizers.acsf import ACSF
 
 __all__ = ["amp_acsf", "amptorch_acsf", "dscribe_acsf", "dscribe_order", "ml4chem_acsf"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom._validation import Integral, Interval, Real, listing
 from skatom.base import AtomFeaturizer, PairBlock
-from skatom.featurizers._acsf_grids import radial_arrays
+from skatom.featurizers._acsf.grids import radial_arrays
 
 __all__ = ["AEV"]
 
@@ -318,16 +318,16 @@ class AEV(AtomFeaturizer):
     # zero at first, so that what is there after the radial ones can be scaled.
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_values import radial_values
-        from skatom.featurizers._kernels.aev_values import angular_values
+        from skatom.featurizers._acsf.values import radial_values
+        from skatom.featurizers._aev.values import angular_values
 
         radial_values(*self._radial_arguments(block), out)
         out[block.start : block.stop, : self._n_radial()] *= RADIAL_FACTOR
         angular_values(*self._angular_arguments(block), out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_pullback import radial_pullback
-        from skatom.featurizers._kernels.aev_pullback import angular_pullback
+        from skatom.featurizers._acsf.pullback import radial_pullback
+        from skatom.featurizers._aev.pullback import angular_pullback
 
         g = np.ascontiguousarray(g, dtype=np.float64)
         radial_pullback(*self._radial_arguments(block), g, out)
@@ -335,8 +335,8 @@ class AEV(AtomFeaturizer):
         angular_pullback(*self._angular_arguments(block), g, out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_pushforward import radial_pushforward
-        from skatom.featurizers._kernels.aev_pushforward import angular_pushforward
+        from skatom.featurizers._acsf.pushforward import radial_pushforward
+        from skatom.featurizers._aev.pushforward import angular_pushforward
 
         v = np.ascontiguousarray(v, dtype=np.float64)
         radial_pushforward(*self._radial_arguments(block), v, out)
@@ -344,8 +344,8 @@ class AEV(AtomFeaturizer):
         angular_pushforward(*self._angular_arguments(block), v, out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.acsf_jacobian import radial_jacobian
-        from skatom.featurizers._kernels.aev_jacobian import angular_jacobian
+        from skatom.featurizers._acsf.jacobian import radial_jacobian
+        from skatom.featurizers._aev.jacobian import angular_jacobian
 
         radial_jacobian(*self._radial_arguments(block), out)
         out[_rows(block), :, : self._n_radial()] *= RADIAL_FACTOR

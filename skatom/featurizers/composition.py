@@ -10,7 +10,7 @@ from ase.data import atomic_numbers
 from skatom._validation import StrOptions, check_is_fitted, closest
 from skatom.base import sum_atoms
 from skatom.elements._properties import PROPERTIES, values_of
-from skatom.featurizers._structure_rows import (
+from skatom.featurizers._structure_rows.base import (
     StructureRows,
     check_species,
     learned_species,

@@ -13,8 +13,12 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError
-from skatom.featurizers._coulomb_pairs import CoulombOrigin, all_pairs, slopes
-from skatom.featurizers._matrix_rows import (
+from skatom.featurizers._structure_rows.coulomb_gradient import (
+    CoulombOrigin,
+    all_pairs,
+    slopes,
+)
+from skatom.featurizers._structure_rows.matrix import (
     MATRIX_CONSTRAINTS,
     check_size,
     matrix_names,
@@ -261,7 +265,10 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
 
     def _compute(self, structures: Structures) -> tuple[np.ndarray, np.ndarray]:
         """Give matrices (n_structures, n_max²) or rows of atoms, and columns of atoms."""
-        from skatom.featurizers._kernels.coulomb import atom_rows, matrices
+        from skatom.featurizers._structure_rows.coulomb_kernels import (
+            atom_rows,
+            matrices,
+        )
 
         n_max, numbers, offsets = (
             self.n_atoms_max_, structures.numbers, structures.offsets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skatom._validation import Interval, Real
-from skatom.featurizers._crystal_matrix import CrystalMatrix
+from skatom.featurizers._structure_rows.crystals import CrystalMatrix
 
 __all__ = ["EwaldSumMatrix"]
 

@@ -222,16 +222,16 @@ class FCHL19(AtomFeaturizer):
         ]
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.fchl_pairs import radial_values
-        from skatom.featurizers._kernels.fchl_values import angular_values
+        from skatom.featurizers._fchl19.pairs import radial_values
+        from skatom.featurizers._fchl19.values import angular_values
 
         block = self._arguments(block)
         radial_values(*block, *self._radial, out)
         angular_values(*block, *self._angular, out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.fchl_pairs import radial_pullback
-        from skatom.featurizers._kernels.fchl_pullback import angular_pullback
+        from skatom.featurizers._fchl19.pairs import radial_pullback
+        from skatom.featurizers._fchl19.pullback import angular_pullback
 
         g = np.ascontiguousarray(g, dtype=np.float64)
         block = self._arguments(block)
@@ -239,8 +239,8 @@ class FCHL19(AtomFeaturizer):
         angular_pullback(*block, *self._angular, g, out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.fchl_pairs import radial_pushforward
-        from skatom.featurizers._kernels.fchl_pushforward import angular_pushforward
+        from skatom.featurizers._fchl19.pairs import radial_pushforward
+        from skatom.featurizers._fchl19.pushforward import angular_pushforward
 
         v = np.ascontiguousarray(v, dtype=np.float64)
         block = self._arguments(block)
@@ -248,8 +248,8 @@ class FCHL19(AtomFeaturizer):
         angular_pushforward(*block, *self._angular, v, out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.fchl_jacobian import angular_jacobian
-        from skatom.featurizers._kernels.fchl_pairs import radial_jacobian
+        from skatom.featurizers._fchl19.jacobian import angular_jacobian
+        from skatom.featurizers._fchl19.pairs import radial_jacobian
 
         block = self._arguments(block)
         radial_jacobian(*block, *self._radial, out)

@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom._validation import Integral, Interval, StrOptions, listing
 from skatom.base import AtomFeaturizer, PairBlock
-from skatom.featurizers._densities import valence_density
+from skatom.featurizers._gmp.densities import valence_density
 
 __all__ = ["GMP"]
 
@@ -150,7 +150,7 @@ class GMP(AtomFeaturizer):
         return float(np.sqrt(np.log(prefactor[used] / tolerance) / decay[used]).max())
 
     def _setup(self) -> None:
-        from skatom.featurizers._kernels.gmp_harmonics import recursion
+        from skatom.featurizers._gmp.harmonics import recursion
 
         orders = range(self.max_order + 1)
         widths = _widths(self.sigmas)
@@ -177,22 +177,22 @@ class GMP(AtomFeaturizer):
         ]
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.gmp import values
+        from skatom.featurizers._gmp.kernels import values
 
         values(*self._arguments(block), out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.gmp import pullback
+        from skatom.featurizers._gmp.kernels import pullback
 
         pullback(*self._arguments(block), np.ascontiguousarray(g), out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.gmp import pushforward
+        from skatom.featurizers._gmp.kernels import pushforward
 
         pushforward(*self._arguments(block), np.ascontiguousarray(v), out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.gmp import jacobian
+        from skatom.featurizers._gmp.kernels import jacobian
 
         jacobian(*self._arguments(block), out)
 

@@ -9,19 +9,19 @@ import numpy as np
 
 from skatom._validation import Interval, Real, StrOptions
 from skatom.features import AtomFeatures, NoDerivativeError
-from skatom.featurizers._dscribe import describe
-from skatom.featurizers._many_body import (
+from skatom.featurizers._structure_rows.base import (
+    StructureRows,
+    check_species,
+    learned_species,
+)
+from skatom.featurizers._structure_rows.dscribe import describe
+from skatom.featurizers._structure_rows.many_body import (
     GRID_CONSTRAINTS,
     ORDER,
     default_range,
     exp_weighting,
     grid_names,
     grid_of,
-)
-from skatom.featurizers._structure_rows import (
-    StructureRows,
-    check_species,
-    learned_species,
 )
 from skatom.structures import Structures
 

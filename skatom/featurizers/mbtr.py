@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from skatom._validation import Interval, Real, StrOptions
-from skatom.featurizers._many_body import (
+from skatom.featurizers._structure_rows.base import check_crystals
+from skatom.featurizers._structure_rows.many_body import (
     GRID_CONSTRAINTS,
     ORDER,
     ManyBodyTensor,
@@ -13,7 +14,6 @@ from skatom.featurizers._many_body import (
     exp_weighting,
     grid_of,
 )
-from skatom.featurizers._structure_rows import check_crystals
 from skatom.structures import Structures
 
 __all__ = ["MBTR"]

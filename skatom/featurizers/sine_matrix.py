@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skatom.featurizers._crystal_matrix import CrystalMatrix
+from skatom.featurizers._structure_rows.crystals import CrystalMatrix
 
 __all__ = ["SineMatrix"]
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from skatom._validation import Integral, Interval, Real, StrOptions
 from skatom.base import AtomFeaturizer, PairBlock
-from skatom.featurizers._soap_angular import gradients, ladder, transposed
-from skatom.featurizers._soap_channels import (
+from skatom.featurizers._soap.angular import gradients, ladder, transposed
+from skatom.featurizers._soap.channels import (
     check_weights,
     coupling,
     feature_names,
     pair_layout,
 )
-from skatom.featurizers._soap_radial import RadialTable, radial_table
+from skatom.featurizers._soap.radial import RadialTable, radial_table
 
 __all__ = ["SOAP"]
 
@@ -301,24 +301,24 @@ class SOAP(AtomFeaturizer):
         return feature_names(self._channels, self._layout, self.n_max, self.l_max)
 
     def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.soap_values import soap_values
+        from skatom.featurizers._soap.values import soap_values
 
         soap_values(*self._arguments(block), out)
 
     def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.soap_pullback import soap_pullback
+        from skatom.featurizers._soap.pullback import soap_pullback
 
         g = np.ascontiguousarray(g, dtype=np.float64)
         soap_pullback(*self._arguments(block), g, out)
 
     def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.soap_tangent import soap_pushforward
+        from skatom.featurizers._soap.tangent import soap_pushforward
 
         v = np.ascontiguousarray(v, dtype=np.float64)
         soap_pushforward(*self._arguments(block), v, out)
 
     def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._kernels.soap_tangent import soap_jacobian
+        from skatom.featurizers._soap.tangent import soap_jacobian
 
         rows = out.reshape(-1, out.shape[2])  # a view: (n_pairs * 3, n_features)
         soap_jacobian(*self._arguments(block), rows)

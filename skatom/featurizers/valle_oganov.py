@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from skatom._validation import StrOptions
-from skatom.featurizers._many_body import (
+from skatom.featurizers._structure_rows.base import check_crystals
+from skatom.featurizers._structure_rows.many_body import (
     GRID_CONSTRAINTS,
     ManyBodyTensor,
     default_range,
     grid_of,
 )
-from skatom.featurizers._structure_rows import check_crystals
 from skatom.structures import Structures
 
 __all__ = ["ValleOganov"]

@@ -116,5 +116,5 @@ def test_a_change_of_what_is_not_imported_keeps_the_machine_code(package):
 
 def test_kernels_of_acsf_are_stale_when_the_vector_instructions_change():
     featurizers = Path(skatom.featurizers.__file__).parent
-    reached = compilation.reached_from(featurizers / "_kernels/acsf_values.py")
-    assert featurizers / "_kernels/lanes.py" in reached
+    reached = compilation.reached_from(featurizers / "_acsf/values.py")
+    assert featurizers / "_simd/lanes.py" in reached

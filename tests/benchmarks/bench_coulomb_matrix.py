@@ -20,7 +20,7 @@ from ase.build import molecule
 from ase.collections import g2
 
 from skatom.featurizers import CoulombMatrix
-from skatom.featurizers._kernels.coulomb import matrices
+from skatom.featurizers._structure_rows.coulomb_kernels import matrices
 from skatom.featurizers.coulomb_matrix import DIAGONAL
 
 N_MAX = 23

@@ -253,8 +253,8 @@ def test_presets_have_as_many_features_as_published():
 
 
 def test_real_powers_equal_those_of_numpy():
-    from skatom.featurizers._kernels.aev_lanes import quick_power
-    from skatom.featurizers._kernels.lanes import load, store
+    from skatom.featurizers._aev.powers import quick_power
+    from skatom.featurizers._simd.lanes import load, store
 
     @njit
     def run(x, exponent, out):

@@ -26,7 +26,7 @@ from skatom.featurizers import (
     SineMatrix,
     ValleOganov,
 )
-from skatom.featurizers._dscribe import descriptor_class
+from skatom.featurizers._structure_rows.dscribe import descriptor_class
 from skatom.preprocessing import Pool
 from skatom.testing import RowsToAtoms
 

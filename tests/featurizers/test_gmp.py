@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from scipy.special import eval_legendre
 
 from skatom.featurizers import GMP, valence_density
-from skatom.featurizers._densities import (
+from skatom.featurizers._gmp.densities import (
     EFFECTIVE_N,
     SHELL_SHAPES,
     electron_configuration,

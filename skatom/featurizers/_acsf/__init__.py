@@ -1,0 +1,1 @@
+"""Compiled kernels and tables of atom-centred symmetry functions."""

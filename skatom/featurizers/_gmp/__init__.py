@@ -1,0 +1,1 @@
+"""Compiled kernels and densities of Gaussian multipoles."""

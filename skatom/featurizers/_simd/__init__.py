@@ -1,0 +1,1 @@
+"""Vector instructions, cutoffs and loops that several families of kernels use."""

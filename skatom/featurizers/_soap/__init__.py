@@ -1,0 +1,1 @@
+"""Compiled kernels, radial basis and rotations of SOAP."""

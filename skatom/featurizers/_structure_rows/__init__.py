@@ -1,0 +1,1 @@
+"""Featurizers that give one row of numbers for each structure."""
