@@ -19,6 +19,8 @@ from skatom._validation import (
 )
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
+from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import TrainingSet
 from skatom.models._gaussian_process.hyperparameters import (
@@ -28,8 +30,6 @@ from skatom.models._gaussian_process.hyperparameters import (
 )
 from skatom.models._gaussian_process.process import Process
 from skatom.models._gaussian_process.regressor import ProcessRegressor
-from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._units import warn_of_mixed_units
 
 # solver="auto" factors the matrix of up to so many labels: 5 GB.
 DENSE_LABELS = 25_000

@@ -14,20 +14,20 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures
-from skatom.models._kernel.exact import solve_exactly
-from skatom.models._kernel.memory import (
+from skatom.models._kernel_ridge.base import KernelModel
+from skatom.models._kernel_ridge.choose_references import SELECTIONS, choose_references
+from skatom.models._kernel_ridge.exact import solve_exactly
+from skatom.models._kernel_ridge.memory import (
     exact_memory,
     memory_limit,
     refuse_exact,
     refuse_sparse,
     sparse_memory,
 )
-from skatom.models._kernel.model import KernelModel
-from skatom.models._kernel.named import KERNELS
-from skatom.models._kernel.problem import Problem
-from skatom.models._kernel.references import SELECTIONS, choose_references
-from skatom.models._kernel.rows import take_references
-from skatom.models._kernel.sparse import solve_sparsely
+from skatom.models._kernel_ridge.rows_against_references import take_references
+from skatom.models._kernel_ridge.sparse import solve_sparsely
+from skatom.models._kernels.named import KERNELS
+from skatom.models._labelled.training_set import Problem
 
 # "auto" solves exactly up to this many labels, a matrix of 7 GB and minutes, if that is not
 # more than half of the memory.

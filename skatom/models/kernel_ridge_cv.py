@@ -15,17 +15,17 @@ from skatom._validation import (
     _fit_context,
 )
 from skatom.elements._counts import species_counts
-from skatom.models._kernel.exact import exact_problem, solve_exactly
-from skatom.models._kernel.folds import (
+from skatom.models._kernel_ridge.base import KernelModel
+from skatom.models._kernel_ridge.exact import exact_problem, solve_exactly
+from skatom.models._kernel_ridge.left_out import (
     fold_baselines,
     held_out_residuals,
     labels_of_folds,
 )
-from skatom.models._kernel.memory import exact_memory, memory_limit, refuse_exact
-from skatom.models._kernel.model import KernelModel
-from skatom.models._kernel.named import KERNELS
-from skatom.models._kernel.problem import Problem
-from skatom.models._kernel.scores import SCORES, score
+from skatom.models._kernel_ridge.memory import exact_memory, memory_limit, refuse_exact
+from skatom.models._kernel_ridge.scores import SCORES, score
+from skatom.models._kernels.named import KERNELS
+from skatom.models._labelled.training_set import Problem
 
 # Multiples of gamma="scale" that "auto" tries.
 AUTO_GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)

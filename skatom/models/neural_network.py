@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from skatom._training.torch_side import torch_side
+from skatom._training.training_parameters import TRAINING_CONSTRAINTS
 from skatom._validation import (
     Integral,
     Interval,
@@ -13,9 +15,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
-from skatom.models._network.feature_network import ACTIVATIONS, FeatureNetwork
-from skatom.models._network.torch_side import torch_side
-from skatom.models._network.training_parameters import TRAINING_CONSTRAINTS
+from skatom.models._feature_network.before_training import ACTIVATIONS, FeatureNetwork
 
 __all__ = ["NeuralNetworkRegressor"]
 
@@ -283,7 +283,7 @@ class NeuralNetworkRegressor(FeatureNetwork):
         -------
         self : object
         """
-        torch_side()  # say what is missing before anything else
+        torch_side(type(self).__name__)  # say what is missing before anything else
         start = self._start()
         if hasattr(X, "batches"):  # a FeatureStore
             data = self._stream(X, y, sample_weight, fresh=start is None)

@@ -16,8 +16,8 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
+from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models import CompositionBaseline
-from skatom.models._scale import refuse_rescaled_targets
 from skatom.neighbors import NeighborPairs
 from skatom.potential._base_calculator import CalculatorModel
 from skatom.potential._evaluate import (

@@ -24,9 +24,9 @@ from scipy import linalg
 from skatom.datasets import load_dataset
 from skatom.featurizers import FCHL19
 from skatom.models import AtomicKernelRidge
-from skatom.models._kernel import totals
-from skatom.models._kernel.named import Kernel
-from skatom.models._kernel.species import AtomKernel
+from skatom.models._kernels import between_structures as totals
+from skatom.models._kernels.named import Kernel
+from skatom.models._kernels.of_atoms import AtomKernel
 from skatom.structures import Structures
 
 LENGTH = 2.0

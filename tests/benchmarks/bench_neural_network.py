@@ -30,7 +30,7 @@ from skorch.callbacks import Callback
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
 from skatom.models import NeuralNetworkRegressor
-from skatom.models._network.pair_gradients import StoredJacobian
+from skatom.models._feature_network.pair_gradients import StoredJacobian
 from skatom.preprocessing import PerAtom
 from skatom.structures import read_energies
 

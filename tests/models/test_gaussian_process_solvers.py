@@ -21,7 +21,7 @@ from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
 from skatom.models._gaussian_process.likelihood import Likelihood, _climb, _score
 from skatom.models._gaussian_process.variance import energy_prior
-from skatom.models._kernel import covariance
+from skatom.models._kernels import covariance
 from skatom.potential import evaluate, make_potential
 from skatom.preprocessing import AtomFeatureUnion
 from skatom.structures import Structures, read_energies, read_labels

@@ -18,8 +18,9 @@ from skatom.features import AtomFeatures
 from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge
 from skatom.models import kernel_ridge as module
-from skatom.models._design_matrix import LossWeights, derivative_rows
-from skatom.models._kernel import exact, rigid
+from skatom.models._kernel_ridge import exact
+from skatom.models._labelled import rigid_motions as rigid
+from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
 

@@ -13,10 +13,10 @@ from numpy.testing import assert_allclose
 
 torch = pytest.importorskip("torch")
 
+from skatom._training.readouts import sum_atoms
 from skatom.models._message_passing.graphs import GraphBatch
 from skatom.models._message_passing.painn import PaiNN
 from skatom.models._message_passing.schnet import SchNet
-from skatom.models._network.readouts import sum_atoms
 from skatom.neighbors import neighbor_pairs
 from skatom.structures import check_structures
 

@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
 from skatom import predict_forces
+from skatom._training.spreads import gaussian_loss, quantile_loss
 from skatom.calculator import SkatomCalculator
 from skatom.features import NoStandardDeviationError
 from skatom.featurizers import ACSF
@@ -29,7 +30,6 @@ from skatom.models import (
     NeuralNetworkRegressor,
     SchNetRegressor,
 )
-from skatom.models._network.spreads import gaussian_loss, quantile_loss
 from skatom.persistence import load, save
 from skatom.potential import evaluate
 from skatom.uncertainty import (

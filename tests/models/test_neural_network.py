@@ -313,8 +313,8 @@ def test_bad_parameters_are_refused(params, message, monkeypatch):
 
 
 def test_missing_torch_is_named_with_the_line_that_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skatom.models._network.training", None)
-    monkeypatch.delattr("skatom.models._network.training", raising=False)
+    monkeypatch.setitem(sys.modules, "skatom._training.training", None)
+    monkeypatch.delattr("skatom._training.training", raising=False)
     with pytest.raises(ImportError, match=r'pip install "skatom\[torch\]"'):
         quick().fit(*curve())
 

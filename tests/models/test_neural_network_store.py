@@ -11,7 +11,7 @@ pytest.importorskip("skorch")
 
 from skatom.featurizers import ACSF
 from skatom.models import NeuralNetworkRegressor
-from skatom.models._network import streamed_data
+from skatom.models._feature_network import streamed_data
 from skatom.store import FeatureStore
 
 

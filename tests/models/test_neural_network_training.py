@@ -20,11 +20,11 @@ from sklearn.model_selection import GridSearchCV
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
+from skatom._training import lean_optimizers
+from skatom._training.layerwise_adam import LayerwiseAdam
+from skatom._training.loss import Prediction, Targets, WeightedLoss
+from skatom._training.tensor_files import from_bytes, to_bytes
 from skatom.models import NeuralNetworkRegressor, TrainingDivergedError
-from skatom.models._network import lean_optimizers
-from skatom.models._network.loss import Prediction, Targets, WeightedLoss
-from skatom.models._network.soap_optimizer import LayerwiseAdam
-from skatom.models._network.tensor_files import from_bytes, to_bytes
 
 
 def curve(n=60, seed=0):
@@ -545,7 +545,7 @@ class EndAfter(skorch.callbacks.Callback):
         self.epoch = epoch
 
     def on_epoch_end(self, net, **kwargs):
-        from skatom.models._network.callbacks import StopTraining
+        from skatom._training.callbacks import StopTraining
 
         if len(net.history) == self.epoch:
             raise StopTraining

@@ -9,10 +9,10 @@ from radial import RadialSums
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import BayesianRidge
-from test_ridge import ROWS, TARGETS, WEIGHTS, cells
+from test_atomic_ridge import ROWS, TARGETS, WEIGHTS, cells
 
 from skatom.models import AtomicRidge
-from skatom.models._design_matrix import LossWeights, derivative_rows
+from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
 from skatom.potential import Potential, predict_forces
 from skatom.structures import read_energies, read_labels
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skatom.models._kernel.covariance import (
+from skatom.models._kernels.covariance import (
     Observables,
     add_covariance,
     scale_energies,
 )
-from skatom.models._kernel.named import Kernel
+from skatom.models._kernels.named import Kernel
 
 
 @dataclass(frozen=True)

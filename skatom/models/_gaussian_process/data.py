@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skatom.features import AtomFeatures
-from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
 from skatom.models._gaussian_process.blocks import Blocks
-from skatom.models._kernel.covariance import Observables, observables
-from skatom.models._kernel.rigid import targets_of_structures, without_rigid_motion
+from skatom.models._kernels.covariance import Observables, observables
+from skatom.models._labelled.derivative_rows import (
+    DerivativeRows,
+    LossWeights,
+    derivative_rows,
+)
+from skatom.models._labelled.rigid_motions import (
+    targets_of_structures,
+    without_rigid_motion,
+)
 from skatom.neighbors import ranges
 from skatom.structures import Labels
 

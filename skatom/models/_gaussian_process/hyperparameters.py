@@ -18,8 +18,8 @@ from skatom.models._gaussian_process.likelihood import (
     warn_of_bounds,
 )
 from skatom.models._gaussian_process.posterior import condition
-from skatom.models._kernel.functions import Hyperparameter
-from skatom.models._kernel.named import Kernel
+from skatom.models._kernels.functions import Hyperparameter
+from skatom.models._kernels.named import Kernel
 
 NAMES = ("variance", "length_scale", "noise_energy", "noise_forces")
 # length_scale="scale" is this times the typical distance from the mean of a species.

@@ -24,13 +24,13 @@ from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
 from skatom._runtime.threads import Progress
+from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import block_expansion
 from skatom.models._gaussian_process.product import covariance_product
 from skatom.models._gaussian_process.projected import LOWER, Projection, corner_of
-from skatom.models._kernel.covariance import Observables
-from skatom.models._solve import cholesky, solve_cholesky
+from skatom.models._kernels.covariance import Observables
 
 # Rows of the cross-covariance that are multiplied at a time.
 CHUNK = 2048

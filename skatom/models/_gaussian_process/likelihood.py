@@ -17,11 +17,11 @@ from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import joint_covariance
-from skatom.models._kernel.functions import KernelFunction
-from skatom.models._solve import cholesky, solve_cholesky
+from skatom.models._kernels.functions import KernelFunction
 
 # Expected gain of a step, in natural logarithms a label, that is not worth taking.
 LEVEL = 1e-5

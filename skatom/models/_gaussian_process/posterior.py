@@ -8,10 +8,10 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotri
 
+from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
-from skatom.models._kernel.covariance import Observables, expansion
-from skatom.models._solve import cholesky, solve_cholesky
+from skatom.models._kernels.covariance import Observables, expansion
 
 
 @dataclass(frozen=True)

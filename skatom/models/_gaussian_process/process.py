@@ -31,7 +31,7 @@ from skatom.models._gaussian_process.variance import (
     energy_variance,
     force_variance,
 )
-from skatom.models._kernel.expansions import Expansion
+from skatom.models._kernels.expansions import Expansion
 
 # Labels that a sparse process takes in at a time.
 BATCH_LABELS = 2048

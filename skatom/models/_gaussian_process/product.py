@@ -14,8 +14,8 @@ import numpy as np
 from skatom._runtime.threads import run_tasks
 from skatom.models._gaussian_process.blocks import BlockKernel
 from skatom.models._gaussian_process.data import Seen
-from skatom.models._kernel.covariance import Observables
-from skatom.models._kernel.named import Kernel
+from skatom.models._kernels.covariance import Observables
+from skatom.models._kernels.named import Kernel
 
 # Atoms whose kernels with all others are held at a time: they fit into the cache.
 ROWS = 128
@@ -96,7 +96,7 @@ def kernel_jet_product(
 
 def _slopes(kind, whole: np.ndarray) -> np.ndarray | None:
     """Sum the rows of every atom, times the vector: (n_atoms_of_kind, n_features)."""
-    from skatom.models._row_loops import combine_rows
+    from skatom.models._algebra.row_loops import combine_rows
 
     if not len(kind.rows):
         return None
@@ -107,6 +107,6 @@ def _slopes(kind, whole: np.ndarray) -> np.ndarray | None:
 
 def _project(kind, gradient: np.ndarray, out: np.ndarray) -> None:
     """Add the products of the rows of every atom with its gradient."""
-    from skatom.models._row_loops import project_rows
+    from skatom.models._algebra.row_loops import project_rows
 
     project_rows(kind.starts, kind.targets, kind.rows, gradient, out)

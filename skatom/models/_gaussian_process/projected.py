@@ -26,11 +26,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skatom.models._algebra.solve import cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import block_expansion
-from skatom.models._kernel.covariance import Observables
-from skatom.models._solve import cholesky
+from skatom.models._kernels.covariance import Observables
 
 LOWER = {"lower": True, "check_finite": False}
 

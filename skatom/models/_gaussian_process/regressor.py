@@ -8,7 +8,7 @@ from skatom._validation import check_is_fitted, check_random_state
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.process import Process
-from skatom.models._kernel.expansions import Expansion
+from skatom.models._kernels.expansions import Expansion
 
 
 class ProcessRegressor(AtomicRegressor):

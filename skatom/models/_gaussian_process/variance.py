@@ -9,7 +9,7 @@ import numpy as np
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import atoms_of, energies_of, forces_of
-from skatom.models._kernel.covariance import Observables
+from skatom.models._kernels.covariance import Observables
 
 # Numbers in a block of covariances between what is asked for and all labels.
 BLOCK_SIZE = 2**23

@@ -8,11 +8,15 @@ from skatom._validation import check_is_fitted, check_sample_weight, check_targe
 from skatom.base import AtomicRegressor, sum_atoms
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._design_matrix import DerivativeRows, LossWeights, derivative_rows
+from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.models._algebra.solve import TriangularLeastSquares
+from skatom.models._labelled.derivative_rows import (
+    DerivativeRows,
+    LossWeights,
+    derivative_rows,
+)
 from skatom.models._linear.problem import LinearProblem, spread, widened
-from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._solve import TriangularLeastSquares
-from skatom.models._units import warn_of_mixed_units
 from skatom.structures import Labels
 
 
@@ -270,7 +274,7 @@ class LinearModel(AtomicRegressor):
 
     def _derivative_design(self, block: DerivativeRows) -> np.ndarray:
         """Rows of forces and virials; energies of species have no part in them."""
-        from skatom.models._row_loops import add_rows
+        from skatom.models._algebra.row_loops import add_rows
 
         design = np.zeros((block.n_targets, self._n_columns))
         blocks = self._block_of(block.features.numbers)[block.centers]

@@ -15,7 +15,7 @@ from scipy import linalg
 from scipy.optimize import brentq
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom.models._solve import TriangularLeastSquares
+from skatom.models._algebra.solve import TriangularLeastSquares
 
 # Singular values below this share of the largest are compositions that nobody has seen.
 SAME_COMPOSITION = 1e-10

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from skatom._training.batches import Goals
+from skatom._training.spreads import positive_spreads
 from skatom.models._message_passing.graph_data import GraphData
 from skatom.models._message_passing.graphs import GraphBatch
-from skatom.models._network.batches import Goals
-from skatom.models._network.spreads import positive_spreads
 from skatom.neighbors import NeighborPairs
 
 __all__ = ["Goals", "GraphData", "StructureModule", "contributions", "latent"]

@@ -8,9 +8,9 @@ from hashlib import sha256
 import numpy as np
 import torch
 
+from skatom._training.batches import Goals
+from skatom._training.loss import Targets
 from skatom.models._message_passing.graphs import GraphBatch
-from skatom.models._network.batches import Goals
-from skatom.models._network.loss import Targets
 from skatom.neighbors import NeighborPairs, ranges
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,32 +12,32 @@ import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skatom._validation import check_is_fitted, check_sample_weight
-from skatom.base._evaluation import Evaluation
-from skatom.features import AtomFeatures, NoDerivativeError
-from skatom.models._elements import refuse_unseen_elements
-from skatom.models._network.distributions import (
+from skatom._training.distributions import (
     check_one_target,
     check_same_distribution,
     spread_shape,
     std_of,
     with_spreads,
 )
-from skatom.models._network.estimator import NetworkEstimator
-from skatom.models._network.outputs import (
+from skatom._training.estimator import NetworkEstimator
+from skatom._training.outputs import (
     OUTPUTS,
     Dipole,
     centred_positions,
     squeezed,
     total_charges,
 )
-from skatom.models._network.torch_side import torch_side
-from skatom.models._network.training_parameters import (
+from skatom._training.torch_side import torch_side
+from skatom._training.training_parameters import (
     check_training_parameters,
     largest_weight,
 )
-from skatom.models._scale import refuse_rescaled_targets
-from skatom.models._units import warn_of_mixed_units
+from skatom._validation import check_is_fitted, check_sample_weight
+from skatom.base._evaluation import Evaluation
+from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.models._elements import refuse_unseen_elements
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
 from skatom.structures._labels import warn_of_ignored_info
@@ -71,7 +70,7 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         start = None
         if self.warm_start and "net_" in vars(self):
             refuse_unseen_elements(structures, self.numbers_, type(self).__name__)
-            start = torch_side().weights_of(self.net_)
+            start = torch_side(type(self).__name__).weights_of(self.net_)
         data = self._data(structures, y, sample_weight, forces, stress, start is None)
         self._train(data, start, groups, validation)
         return self
@@ -338,5 +337,4 @@ def as_features(structures: Structures) -> AtomFeatures:
 
 def _evaluation(name: str) -> ModuleType:
     """Import what needs torch, which takes a second, when it is needed."""
-    torch_side(name)
-    return import_module("skatom.models._message_passing.evaluation")
+    return torch_side(name, "skatom.models._message_passing.evaluation")

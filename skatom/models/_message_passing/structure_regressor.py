@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from skatom._training.training_parameters import TRAINING_CONSTRAINTS
 from skatom._validation import Interval, Real, _fit_context
 from skatom.base._evaluation import Evaluation
 from skatom.models._message_passing.structure_network import StructureNetwork
-from skatom.models._network.training_parameters import TRAINING_CONSTRAINTS
 from skatom.neighbors import NeighborPairs
 
 STRUCTURE_CONSTRAINTS: dict = {

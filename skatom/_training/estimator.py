@@ -1,0 +1,204 @@
+"""What every estimator with a trained network shares, whatever its architecture.
+
+A subclass says which torch module is trained and makes its data; parameters of training,
+the split, checkpoints, histories, warm starts and pickles are here. Nothing in this file
+knows about features of atoms.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skatom._training.torch_side import torch_side
+from skatom._training.training_parameters import TrainingParameters
+from skatom._validation import check_n_structures, check_random_state
+
+if TYPE_CHECKING:
+    from skatom._training.batches import Part, TrainingData
+
+LARGEST_SEED = 2**31 - 1
+# What changes nothing about the numbers of a training.
+PRESENTATION = ("verbose", "log_to", "checkpoint", "random_state", "cache_size")
+
+
+class NetworkEstimator(TrainingParameters):
+    """Mixin of estimators that train a torch module on batches of structures.
+
+    The subclass is a dataclass of its own parameters, sets ``scale_`` and ``_scales``
+    (units of the targets), and defines `_architecture`.
+    """
+
+    @abstractmethod
+    def _architecture(self) -> tuple[type, dict]:
+        """Give the torch module that is trained, and what it is built with."""
+
+    def _train(
+        self, data: TrainingData, start: dict | None, groups=None, validation=None
+    ) -> None:
+        """Train a net on data, from the weights of `start` where it is given."""
+        side = torch_side(type(self).__name__)
+        seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        state = identity = None
+        if self.checkpoint is not None:
+            identity = {"data": data.fingerprint(), "parameters": self._fingerprint()}
+            if start is not None:
+                identity["start"] = fingerprint_of(side.to_bytes(start))
+            if self.random_state is not None:
+                identity["seed"] = seed
+            state = side.read_checkpoint(self.checkpoint, identity)
+            seed = seed if state is None else state["seed"]
+        rng = np.random.RandomState(seed)
+        learning, held_out = self._split(data, rng, groups, validation)
+        weight_seed = rng.randint(LARGEST_SEED)
+        order = np.random.RandomState(rng.randint(LARGEST_SEED))
+        saves = identity and side.Checkpoint(
+            self.checkpoint, identity | {"seed": seed}, order
+        )
+        module, module_params = self._architecture()
+        net = side.build_net(
+            self.get_params(deep=False),
+            module,
+            module_params,
+            scales=self._scales,
+            seed=weight_seed,
+            order=order,
+            n_structures=len(learning),
+            validates=held_out is not None,
+            checkpoint=saves,
+        )
+        if start is not None:
+            side.load_weights(net, start)
+        self.best_epoch_ = side.train(net, learning, held_out, state)
+        self._keep(net, side)
+
+    def _keep(self, net, side) -> None:
+        self.n_epochs_ = len(net.history)
+        self.history_ = side.loss_curves(net)
+        self.net_ = side.for_prediction(net)
+
+    def _train_once(self, data: TrainingData) -> None:
+        """Pass once over data, with the net and the optimizer of the last pass."""
+        side = torch_side(type(self).__name__)
+        learning = side.Part(data, np.flatnonzero(data.weights))
+        net = vars(self).get("_partial_net")
+        if net is None or net is not vars(self).get("net_"):
+            rng = check_random_state(self.random_state)
+            module, module_params = self._architecture()
+            params = self.get_params(deep=False) | {"lr_schedule": None, "ema": None}
+            net = side.build_net(
+                params | {"checkpoint": None, "log_to": None, "verbose": 0},
+                module,
+                module_params,
+                scales=self._scales,
+                seed=rng.randint(LARGEST_SEED),
+                order=np.random.RandomState(rng.randint(LARGEST_SEED)),
+                n_structures=len(learning),
+            )
+            if "net_" in vars(self):
+                side.load_weights(net, side.weights_of(self.net_))
+        side.one_pass(net, learning)
+        self.best_epoch_ = len(net.history)
+        self._keep(net, side)
+        self._partial_net = net
+
+    def _split(
+        self, data: TrainingData, rng, groups, validation
+    ) -> tuple[Part, Part | None]:
+        """Hold structures out; those without weight take no part."""
+        side = torch_side(type(self).__name__)
+        present = np.flatnonzero(data.weights)
+        held = np.zeros(len(data), dtype=bool)
+        if validation is not None:
+            held = _as_mask(validation, len(data))
+        elif groups is not None:
+            held = _whole_groups(groups, len(data), self.validation_fraction, rng)
+        else:
+            order = rng.permutation(present)
+            n_held = round(self.validation_fraction * len(order))
+            held[order[: min(n_held, len(order) - 1)]] = True
+        learning, held_out = present[~held[present]], present[held[present]]
+        if not len(learning):
+            raise ValueError(
+                "All structures are held out for validation: none is left to learn from."
+            )
+        return (
+            side.Part(data, learning),
+            side.Part(data, held_out) if len(held_out) else None,
+        )
+
+    def _fingerprint(self) -> str:
+        """Hash the parameters that change the numbers of a training."""
+        params = self.get_params(deep=False)
+        text = {k: repr(v) for k, v in params.items() if k not in PRESENTATION}
+        given = (self.net_params or {}).items()  # callbacks watch
+        text["net_params"] = repr(
+            [p for p in given if not p[0].startswith("callbacks")]
+        )
+        return fingerprint_of(json.dumps(text, sort_keys=True).encode())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether a training has come to its end."""
+        return "net_" in vars(self)
+
+    def __getstate__(self) -> dict:
+        """Give the state with weights as safetensors, which run no code when read."""
+        state = dict(super().__getstate__())
+        state.pop("_partial_net", None)  # the optimizer's memory is not kept
+        if "net_" in state:
+            side = torch_side(type(self).__name__)
+            state["_weights"] = side.weights_to_bytes(state.pop("net_"))
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        """Build the net again, and put the weights in."""
+        state = dict(state)
+        weights = state.pop("_weights", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        side = torch_side(type(self).__name__)
+        params = self.get_params(deep=False)
+        params |= {"device": "cpu", "log_to": None, "net_params": None}
+        module, module_params = self._architecture()
+        net = side.build_net(params, module, module_params, scales=self._scales)
+        side.load_weights(net, side.weights_from_bytes(weights))
+        self.net_ = side.for_prediction(net)
+
+
+def fingerprint_of(data: bytes) -> str:
+    """Hash bytes."""
+    return sha256(data).hexdigest()
+
+
+def _as_mask(validation, n_structures: int) -> np.ndarray:
+    """Read which structures are held out: a mask, or indices."""
+    given = np.asarray(validation)
+    if given.dtype == bool:
+        check_n_structures(n_structures, given, "validation")
+        return given
+    whole = given.dtype.kind in "iu" or not given.size
+    if not whole or ((given < 0) | (given >= n_structures)).any():
+        raise ValueError(
+            "validation must be a mask of the structures to hold out, or their indices "
+            f"from 0 to {n_structures - 1}."
+        )
+    held = np.zeros(n_structures, dtype=bool)
+    held[given.astype(np.int64)] = True
+    return held
+
+
+def _whole_groups(groups, n_structures: int, fraction: float, rng) -> np.ndarray:
+    """Hold out whole groups at random, about a fraction of the structures."""
+    check_n_structures(n_structures, groups, "groups")
+    kinds, kind_of = np.unique(np.asarray(groups), return_inverse=True)
+    order = rng.permutation(len(kinds))
+    counts = np.cumsum(np.bincount(kind_of)[order])
+    n_held = int(np.argmin(np.abs(np.r_[0, counts] - fraction * n_structures)))
+    if fraction > 0 and len(kinds) > 1:
+        n_held = min(max(n_held, 1), len(kinds) - 1)
+    return np.isin(kind_of, order[:n_held])

@@ -1,0 +1,1 @@
+"""Checks of the energies and forces that models are trained on."""

@@ -1,0 +1,126 @@
+"""Refuse targets on another scale than the forces that are trained with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom.base import sum_atoms
+from skatom.structures import Structures
+
+# y follows the stored energies when what is left is this share of their spread ...
+SAME = 1e-4
+# ... and is on their scale when the slope is one to this accuracy (float32 labels pass).
+SLOPE_TOLERANCE = 1e-3
+
+
+def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
+    """Refuse energies that were rescaled while the forces were not.
+
+    ``TransformedTargetRegressor`` and similar wrappers change y only: forces travel with
+    the structures, so a model would be trained on energies and forces of different units.
+    Where structures carry energies of their own, y is compared with them. Any baseline
+    that is a sum over elements may have been subtracted; what then remains of y must
+    follow the stored energies with slope one.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_structures,)
+        Targets of fit.
+    structures : Structures
+        Structures, some or all with an energy in ``calc.results`` or ``info["energy"]``.
+        Without stored energies only what StandardScaler and MinMaxScaler make of y is
+        recognised.
+
+    Raises
+    ------
+    ValueError
+        If y is a multiple of the stored energies, or their value per atom.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ase.build import bulk
+    >>> from skatom.labels._rescaled import refuse_rescaled_targets
+    >>> from skatom.structures import Structures
+    >>> frames = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7, 3.8)]
+    >>> y = np.array([-3.3, -3.5, -3.4, -3.2])
+    >>> for atoms, e in zip(frames, y):
+    ...     atoms.info["energy"] = e
+    >>> refuse_rescaled_targets(y - y.mean(), Structures(frames))
+    >>> refuse_rescaled_targets(y / y.std(), Structures(frames))
+    Traceback (most recent call last):
+        ...
+    ValueError: y is 8.94 times the energies stored with the structures ...
+    """
+    stored = np.array([_stored_energy(atoms) for atoms in structures])
+    known = np.isfinite(stored)
+    if known.sum() < 3:
+        _refuse_standard_scales(np.asarray(y, dtype=np.float64))
+        return
+    stored, y = stored[known], np.asarray(y, dtype=np.float64)[known]
+    n_atoms = structures.n_atoms[known]
+    if np.ptp(n_atoms) and _same(y * n_atoms, stored):
+        raise ValueError(
+            "y holds energies per atom, but the forces trained with them are slopes of "
+            "total energies: give total energies as y, or train on energies alone with "
+            "forces=None."
+        )
+    slope = _slope(y, stored, _composition(structures)[known])
+    if slope is not None and abs(slope - 1) > SLOPE_TOLERANCE:
+        raise ValueError(
+            f"y is {slope:.3g} times the energies stored with the structures (up to a "
+            "constant for each element), but the forces trained with them were not "
+            "rescaled. Do not wrap a model that trains on forces in "
+            "TransformedTargetRegressor: skatom's models scale energies and forces "
+            "together. Or train on energies alone with forces=None."
+        )
+
+
+def _refuse_standard_scales(y: np.ndarray) -> None:
+    """Refuse what scalers leave behind to the last digit, and energies never hit."""
+    standard = np.allclose([y.mean(), y.std()], [0, 1], rtol=0, atol=1e-9)
+    if len(y) > 2 and (standard or (y.min() == 0 and y.max() == 1)):
+        raise ValueError(
+            "y has been scaled to "
+            + ("mean 0 and standard deviation 1" if standard else "the range 0 to 1")
+            + ", but the forces trained with it are in eV/Å. Do not wrap a model that "
+            "trains on forces in TransformedTargetRegressor, or set forces=None."
+        )
+
+
+def _stored_energy(atoms) -> float:
+    energy = getattr(atoms.calc, "results", {}).get("energy")
+    if energy is None:
+        energy = atoms.info.get("energy")
+    try:
+        return float(energy)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.allclose(a, b, rtol=0, atol=SAME * max(b.std(), np.finfo(float).tiny))
+
+
+def _composition(structures: Structures) -> np.ndarray:
+    """Numbers of atoms of each element and a constant, (n_structures, n_columns)."""
+    numbers = structures.numbers
+    hot = (numbers[:, None] == np.unique(numbers)).astype(np.float64)
+    counts = sum_atoms(hot, structures.offsets)
+    return np.column_stack([counts, np.ones(len(counts))])
+
+
+def _slope(y: np.ndarray, stored: np.ndarray, columns: np.ndarray) -> float | None:
+    """Slope of y over the stored energies beside a baseline; None where not linear."""
+    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    basis = basis[:, sizes > 1e-10 * sizes[0]]
+    if len(y) < basis.shape[1] + 3:
+        return None  # a baseline could explain so few energies by itself
+    y = y - basis @ (basis.T @ y)
+    left = stored - basis @ (basis.T @ stored)
+    # energies that follow from composition alone do not show a slope
+    if np.linalg.norm(left) <= 1e-8 * np.linalg.norm(stored):
+        return None
+    slope = float(left @ y / (left @ left))
+    linear = np.linalg.norm(y - slope * left) <= SAME * np.linalg.norm(y)
+    return slope if linear else None

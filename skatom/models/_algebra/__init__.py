@@ -1,0 +1,1 @@
+"""Least squares and loops over rows."""

@@ -1,0 +1,1 @@
+"""Networks on features of atoms: modules, training sets, predictions."""

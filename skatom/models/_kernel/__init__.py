@@ -1,1 +1,0 @@
-"""How the kernel model is built: kernels, references, exact and sparse solutions."""

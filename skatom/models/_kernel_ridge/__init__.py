@@ -1,0 +1,1 @@
+"""Kernel ridge regression: references, exact and sparse solutions."""

@@ -1,0 +1,152 @@
+"""What kernel models share: reading the training set, predictions, their slopes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skatom._validation import check_sample_weight, check_targets
+from skatom.base import AtomicRegressor
+from skatom.features import AtomFeatures
+from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.models._kernel_ridge.make_kernel import make_kernel
+from skatom.models._kernel_ridge.rows_against_references import References
+from skatom.models._kernels.of_atoms import AtomKernel
+from skatom.models._labelled.derivative_rows import (
+    CHUNK_BYTES,
+    LossWeights,
+    derivative_rows,
+)
+from skatom.models._labelled.training_set import Problem
+
+
+class KernelModel(AtomicRegressor):
+    """Sum of kernels, and of their derivatives, at reference atoms.
+
+    A subclass stores the parameters that are read here and sets ``kernel_``.
+    """
+
+    def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
+        """Check and read what to fit, and what is to be subtracted before."""
+        self._plain = not isinstance(X, AtomFeatures)
+        X = self._check_X(X, reset=True)
+        y = check_targets(y, len(X))
+        warn_of_mixed_units(X, y)
+        samples = check_sample_weight(sample_weight, len(X))
+        weights = LossWeights(samples, self.force_weight, self.stress_weight)
+        if self.aggregation == "mean":
+            if forces is not None or stress is not None:
+                raise ValueError(
+                    "A mean over atoms has no forces and no stress: leave them out, or "
+                    "set aggregation='sum'."
+                )
+            return Problem.of_means(X, y, weights)
+        labels = self._read_labels(X, forces, stress)
+        if labels is not None:
+            refuse_rescaled_targets(y, X.structures)
+        return Problem.of_sums(X, y, labels, weights)
+
+    def _fit_baseline(self, problem: Problem) -> np.ndarray:
+        """Fit energies of species, and give what the totals are above them."""
+        self.baseline_ = np.zeros(len(self.numbers_))
+        if self._has_baseline():
+            self.baseline_ = problem.baseline(self.numbers_)
+        return problem.above(self.baseline_, self.numbers_)
+
+    def _has_baseline(self) -> bool:
+        return self.baseline is not None and not self._plain
+
+    def _make_kernel(self, problem: Problem, kernel, gamma) -> AtomKernel:
+        made = make_kernel(
+            kernel, gamma, float(self.degree), float(self.coef0),
+            self.species_coupling, problem.X, problem.weights.samples,
+        )  # fmt: skip
+        if problem.labels is not None and not made.function.smooth:
+            raise ValueError(
+                f"The kernel {kernel!r} has a kink and no second derivative, so "
+                "forces and stress cannot be trained with it: choose kernel='matern32' "
+                "or 'rbf', or forces=None."
+            )
+        return made
+
+    def _labels(self, problem: Problem, y: np.ndarray) -> tuple:
+        """Give what the exact solution starts from."""
+        X = self.kernel_.scale_features(problem.X)
+        blocks = self._rows(problem, len(X.numbers))
+        return X, y, problem.energy_weights, blocks, self.kernel_
+
+    def _keep(
+        self,
+        problem: Problem,
+        references: References,
+        coef: np.ndarray,
+        slopes: np.ndarray | None,
+    ) -> None:
+        """Store references, and slopes in the units of the features."""
+        self.dual_coef_ = coef
+        numbers = references.numbers
+        self.references_ = problem.X.values[references.atoms]
+        self.reference_numbers_, self.reference_atoms_ = numbers, references.atoms
+        self.dual_slopes_ = (
+            None if slopes is None else self.kernel_.unscaled(slopes, numbers)
+        )
+
+    def _rows(self, problem: Problem, n_columns: int):
+        if problem.labels is None:
+            return ()
+        return derivative_rows(problem.X, problem.labels, problem.weights, n_columns)
+
+    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        values = self.kernel_.scaled(X.values, X.numbers)
+        for atoms, factor, expansion in self._parts(X):
+            part = self.kernel_.function.expansion(values[atoms], *expansion)
+            energies[atoms] += factor * part
+        return energies / self._shares(X)
+
+    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+        return self._with_gradient(X)[1]
+
+    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
+        values = self.kernel_.scaled(X.values, X.numbers)
+        gradient = np.zeros_like(values)
+        function = self.kernel_.function
+        for atoms, factor, expansion in self._parts(X):
+            found, slope = function.expansion_with_gradient(values[atoms], *expansion)
+            energies[atoms] += factor * found
+            gradient[atoms] += factor * slope
+        # the derivative by what is scaled, times the scale
+        gradient = self.kernel_.scaled(gradient, X.numbers)
+        shares = self._shares(X)
+        return energies / shares, gradient / shares[:, None]
+
+    def _shares(self, X: AtomFeatures) -> np.ndarray:
+        """How many atoms share a mean, for each atom; one for sums."""
+        if self.aggregation == "sum":
+            return np.ones(1)
+        return X.n_atoms[X.structure_index].astype(np.float64)
+
+    def _parts(self, X: AtomFeatures):
+        """Atoms of one species, not too many at a time, and references coupled to it."""
+        references = self._references()
+        slopes = self.dual_slopes_
+        if slopes is not None:
+            slopes = self.kernel_.scaled(slopes, references.numbers)
+        for number in np.unique(X.numbers):
+            atoms = np.flatnonzero(X.numbers == number)
+            for at, factor in references.coupled(number):
+                expansion = (
+                    references.values[at],
+                    self.dual_coef_[at],
+                    None if slopes is None else slopes[at],
+                )
+                step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
+                for start in range(0, len(atoms), step):
+                    yield atoms[start : start + step], factor, expansion
+
+    def _references(self) -> References:
+        values = self.kernel_.scaled(self.references_, self.reference_numbers_)
+        return References(
+            self.reference_atoms_, values, self.reference_numbers_, self.kernel_
+        )

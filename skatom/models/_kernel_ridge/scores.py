@@ -1,0 +1,93 @@
+"""What decides between models by what was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from skatom.models._labelled.training_set import (
+    ENERGY,
+    FORCE,
+    VIRIAL,
+    LabelTable,
+    Problem,
+)
+
+
+class Score(NamedTuple):
+    """A score of held-out labels; higher is better.
+
+    Attributes
+    ----------
+    kind : int or None
+        Labels that count; None for all.
+    summary : callable
+        Turns errors, and their weights, into a number.
+    """
+
+    kind: int | None
+    summary: Callable[[np.ndarray, np.ndarray], float]
+
+
+def score(
+    name: str,
+    problem: Problem,
+    table: LabelTable,
+    labels: np.ndarray,
+    residuals: np.ndarray,
+) -> float:
+    """Score held-out labels.
+
+    Parameters
+    ----------
+    name : str
+        Key of SCORES.
+    problem : Problem
+    table : LabelTable
+    labels : ndarray of int64, shape (n,)
+        Which labels were held out.
+    residuals : ndarray of shape (n,)
+        Label minus prediction, times the root of the weight.
+
+    Returns
+    -------
+    score : float
+    """
+    kind, summary = SCORES[name]
+    weights = table.weights[labels]
+    errors = residuals / np.sqrt(weights)
+    if kind is None:
+        return summary(errors, weights)
+    of_kind = table.kinds[labels] == kind
+    errors, owners = errors[of_kind], table.owners[labels][of_kind]
+    if kind == ENERGY:
+        errors = errors / problem.X.n_atoms[owners]
+    elif kind == VIRIAL:
+        structures = problem.X.structures
+        errors = errors / np.array([structures[s].get_volume() for s in owners])
+    return summary(errors, weights[of_kind])
+
+
+def _loss(errors: np.ndarray, weights: np.ndarray) -> float:
+    return -float(weights @ errors**2)
+
+
+def _mae(errors: np.ndarray, weights: np.ndarray) -> float:
+    return -float(np.mean(np.abs(errors)))
+
+
+def _rmse(errors: np.ndarray, weights: np.ndarray) -> float:
+    return -float(np.sqrt(np.mean(errors**2)))
+
+
+SCORES = {
+    "loss": Score(None, _loss),
+    "neg_energy_mae": Score(ENERGY, _mae),
+    "neg_energy_rmse": Score(ENERGY, _rmse),
+    "neg_force_mae": Score(FORCE, _mae),
+    "neg_force_rmse": Score(FORCE, _rmse),
+    "neg_stress_mae": Score(VIRIAL, _mae),
+    "neg_stress_rmse": Score(VIRIAL, _rmse),
+}

@@ -1,0 +1,1 @@
+"""Kernel functions of atoms and structures, and their derivatives."""

@@ -1,0 +1,1 @@
+"""Training sets of closed-form models: labels and the rows that belong to them."""

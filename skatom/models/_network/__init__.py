@@ -1,1 +1,0 @@
-"""How the neural network is built: torch modules, batches, training."""

@@ -1,0 +1,243 @@
+"""Linear model of atomic energies that chooses its regularisation by itself."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import check_cv
+
+from skatom._validation import (
+    HasMethods,
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    _fit_context,
+)
+from skatom.features import AtomFeatures
+from skatom.models._algebra.solve import TriangularLeastSquares
+from skatom.models._labelled.derivative_rows import LossWeights
+from skatom.models._linear.model import LinearModel
+from skatom.models._linear.problem import LinearProblem, LinearSolution
+
+# What "auto" tries, relative to the mean square of a column once species are eliminated.
+AUTO_ALPHAS = tuple(10.0**k for k in range(-14, 1))
+
+
+class AtomicRidgeCV(LinearModel):
+    r"""Ridge regression for sums over atoms, with closed-form cross-validation.
+
+    :class:`AtomicRidge` for every ``alpha`` in question, on every fold, at the cost of
+    one pass over the data: the rows of each fold are folded into a triangle of their own,
+    and both fits without a fold and errors on it follow from the triangles alone.
+
+    Parameters
+    ----------
+    alphas : array-like of float or "auto", default="auto"
+        Penalties to choose from. "auto" is powers of ten from 1e-14 to 1 times the mean
+        square of the columns.
+    cv : int, splitter or iterable, default=5
+        Which structures are held out together: k folds, or as a splitter says. Frames of
+        one trajectory belong together: use :class:`sklearn.model_selection.GroupKFold`
+        and ``fit(..., groups=...)``. Folds must not overlap.
+    fit_intercept, by_species, force_weight, stress_weight, forces, stress
+        As for :class:`AtomicRidge`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        Chosen penalty.
+    alphas_ : ndarray of shape (n_alphas,)
+        Penalties that were tried, ascending.
+    cv_losses_ : ndarray of shape (n_alphas,)
+        Loss of AtomicRidge on what was held out, without the penalty, over the number of
+        energies, force and virial components.
+    coef_, intercept_, noise_variance_, numbers_, n_atom_features_, n_features_in_
+        As of :class:`AtomicRidge`, fitted to everything with ``alpha_``.
+
+    See Also
+    --------
+    AtomicRidge : With ``alpha="evidence"``, chooses without holding anything out.
+    AtomicKernelRidgeCV : The same for kernels.
+    sklearn.linear_model.RidgeCV : The same for rows.
+
+    Notes
+    -----
+    Let T be the triangle of the rows of a fold, with targets t as its last column. For
+    any coefficients c the squared errors on the fold sum to :math:`|T_c c - t|^2`, and
+    the triangle of all other folds is the QR factorisation of theirs, stacked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skatom.models import AtomicRidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(40, 3))
+    >>> y = X @ [1.0, 2.0, 3.0] + 0.1 * rng.normal(size=40)
+    >>> model = AtomicRidgeCV().fit(X, y)
+    >>> model.coef_.round(1)
+    array([1., 2., 3.])
+    """
+
+    _parameter_constraints: dict = {
+        "alphas": ["array-like", StrOptions({"auto"})],
+        "cv": [
+            Interval(Integral, 2, None, closed="left"),
+            HasMethods(["split"]),
+            "array-like",
+        ],
+        "fit_intercept": ["boolean"],
+        "by_species": ["boolean"],
+        "force_weight": [Interval(Real, 0, None, closed="left")],
+        "stress_weight": [Interval(Real, 0, None, closed="left")],
+        "forces": [str, None],
+        "stress": [str, None],
+    }
+
+    def __init__(
+        self,
+        alphas="auto",
+        *,
+        cv=5,
+        fit_intercept=True,
+        by_species=True,
+        force_weight=0.1,
+        stress_weight=0.1,
+        forces="auto",
+        stress=None,
+    ):
+        self.alphas = alphas
+        self.cv = cv
+        self.fit_intercept = fit_intercept
+        self.by_species = by_species
+        self.force_weight = force_weight
+        self.stress_weight = stress_weight
+        self.forces = forces
+        self.stress = stress
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, groups=None, forces=None, stress=None):
+        """Choose among the penalties, and fit with the chosen one to everything.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+            Features. Forces and stress are read from the structures they came from.
+        y : array-like of shape (n_structures,)
+            Total energies in eV.
+        sample_weight : array-like of shape (n_structures,), optional
+            Weights of structures: of their energies, forces and stress alike.
+        groups : array-like of shape (n_structures,), optional
+            What belongs together, for splitters that ask for it.
+        forces : sequence of arrays of shape (n_atoms, 3), or str, optional
+            Forces in eV/Å in place of those that the parameter ``forces`` finds.
+        stress : sequence of arrays of shape (6,) or (3, 3), or str, optional
+            Stress in eV/Å^3, positive in tension, Voigt xx yy zz yz xz xy.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            As :class:`AtomicRidge`; if an alpha is not positive, or folds overlap.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the smallest or largest of several given alphas is the best.
+        """
+        X = self._check_X(X, reset=True)
+        self._begin()
+        data = self._data(X, y, sample_weight, forces, stress)
+        folds = self._folds(X, data[1], groups)
+        parts = [self._fold(data, keep) for keep in folds]
+        everything = _merged([triangle for triangle, _ in parts])
+        self._triangle = everything
+        self._n_targets = sum(n for _, n in parts)
+        self.alphas_ = self._alphas()
+        held_out = parts[:-1] if len(parts) > self._n_held_out else parts
+        self.cv_losses_ = sum(
+            self._losses(parts, k) for k in range(len(held_out))
+        ) / sum(n for _, n in held_out)
+        self._solve()
+        return self
+
+    def _folds(self, X: AtomFeatures, y: np.ndarray, groups) -> list[np.ndarray]:
+        """Structures that are held out together, and last those that never are."""
+        if len(X) < 2:
+            raise ValueError(
+                f"{type(self).__name__} holds structures out, but X has n_samples=1: give "
+                "at least two, or use AtomicRidge."
+            )
+        cv = check_cv(self.cv)
+        rows = np.zeros((len(X), 1))
+        folds = [np.asarray(test) for _, test in cv.split(rows, y, groups)]
+        times = np.bincount(np.concatenate(folds), minlength=len(X))
+        if times.max() > 1:
+            raise ValueError(
+                f"Structure {int(np.argmax(times))} is held out {times.max()} times: folds "
+                "must not overlap. Use KFold or GroupKFold."
+            )
+        self._n_held_out = len(folds)
+        never = np.flatnonzero(times == 0)
+        return [*folds, never] if len(never) else folds
+
+    def _fold(self, data: tuple, keep: np.ndarray) -> tuple[np.ndarray, float]:
+        """Triangle of the rows of some structures, and how many they are."""
+        X, y, labels, weights = data
+        if labels is not None:
+            labels = labels.take(keep, X.offsets)
+            if not (labels.has_forces.any() or labels.has_stress.any()):
+                labels = None
+        weights = LossWeights(weights.samples[keep], weights.forces, weights.stress)
+        return self._folded(self._no_rows(), X[keep], y[keep], labels, weights)
+
+    def _alphas(self) -> np.ndarray:
+        """Penalties to try, ascending."""
+        if isinstance(self.alphas, str):
+            problem = LinearProblem.of(self._triangle, self._n_species)
+            squares = np.sum(problem.triangle[:-1, :-1] ** 2, axis=0)
+            return np.array(AUTO_ALPHAS) * (np.mean(squares) or 1.0)
+        alphas = np.unique(np.ravel(np.asarray(self.alphas, dtype=np.float64)))
+        if not len(alphas) or not (np.isfinite(alphas) & (alphas > 0)).all():
+            raise ValueError(f"alphas must be positive numbers, got {self.alphas!r}.")
+        return alphas
+
+    def _losses(self, parts: list, k: int) -> np.ndarray:
+        """Sum of squared errors on fold k without it, for every penalty."""
+        others = _merged([triangle for j, (triangle, _) in enumerate(parts) if j != k])
+        problem = LinearProblem.of(others, self._n_species)
+        return np.array(
+            [_loss(parts[k][0], problem.solve(alpha)) for alpha in self.alphas_]
+        )
+
+    def _choose_alpha(self, problem: LinearProblem) -> float:
+        best = int(np.argmin(self.cv_losses_))
+        given = not isinstance(self.alphas, str)
+        if given and len(self.alphas_) > 2 and best in (0, len(self.alphas_) - 1):
+            side = "smaller" if best == 0 else "larger"
+            warnings.warn(
+                f"alpha={self.alphas_[best]:g}, at the end of those tried, is the best: "
+                f"try {side} ones as well.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return float(self.alphas_[best])
+
+
+def _merged(triangles: list[np.ndarray]) -> np.ndarray:
+    """Triangle of the rows of several."""
+    problem = TriangularLeastSquares.resumed(triangles[0])
+    for triangle in triangles[1:]:
+        problem.add(triangle[:, :-1], triangle[:, -1])
+    return problem.triangle
+
+
+def _loss(triangle: np.ndarray, solution: LinearSolution) -> float:
+    """Sum of squared errors of a solution on the rows of a triangle."""
+    unknowns = np.concatenate([solution.energies, solution.coef])
+    return float(np.sum((triangle[:, :-1] @ unknowns - triangle[:, -1]) ** 2))
