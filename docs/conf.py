@@ -78,7 +78,9 @@ _AREAS = {
     "skatom.store": "Features on disk",
     "skatom.potential": "Potentials: forces and stress",
     "skatom.uncertainty": "Uncertainty",
+    "skatom.model_selection": "Splitters",
     "skatom.calculator": "Calculator",
+    "skatom.dynamics": "Dynamics",
     "skatom.report": "Reports",
     "skatom.metrics": "Metrics",
     "skatom.datasets": "Data sets",
@@ -99,11 +101,7 @@ def _write_reference():
     lines = ["# Reference", ""]
     for module, title in _AREAS.items():
         loaded = import_module(module)
-        names = [
-            n
-            for n in loaded.__all__
-            if not isinstance(getattr(loaded, n), (list, tuple))
-        ]
+        names = [n for n in loaded.__all__ if callable(getattr(loaded, n))]
         lines += [f"## {title}", "", f"From `{module}`:", "", "```{eval-rst}"]
         lines += [
             f".. currentmodule:: {module}",

@@ -63,6 +63,8 @@ PUBLIC = (
     "skatom.store",
     "skatom.potential",
     "skatom.uncertainty",
+    "skatom.model_selection",
+    "skatom.dynamics",
     "skatom.datasets",
     "skatom.metrics",
     "skatom.persistence",

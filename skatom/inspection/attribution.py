@@ -12,8 +12,8 @@ from skatom._validation import check_n_structures
 from skatom.base import sum_atoms
 from skatom.features import AtomFeatures
 from skatom.inspection._front import split, with_values
-from skatom.potential._context import Context
-from skatom.potential._energies import energies
+from skatom.potential.answers import Context
+from skatom.potential.estimators import energies
 
 METHODS = ("gradient", "gradient_times_input", "integrated")
 

@@ -16,8 +16,8 @@ from skatom.metrics.calibration import crps, ence, gaussian_nll, miscalibration_
 from skatom.metrics.errors import labelled_forces
 from skatom.metrics.intervals import winkler_score
 from skatom.potential import predict_forces
-from skatom.potential._context import Context
-from skatom.potential._energies import energies
+from skatom.potential.answers import Context
+from skatom.potential.estimators import energies
 from skatom.structures import check_structures
 from skatom.structures._sequence import holds_structures
 

@@ -11,8 +11,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from skatom._validation import check_is_fitted
 from skatom.base._evaluation import Evaluation
 from skatom.neighbors import NeighborPairs
-from skatom.potential._context import Context
-from skatom.potential._energies import energies
+from skatom.potential.answers import Context
+from skatom.potential.estimators import energies
 from skatom.structures import Structures, check_structures
 
 # Where estimators keep the fitted estimators inside them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from skatom.features import NoDerivativeError, NoStandardDeviationError
-from skatom.potential._context import Context, Deviations, Energies, Motion
-from skatom.potential._deviations import with_std
+from skatom.potential.answers import Context, Deviations, Energies, Motion
+from skatom.potential.deviations import with_std
 from skatom.structures import Structures
 
 

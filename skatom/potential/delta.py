@@ -19,7 +19,7 @@ from skatom._validation import (
 from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models import CompositionBaseline
 from skatom.neighbors import NeighborPairs
-from skatom.potential._base_calculator import CalculatorModel
+from skatom.potential._ase_base import CalculatorModel
 from skatom.potential._evaluate import (
     Evaluation,
     evaluate,

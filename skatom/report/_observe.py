@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 from skatom._validation import check_is_fitted, check_targets
 from skatom.features import NoDerivativeError
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.structures import Structures, read_energies, read_labels
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
 
 LEVELS = np.array([0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
 

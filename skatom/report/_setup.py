@@ -10,8 +10,8 @@ from skatom.report._observe import Observations
 from skatom.report._tables import Table
 from skatom.structures import fingerprints
 from skatom.uncertainty import exchangeability_test
-from skatom.uncertainty._calibration import SplitCalibration
-from skatom.uncertainty._trained_on import training_fingerprints
+from skatom.uncertainty._conformal.split import SplitCalibration
+from skatom.uncertainty._conformal.trained_on import training_fingerprints
 
 
 def setup_table(estimator, seen: Observations, split: str) -> Table:

@@ -1,25 +1,23 @@
 """Error bars with guarantees, and flags for structures unlike the training ones."""
 
 from skatom.uncertainty.adaptive import AdaptiveConformalRegressor
-from skatom.uncertainty.blocks import BlockKFold
-from skatom.uncertainty.calibration import CalibratedStdRegressor, calibrate_std
+from skatom.uncertainty.calibrated_std import CalibratedStdRegressor, calibrate_std
 from skatom.uncertainty.conformal import ConformalRegressor
-from skatom.uncertainty.distance import FeatureDistance
+from skatom.uncertainty.domain_flags import DomainFlags
 from skatom.uncertainty.dropout import DropoutRegressor
 from skatom.uncertainty.ensemble import EnsembleRegressor
 from skatom.uncertainty.exchangeability import (
     ExchangeabilityResult,
     exchangeability_test,
 )
-from skatom.uncertainty.flags import DomainFlags
+from skatom.uncertainty.feature_distance import FeatureDistance
 from skatom.uncertainty.guard import ExtrapolationError, ExtrapolationWarning
-from skatom.uncertainty.latent import LatentDistance
-from skatom.uncertainty.rigidity import LastLayerRigidity
+from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
+from skatom.uncertainty.latent_distance import LatentDistance
 from skatom.uncertainty.weighted import WeightedConformalRegressor
 
 __all__ = [
     "AdaptiveConformalRegressor",
-    "BlockKFold",
     "CalibratedStdRegressor",
     "ConformalRegressor",
     "DomainFlags",

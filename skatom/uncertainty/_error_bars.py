@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 
 from skatom._validation import check_is_fitted
 from skatom.features import AtomFeatures
+from skatom.features._kinds_of_x import rows_and_structures
 from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
-from skatom.potential._context import Context, Energies
-from skatom.potential._energies import energies
-from skatom.uncertainty._inputs import rows_and_structures
+from skatom.potential.answers import Context, Energies
+from skatom.potential.estimators import energies
 
 # Share of the largest target below which a standard deviation is rounding.
 FLOOR = 1e-9

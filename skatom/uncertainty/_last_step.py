@@ -10,10 +10,10 @@ from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
 from skatom.features import AtomFeatures
-from skatom.potential._context import Context, Energies
-from skatom.potential._deviations import no_deviations
-from skatom.potential._energies import energies
-from skatom.potential._steps import follow_steps
+from skatom.potential.answers import Context, Energies
+from skatom.potential.deviations import no_deviations
+from skatom.potential.estimators import energies
+from skatom.potential.steps import follow_steps
 
 
 def bare(estimator):

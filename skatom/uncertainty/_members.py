@@ -16,7 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skatom._validation import _check_method_params, _safe_indexing
 from skatom.features import AtomFeatures, NoStandardDeviationError
-from skatom.potential._context import (
+from skatom.potential.answers import (
     Context,
     Deviations,
     Energies,

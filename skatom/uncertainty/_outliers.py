@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import get_tags
 
+from skatom.model_selection._content_groups import split_rows
 from skatom.structures import Structures
-from skatom.uncertainty._inputs import split_rows
 
 
 class OutlierDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):

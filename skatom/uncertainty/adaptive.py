@@ -19,11 +19,11 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.potential._energies import energies
-from skatom.uncertainty._calibration import SplitCalibration
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
-from skatom.uncertainty._quantiles import conformal_quantile
-from skatom.uncertainty._sizes import raw_sizes
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.potential.estimators import energies
+from skatom.uncertainty._conformal.ranks import conformal_quantile
+from skatom.uncertainty._conformal.scores import raw_sizes
+from skatom.uncertainty._conformal.split import SplitCalibration
 
 
 class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):

@@ -21,24 +21,26 @@ from skatom._validation import (
     check_random_state,
     check_targets,
 )
-from skatom.potential._energies import energies
-from skatom.structures import Structures
-from skatom.uncertainty._calibration import SplitCalibration
-from skatom.uncertainty._combinations import check_combination
-from skatom.uncertainty._cross import CrossCalibration
-from skatom.uncertainty._energy_intervals import EnergyIntervals
-from skatom.uncertainty._force_calibration import ForceCalibration
-from skatom.uncertainty._force_intervals import ForceIntervals
-from skatom.uncertainty._inputs import (
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.model_selection._content_groups import (
     content_groups,
-    count_rows,
     refuse_straddling,
-    rows_and_structures,
     split_rows,
 )
-from skatom.uncertainty._quantile_models import QuantileCalibration, QuantileModels
-from skatom.uncertainty._sizes import NAMES, resolve_score
-from skatom.uncertainty._trained_on import refuse_trained_on
+from skatom.potential.estimators import energies
+from skatom.structures import Structures
+from skatom.uncertainty._combinations import check_combination
+from skatom.uncertainty._conformal.cross import CrossCalibration
+from skatom.uncertainty._conformal.energy_intervals import EnergyIntervals
+from skatom.uncertainty._conformal.force_intervals import ForceIntervals
+from skatom.uncertainty._conformal.forces import ForceCalibration
+from skatom.uncertainty._conformal.quantile_models import (
+    QuantileCalibration,
+    QuantileModels,
+)
+from skatom.uncertainty._conformal.scores import NAMES, resolve_score
+from skatom.uncertainty._conformal.split import SplitCalibration
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 
 
 class ConformalRegressor(

@@ -16,11 +16,11 @@ from skatom._validation import (
     check_random_state,
     check_targets,
 )
-from skatom.potential._context import Context, Energies
-from skatom.potential._energies import energies
-from skatom.potential._steps import follow_steps
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.potential.answers import Context, Energies
+from skatom.potential.estimators import energies
+from skatom.potential.steps import follow_steps
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
 from skatom.uncertainty._last_step import bare, last_model
 from skatom.uncertainty._members import Members
 

@@ -22,13 +22,13 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.potential._energies import energies
-from skatom.uncertainty._calibration import SplitCalibration
-from skatom.uncertainty._environments import fitted_part
-from skatom.uncertainty._inputs import check_levels, count_rows, rows_and_structures
-from skatom.uncertainty._quantiles import weighted_quantiles
-from skatom.uncertainty._sizes import raw_sizes
-from skatom.uncertainty._structure_features import structure_features
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.potential.estimators import energies
+from skatom.uncertainty._conformal.levels import check_levels
+from skatom.uncertainty._conformal.ranks import weighted_quantiles
+from skatom.uncertainty._conformal.scores import raw_sizes
+from skatom.uncertainty._conformal.split import SplitCalibration
+from skatom.uncertainty._distances import fitted_part, structure_features
 
 # No ratio of densities is taken for larger or smaller than this.
 LARGEST_RATIO = 1e3

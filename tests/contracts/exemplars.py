@@ -178,10 +178,10 @@ REGRESSORS = {
 # Checked elsewhere, and where.
 ELSEWHERE = {
     "MessagePassingRegressor": "needs a module; tests/models/test_message_passing_fit.py",
-    "FeatureDistance": "an outlier detector; tests/uncertainty/test_distance.py",
-    "LastLayerRigidity": "takes a fitted estimator; tests/uncertainty/test_rigidity.py",
-    "DomainFlags": "an outlier detector; tests/uncertainty/test_flags.py",
-    "LatentDistance": "an outlier detector; tests/uncertainty/test_latent.py",
+    "FeatureDistance": "an outlier detector; tests/uncertainty/test_feature_distance.py",
+    "LastLayerRigidity": "takes a model; tests/uncertainty/test_last_layer_rigidity.py",
+    "DomainFlags": "an outlier detector; tests/uncertainty/test_domain_flags.py",
+    "LatentDistance": "an outlier detector; tests/uncertainty/test_latent_distance.py",
     "PerAtom": "inside the pipelines of FEATURES",
     "AlchemicalCompression": "inside a pipeline of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",

@@ -20,7 +20,7 @@ from skatom.uncertainty import (
     ConformalRegressor,
     WeightedConformalRegressor,
 )
-from skatom.uncertainty._quantiles import conformal_quantile, weighted_quantiles
+from skatom.uncertainty._conformal.ranks import conformal_quantile, weighted_quantiles
 
 
 def calibrated(n=200, **params):

@@ -24,8 +24,8 @@ from skatom.potential import evaluate
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures, check_structures, read_energies
 from skatom.uncertainty import ConformalRegressor
-from skatom.uncertainty._inputs import check_levels
-from skatom.uncertainty._rankings import Ranking
+from skatom.uncertainty._conformal.levels import check_levels
+from skatom.uncertainty._conformal.rankings import Ranking
 
 
 class Bonds(RegressorMixin, BaseEstimator):

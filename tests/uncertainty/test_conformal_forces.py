@@ -5,7 +5,7 @@ import pytest
 from dimers import Bonds, dimers
 
 from skatom.uncertainty import ConformalRegressor
-from skatom.uncertainty._rankings import ForceScores, table_name
+from skatom.uncertainty._conformal.rankings import ForceScores, table_name
 
 
 def calibrated(frames, y, **params):

@@ -19,11 +19,11 @@ from skatom._validation import BaseSearchCV
 from skatom.base import AtomicRegressor, sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
-from skatom.potential._context import Context, Energies
-from skatom.potential._deviations import deviations, no_deviations, scaled
-from skatom.potential._steps import follow_steps
+from skatom.potential._inverse_slope import inverse_slope
 from skatom.potential._structures import energies_of_structures
-from skatom.potential._targets import inverse_slope
+from skatom.potential.answers import Context, Energies
+from skatom.potential.deviations import deviations, no_deviations, scaled
+from skatom.potential.steps import follow_steps
 from skatom.structures import Structures
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from skatom._validation import listing
-from skatom.uncertainty._groups import group_labels
-from skatom.uncertainty._inputs import count_rows
-from skatom.uncertainty._rankings import Rankings
-from skatom.uncertainty._sizes import Floor, raw_sizes
+from skatom.features._kinds_of_x import count_rows
+from skatom.uncertainty._conformal.groups import group_labels
+from skatom.uncertainty._conformal.rankings import Rankings
+from skatom.uncertainty._conformal.scores import Floor, raw_sizes
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class SplitCalibration:
     ----------
     scores : Rankings
     source : object
-        What gives sizes, as :func:`~skatom.uncertainty._sizes.raw_sizes` takes it.
+        What gives sizes, as `raw_sizes` of ``scores.py`` takes it.
     floor : Floor
     groups : object
         What tells the group of a structure.

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skatom.uncertainty._calibration import check_predictions
-from skatom.uncertainty._groups import group_labels
-from skatom.uncertainty._rankings import Rankings
+from skatom.uncertainty._conformal.groups import group_labels
+from skatom.uncertainty._conformal.rankings import Rankings
+from skatom.uncertainty._conformal.split import check_predictions
 
 
 @dataclass(frozen=True)

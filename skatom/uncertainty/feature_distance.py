@@ -16,15 +16,15 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures
+from skatom.features._kinds_of_x import rows_and_structures
 from skatom.neighbors import NeighborPairs
-from skatom.uncertainty._environments import (
+from skatom.uncertainty._distances import (
     fitted_part,
     flat_features,
     last_features,
     references_by_species,
     species_distances,
 )
-from skatom.uncertainty._inputs import rows_and_structures
 from skatom.uncertainty._outliers import Grader
 
 # Distances below this share of the size of the features are rounding errors.

@@ -19,7 +19,7 @@ from skatom.potential import predict_atomic_energies, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures, read_energies
 from skatom.uncertainty import ConformalRegressor, LastLayerRigidity
-from skatom.uncertainty._rigidity import Rigidity
+from skatom.uncertainty._second_moments import Rigidity
 
 
 @pytest.fixture(scope="module")

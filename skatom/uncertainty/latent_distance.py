@@ -17,7 +17,8 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.base import sum_atoms
-from skatom.uncertainty._environments import (
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.uncertainty._distances import (
     dense,
     fitted_part,
     flat_features,
@@ -25,7 +26,6 @@ from skatom.uncertainty._environments import (
     references_by_species,
     species_distances,
 )
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
 from skatom.uncertainty._outliers import OutlierDetector
 
 __all__ = ["LatentDistance"]

@@ -7,11 +7,11 @@ from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skatom.base import AtomFeaturizer
+from skatom.base import AtomFeaturizer, sum_atoms
 from skatom.features import AtomFeatures
+from skatom.features._kinds_of_x import count_rows
 from skatom.neighbors import NeighborPairs
 from skatom.structures import Structures
-from skatom.uncertainty._inputs import count_rows
 
 # Structures whose features are computed together, which bounds the memory of pairs.
 CHUNK = 256
@@ -252,3 +252,21 @@ def species_distances(
             rows = np.flatnonzero(numbers == z)
             out[rows] = references[int(z)].mean_distances(values[rows])
     return out
+
+
+def structure_features(estimator, X) -> np.ndarray:
+    """Average the features of atoms over each structure.
+
+    Parameters
+    ----------
+    estimator : fitted Pipeline or model
+    X : Structures, AtomFeatures or array-like of shape (n_structures, n_features)
+
+    Returns
+    -------
+    features : ndarray of shape (n_structures, n_features)
+    """
+    values, _, structure = flat_features(estimator, X)
+    sizes = np.bincount(structure)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return sum_atoms(values, offsets) / sizes[:, None]

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skatom._validation import check_is_fitted
-from skatom.uncertainty._inputs import check_levels, rows_and_structures
-from skatom.uncertainty._sizes import predict_with_std
+from skatom.features._kinds_of_x import rows_and_structures
+from skatom.uncertainty._conformal.levels import check_levels
+from skatom.uncertainty._conformal.scores import predict_with_std
 
 
 class EnergyIntervals:

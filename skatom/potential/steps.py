@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skatom._validation import check_is_fitted
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures, NoDerivativeError, hstack
-from skatom.potential._context import Context, Motion, motion_of_features
+from skatom.potential.answers import Context, Motion, motion_of_features
 from skatom.preprocessing import transform_pullback
 from skatom.structures import Structures
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skatom.features import AtomFeatures, NoStandardDeviationError
-from skatom.potential._context import Deviations
+from skatom.potential.answers import Deviations
 
 
 def deviations(estimator, X) -> Deviations:

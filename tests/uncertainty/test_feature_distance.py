@@ -17,7 +17,7 @@ from skatom.neighbors import neighbor_pairs
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures
 from skatom.uncertainty import ConformalRegressor, FeatureDistance
-from skatom.uncertainty._environments import References
+from skatom.uncertainty._distances import References
 
 
 class Zero(RegressorMixin, BaseEstimator):
@@ -89,7 +89,7 @@ def test_distances_do_not_depend_on_how_many_atoms_are_asked_for(monkeypatch):
     references = References(rng.normal(size=(50, 6)), 4)
     x = rng.normal(size=(30, 6))
     whole = references.mean_distances(x)
-    monkeypatch.setattr("skatom.uncertainty._environments.BLOCK", 100)
+    monkeypatch.setattr("skatom.uncertainty._distances.BLOCK", 100)
     np.testing.assert_allclose(references.mean_distances(x), whole, rtol=1e-12)
 
 

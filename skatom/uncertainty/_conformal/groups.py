@@ -7,8 +7,8 @@ from numbers import Real
 import numpy as np
 
 from skatom._validation import check_n_structures, closest, listing
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.structures import Structures
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
 
 # Groups that need nothing but the structure.
 _OF_STRUCTURE = {

@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 from skatom._validation import Integral
-from skatom.uncertainty._inputs import content_groups, count_rows, refuse_straddling
-from skatom.uncertainty._quantiles import structures_needed
-from skatom.uncertainty._sizes import Floor, raw_sizes, resolve_score
+from skatom.features._kinds_of_x import count_rows
+from skatom.model_selection._content_groups import content_groups, refuse_straddling
+from skatom.uncertainty._conformal.ranks import structures_needed
+from skatom.uncertainty._conformal.scores import Floor, raw_sizes, resolve_score
 
 # Intervals of few folds are too wide: models of four fifths of the structures are worse,
 # and differ from one another.

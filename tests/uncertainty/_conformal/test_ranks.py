@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skatom.uncertainty._quantiles import (
+from skatom.uncertainty._conformal.rankings import Ranking
+from skatom.uncertainty._conformal.ranks import (
     conformal_quantile,
     conformal_rank,
     grouped_quantile,
     structures_needed,
 )
-from skatom.uncertainty._rankings import Ranking
 
 
 def of_structures(groups):

@@ -11,9 +11,9 @@ from ase.data import chemical_symbols
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.potential import predict_forces
 from skatom.structures import Structures, read_labels
-from skatom.uncertainty._groups import group_labels
-from skatom.uncertainty._rankings import ForceScores, atom_labels, table_name
-from skatom.uncertainty._sizes import Floor, check_sizes
+from skatom.uncertainty._conformal.groups import group_labels
+from skatom.uncertainty._conformal.rankings import ForceScores, atom_labels, table_name
+from skatom.uncertainty._conformal.scores import Floor, check_sizes
 
 SYMBOLS = np.array(chemical_symbols)
 

@@ -16,11 +16,11 @@ from skatom._validation import (
     check_random_state,
     closest,
 )
-from skatom.uncertainty._environments import References, fitted_part, flat_features
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.uncertainty._conformal.scores import check_sizes, predict_with_std
+from skatom.uncertainty._distances import References, fitted_part, flat_features
 from skatom.uncertainty._maxvol import Volume
 from skatom.uncertainty._outliers import Grader
-from skatom.uncertainty._sizes import check_sizes, predict_with_std
 
 FLAGS = ("std", "distance", "range", "d_optimality")
 

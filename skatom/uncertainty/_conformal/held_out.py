@@ -15,7 +15,8 @@ from skatom._validation import (
     check_targets,
     listing,
 )
-from skatom.uncertainty._inputs import count_rows, rows_and_structures, split_rows
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.model_selection._content_groups import split_rows
 
 
 class HeldOut(NamedTuple):

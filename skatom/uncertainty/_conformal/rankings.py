@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skatom._validation import listing
-from skatom.uncertainty._quantiles import (
+from skatom.uncertainty._conformal.ranks import (
     conformal_quantile,
     grouped_quantile,
     structures_needed,

@@ -12,13 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom.featurizers import ACSF
+from skatom.model_selection import BlockKFold
 from skatom.preprocessing import Pool
-from skatom.uncertainty import (
-    BlockKFold,
-    ConformalRegressor,
-    DomainFlags,
-    exchangeability_test,
-)
+from skatom.uncertainty import ConformalRegressor, DomainFlags, exchangeability_test
 from skatom.uncertainty._maxvol import Volume, maxvol_rows
 
 

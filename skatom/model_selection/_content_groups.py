@@ -1,44 +1,11 @@
-"""What intervals are asked of: structures or rows of numbers, and levels."""
+"""Structures of equal content, which stay on one side of a split."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 
 from skatom._validation import listing
-from skatom.features import AtomFeatures
-from skatom.structures import Structures, check_structures, fingerprints
-from skatom.structures._sequence import holds_structures
-
-
-def rows_and_structures(X) -> tuple[object, Structures | None]:
-    """Tell structures from rows of numbers.
-
-    Parameters
-    ----------
-    X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
-
-    Returns
-    -------
-    rows : object
-        What the estimator gets: checked `Structures` for any sequence of structures, else
-        X as it is.
-    structures : Structures or None
-        The structures that the rows describe.
-    """
-    if isinstance(X, AtomFeatures):
-        return X, X.structures
-    if holds_structures(X):
-        structures = check_structures(X, allow_empty=True)
-        return structures, structures
-    return X, None
-
-
-def count_rows(X) -> int:
-    """Count the structures, or rows, of any kind of X."""
-    return X.shape[0] if hasattr(X, "shape") else len(X)
+from skatom.structures import Structures, fingerprints
 
 
 def split_rows(
@@ -111,46 +78,3 @@ def refuse_straddling(
             "of which there are copies among those to train on: intervals would not "
             "cover. Drop copies (duplicate_report finds them), or use cv=None."
         )
-
-
-def check_levels(confidence_level) -> tuple[np.ndarray, bool]:
-    """Check one or several confidence levels.
-
-    Parameters
-    ----------
-    confidence_level : float or sequence of float
-
-    Returns
-    -------
-    levels : ndarray of shape (k,)
-    single : bool
-        Whether one number was given.
-
-    Raises
-    ------
-    ValueError
-        If a level is not between 0 and 1, exclusive.
-    TypeError
-        If it is no number.
-    """
-    single = isinstance(confidence_level, Real)
-    several = isinstance(confidence_level, (Sequence, np.ndarray))
-    if not (single or several) or isinstance(confidence_level, (str, bool)):
-        raise TypeError(
-            "confidence_level must be a number between 0 and 1, or a sequence of them; "
-            f"got {type(confidence_level).__name__}."
-        )
-    try:
-        levels = np.atleast_1d(np.asarray(confidence_level, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"confidence_level must hold numbers between 0 and 1: {error}."
-        ) from error
-    outside = [float(v) for v in levels.ravel() if not 0 < v < 1]
-    if outside or levels.ndim != 1 or not len(levels):
-        raise ValueError(
-            "confidence_level must lie between 0 and 1, exclusive; got "
-            f"{outside[0] if outside else confidence_level!r}. "
-            "0.9 asks for intervals that cover 90 % of new structures."
-        )
-    return levels, single

@@ -21,17 +21,17 @@ from skatom._validation import (
 )
 from skatom.base import sum_atoms
 from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
-from skatom.potential._context import Context, Deviations, Energies
-from skatom.uncertainty._environments import CHUNK, dense, latent_features
+from skatom.potential.answers import Context, Deviations, Energies
+from skatom.uncertainty._distances import CHUNK, dense, latent_features
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._inputs import count_rows, rows_and_structures
 from skatom.uncertainty._last_step import (
     follow_to_last,
     last_model,
     with_latent_sums,
 )
-from skatom.uncertainty._rigidity import Rigidity
+from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 
 __all__ = ["LastLayerRigidity"]

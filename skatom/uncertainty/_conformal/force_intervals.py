@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skatom._validation import check_is_fitted
 from skatom.potential import predict_forces
 from skatom.structures import Structures, check_structures
-from skatom.uncertainty._force_calibration import forces_with_std
+from skatom.uncertainty._conformal.forces import forces_with_std
 
 
 class ForceIntervals:

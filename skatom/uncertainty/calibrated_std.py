@@ -19,15 +19,15 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError, NoStandardDeviationError
-from skatom.potential._context import Context, Deviations, Energies
-from skatom.potential._energies import energies
+from skatom.potential.answers import Context, Deviations, Energies
+from skatom.potential.estimators import energies
 from skatom.structures import Structures, read_labels
+from skatom.uncertainty._conformal.held_out import HeldOut, fit_and_hold_out
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._held_out import HeldOut, fit_and_hold_out
 from skatom.uncertainty._last_step import follow_to_last, with_latent_sums
 from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
-from skatom.uncertainty.latent import LatentDistance
-from skatom.uncertainty.rigidity import LastLayerRigidity
+from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
+from skatom.uncertainty.latent_distance import LatentDistance
 
 __all__ = ["CalibratedStdRegressor", "calibrate_std"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from skatom._validation import Integral, check_n_structures
-from skatom.uncertainty._inputs import count_rows
+from skatom.features._kinds_of_x import count_rows
 
 __all__ = ["BlockKFold"]
 

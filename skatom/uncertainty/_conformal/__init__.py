@@ -1,0 +1,1 @@
+"""Conformal calibration: scores, ranks, groups, splits, intervals."""
