@@ -1,0 +1,108 @@
+"""Fitted state as arrays and plain numbers, so that files name no private class."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class State:
+    """Base of private classes that a fitted estimator keeps its numbers in.
+
+    What is stored of an object are its attributes: arrays, plain numbers, texts, public
+    estimators, and further states. A subclass gives itself a name that files know it by,
+    which stays when the class is renamed or moved, and lists the states inside of it.
+
+    Examples
+    --------
+    >>> from skatom._runtime.state import State, apart, together
+    >>> class Line(State):
+    ...     _name = "line"
+    ...     def __init__(self, slope):
+    ...         self.slope = slope
+    >>> apart(Line(2.0))
+    {'state': 'line', 'slope': 2.0}
+    >>> together(apart(Line(2.0)), (Line,)).slope
+    2.0
+    """
+
+    _name: ClassVar[str]
+    _states: ClassVar[tuple[type, ...]] = ()
+    _not_stored: ClassVar[tuple[str, ...]] = ()  # what is computed anew
+
+    def _state(self) -> dict:
+        """Give the attributes as arrays and plain values."""
+        return {
+            name: apart(value)
+            for name, value in vars(self).items()
+            if name not in self._not_stored
+        }
+
+    @classmethod
+    def _from_state(cls, state: dict) -> State:
+        """Build an object from what `_state` gave; override to check it."""
+        made = cls.__new__(cls)
+        made.__dict__.update(
+            {name: together(value, cls._states) for name, value in state.items()}
+        )
+        return made
+
+
+class KeepsState:
+    """Mixin of estimators whose fitted attributes are states.
+
+    Pickles and model files then hold dictionaries of arrays in their place. A subclass
+    lists the states that it, and the states themselves, may hold in ``_states``.
+    """
+
+    _states: ClassVar[tuple[type, ...]] = ()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: apart(value) for name, value in state.items()}
+
+    def __setstate__(self, state):
+        super().__setstate__(
+            {name: together(value, self._states) for name, value in state.items()}
+        )
+
+
+def apart(value):
+    """Take states apart, inside lists, tuples and dictionaries too."""
+    if isinstance(value, State):
+        return {"state": value._name, **value._state()}
+    if type(value) in (list, tuple):
+        return type(value)(apart(one) for one in value)
+    if type(value) is dict:
+        return {key: apart(one) for key, one in value.items()}
+    return value
+
+
+def together(value, states: tuple[type, ...]):
+    """Build the states that `apart` has taken apart.
+
+    Parameters
+    ----------
+    value : object
+    states : tuple of type
+        Classes that may occur.
+
+    Raises
+    ------
+    ValueError
+        If there is a state of another kind.
+    """
+    if type(value) in (list, tuple):
+        return type(value)(together(one, states) for one in value)
+    if type(value) is not dict:
+        return value
+    if "state" not in value:
+        return {key: together(one, states) for key, one in value.items()}
+    name = value["state"]
+    for cls in states:
+        if cls._name == name:
+            rest = {key: one for key, one in value.items() if key != "state"}
+            return cls._from_state(rest)
+    known = ", ".join(cls._name for cls in states)
+    raise ValueError(
+        f"There is a state of kind {name!r}; {known or 'none'} may be here."
+    )
