@@ -33,7 +33,7 @@ model.fit(train.frames[:20], train.energies[:20])
 frames = test.frames[:20]
 found = evaluate(model, frames, std=True)
 errors = np.concatenate(found.forces) - np.concatenate(test.forces[:20])
-std = np.concatenate(found.force_std)
+std = np.concatenate(found.forces_std)
 energy_errors = found.energies - test.energies[:20]
 inside = np.mean(np.abs(errors) < 1.645 * std)
 print(f"forces: mean error {1e3 * np.abs(errors).mean():.0f} meV/Å, mean deviation "

@@ -312,7 +312,7 @@ class SkatomCalculator(Calculator):
             found = evaluate(self.estimator, X, forces=of_forces, std=True, pairs=pairs)
         except NoStandardDeviationError as error:
             raise PropertyNotImplementedError(f"{name!r}: {error}") from error
-        std = found.force_std[0] if of_forces else float(found.energy_std[0])
+        std = found.forces_std[0] if of_forces else float(found.energy_std[0])
         self.extras[name] = std
 
     def _need_conformal(self, name: str) -> ConformalRegressor:

@@ -23,7 +23,7 @@ class Evaluation:
         In eV; they sum to the energies.
     energy_std : ndarray of shape (n_structures,), or None
         Standard deviations of the energies in eV.
-    force_std : list of ndarray of shape (n_atoms, 3), or None
+    forces_std : list of ndarray of shape (n_atoms, 3), or None
         Standard deviations of the force components in eV/Å.
     atomic_energy_std : list of ndarray of shape (n_atoms,), or None
         Standard deviations of the energies of atoms in eV.
@@ -34,5 +34,5 @@ class Evaluation:
     stress: np.ndarray | None = None
     atomic_energies: list[np.ndarray] | None = None
     energy_std: np.ndarray | None = None
-    force_std: list[np.ndarray] | None = None
+    forces_std: list[np.ndarray] | None = None
     atomic_energy_std: list[np.ndarray] | None = None

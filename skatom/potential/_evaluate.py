@@ -106,7 +106,7 @@ def evaluate(
         stress=_voigt(motion.virial, structures) if stress else None,
         atomic_energies=np.split(found.atoms(), edges) if atomic else None,
         energy_std=found.std.energies() if std else None,
-        force_std=np.split(found.std.forces(), edges) if std and forces else None,
+        forces_std=np.split(found.std.forces(), edges) if std and forces else None,
         atomic_energy_std=np.split(found.std.atoms(), edges)
         if std and atomic
         else None,
@@ -152,7 +152,7 @@ def predict_forces(estimator, X: Sequence[Atoms], return_std: bool = False):
     [(3, 3), (5, 3)]
     """
     found = evaluate(estimator, X, std=return_std)
-    return (found.forces, found.force_std) if return_std else found.forces
+    return (found.forces, found.forces_std) if return_std else found.forces
 
 
 def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
@@ -278,6 +278,6 @@ def _nothing(forces: bool, stress: bool, atomic: bool, std: bool) -> Evaluation:
         stress=np.zeros((0, 6)) if stress else None,
         atomic_energies=[] if atomic else None,
         energy_std=np.zeros(0) if std else None,
-        force_std=[] if std and forces else None,
+        forces_std=[] if std and forces else None,
         atomic_energy_std=[] if std and atomic else None,
     )

@@ -68,7 +68,7 @@ def _evaluated(estimator, X: Structures, context: Context) -> Energies:
         lambda: np.concatenate(found.atomic_energies),
         Deviations(
             lambda: found.energy_std,
-            lambda: np.concatenate(_known(found.force_std, "forces", estimator)),
+            lambda: np.concatenate(_known(found.forces_std, "forces", estimator)),
             lambda: np.concatenate(_known(found.atomic_energy_std, "atoms", estimator)),
         ),
     )

@@ -189,7 +189,7 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
             if atomic
             else None,
             two.energy_std,
-            two.force_std,
+            two.forces_std,
             two.atomic_energy_std,
         )
 

@@ -2,7 +2,7 @@
 
 A model says how uncertain it is in three places: ``predict(X, return_std=True)``,
 ``predict_atoms(X, return_std=True)`` and, because the deviation of a force is no gradient
-of that of an energy, ``force_std(X)`` for features that can be differentiated.
+of that of an energy, ``forces_std(X)`` for features that can be differentiated.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def deviations(estimator, X) -> Deviations:
     """
 
     def forces():
-        if not isinstance(X, AtomFeatures) or not hasattr(estimator, "force_std"):
+        if not isinstance(X, AtomFeatures) or not hasattr(estimator, "forces_std"):
             raise NoStandardDeviationError(
                 f"{type(estimator).__name__} has no standard deviations of forces: it "
-                "lacks the method force_std for features of atoms. Use a model that has "
+                "lacks the method forces_std for features of atoms. Use a model that has "
                 "it, such as AtomicGaussianProcessRegressor, or ask for those of "
                 "energies only (forces=False)."
             )
-        return np.asarray(estimator.force_std(X), dtype=np.float64)
+        return np.asarray(estimator.forces_std(X), dtype=np.float64)
 
     return Deviations(
         lambda: with_std(estimator, "predict", X)[1],

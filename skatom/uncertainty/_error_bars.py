@@ -73,7 +73,7 @@ class ErrorBarRegressor(
         found = self._energies(X, Context(forces=False, atomic=True, std=return_std))
         return (found.atoms(), found.std.atoms()) if return_std else found.atoms()
 
-    def force_std(self, X: AtomFeatures) -> NDArray[np.float64]:
+    def forces_std(self, X: AtomFeatures) -> NDArray[np.float64]:
         """Give the standard deviations of force components.
 
         Parameters

@@ -189,7 +189,7 @@ class LastLayerRigidity(ErrorBarRegressor):
             rows = partial(self._with_constants, sums, Z)
         std = Deviations(
             lambda: self._std(rows()),
-            lambda: np.concatenate([self._force_std(Z, s) for s in range(len(Z))]),
+            lambda: np.concatenate([self._forces_std(Z, s) for s in range(len(Z))]),
             lambda: self._std(self._atom_rows(Z)),
         )
         return Energies(found.values, found.pull, found.atoms, std)
@@ -218,7 +218,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         variances = self.rigidity_.variances(rows, self.zeta_)
         return self._positive(self.alpha_ * np.sqrt(variances))
 
-    def _force_std(self, Z: AtomFeatures, s: int) -> np.ndarray:
+    def _forces_std(self, Z: AtomFeatures, s: int) -> np.ndarray:
         """Differentiate the rows of a structure: error bars of its forces, (n_atoms, 3)."""
         one = Z[[s]]
         model = last_model(self.estimator)

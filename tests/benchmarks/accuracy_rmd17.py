@@ -156,7 +156,7 @@ def report(model, test: Structures, n_std: int) -> str:
     some = test[:n_std]
     deviations = evaluate(model, some, std=True)
     cells.append(coverage(energies[: len(some)], deviations.energy_std))
-    std = np.concatenate(deviations.force_std)
+    std = np.concatenate(deviations.forces_std)
     cells.append(coverage(forces[: len(std)], std))
     return " | ".join(cells)
 

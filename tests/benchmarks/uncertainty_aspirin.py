@@ -49,11 +49,11 @@ SETTINGS = {
 class Known(RegressorMixin, BaseEstimator):
     """Predictions and sizes that have been made once, found again by content."""
 
-    def __init__(self, energies, std, forces, force_std):
+    def __init__(self, energies, std, forces, forces_std):
         self.energies = energies
         self.std = std
         self.forces = forces
-        self.force_std = force_std
+        self.forces_std = forces_std
 
     def fit(self, X, y=None):
         self.rows_ = {key: k for k, key in enumerate(fingerprints(X).tolist())}
@@ -67,7 +67,7 @@ class Known(RegressorMixin, BaseEstimator):
     def predict_forces(self, X, return_std=False):
         rows = self._rows(X)
         found = [self.forces[k] for k in rows]
-        return (found, [self.force_std[k] for k in rows]) if return_std else found
+        return (found, [self.forces_std[k] for k in rows]) if return_std else found
 
     def _rows(self, X):
         return [self.rows_[key] for key in fingerprints(X).tolist()]

@@ -208,7 +208,7 @@ def test_energies_forces_and_their_deviations_equal_a_brute_force_computation(cr
     np.testing.assert_allclose(found.forces[0].ravel(), mean[1:], rtol=1e-5, atol=1e-6)
     std = np.sqrt(variance + np.repeat([4 * 0.02**2, 0.05**2], [1, 12]))
     np.testing.assert_allclose(found.energy_std, std[:1], rtol=1e-6)
-    np.testing.assert_allclose(found.force_std[0].ravel(), std[1:], rtol=1e-6)
+    np.testing.assert_allclose(found.forces_std[0].ravel(), std[1:], rtol=1e-6)
     assert std[1:].max() > 2 * 0.05  # forces are not all known to their noise
 
 
@@ -274,7 +274,9 @@ def test_learning_in_parts_is_learning_at_once(crystals):
         one = getattr(parts, name)(new, return_std=True)[1]
         other = getattr(at_once, name)(new, return_std=True)[1]
         np.testing.assert_allclose(one, other, rtol=1e-7)
-    np.testing.assert_allclose(parts.force_std(new), at_once.force_std(new), rtol=1e-7)
+    np.testing.assert_allclose(
+        parts.forces_std(new), at_once.forces_std(new), rtol=1e-7
+    )
     assert parts.log_marginal_likelihood() == pytest.approx(
         at_once.log_marginal_likelihood(), rel=1e-9
     )

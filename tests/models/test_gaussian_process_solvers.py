@@ -85,7 +85,7 @@ def test_all_labels_as_inducing_ones_give_the_dense_deviations(molecules):
         evaluate(m, molecules[0][6:], std=True, atomic=True) for m in (dense, iterative)
     )
     np.testing.assert_allclose(other.energy_std, one.energy_std, rtol=1e-3)
-    np.testing.assert_allclose(other.force_std[0], one.force_std[0], rtol=1e-3)
+    np.testing.assert_allclose(other.forces_std[0], one.forces_std[0], rtol=1e-3)
     np.testing.assert_allclose(
         other.atomic_energy_std[0], one.atomic_energy_std[0], rtol=1e-3
     )
@@ -235,7 +235,7 @@ def test_species_have_kernels_of_their_own(molecules):
     one, other = (evaluate(m, new, std=True, atomic=True) for m in (shared, alike))
     np.testing.assert_allclose(other.energies, one.energies, rtol=1e-8)
     np.testing.assert_allclose(other.energy_std, one.energy_std, rtol=1e-6)
-    np.testing.assert_allclose(other.force_std[0], one.force_std[0], rtol=1e-6)
+    np.testing.assert_allclose(other.forces_std[0], one.forces_std[0], rtol=1e-6)
     np.testing.assert_allclose(
         other.atomic_energy_std[0], one.atomic_energy_std[0], rtol=1e-6
     )

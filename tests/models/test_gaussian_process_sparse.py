@@ -102,9 +102,9 @@ def test_all_labels_as_inducing_ones_give_the_dense_process(molecules, energies)
     one, other = (evaluate(m, frames[6:], std=True) for m in (dense, sparse))
     assert np.all(np.abs(other.energies - one.energies) < 0.03 * one.energy_std)
     np.testing.assert_allclose(other.energy_std, one.energy_std, rtol=1e-3)
-    for a, b, std in zip(other.forces, one.forces, one.force_std):
+    for a, b, std in zip(other.forces, one.forces, one.forces_std):
         assert np.all(np.abs(a - b) < 0.03 * std)
-    np.testing.assert_allclose(other.force_std[0], one.force_std[0], rtol=1e-3)
+    np.testing.assert_allclose(other.forces_std[0], one.forces_std[0], rtol=1e-3)
 
 
 def test_labels_of_few_structures_span_the_functions_of_all(molecules):

@@ -169,8 +169,8 @@ def test_forces_that_do_not_count_have_no_deviation(crystals):
     X = RadialSums().fit_transform(frames)
     model = AtomicRidge(1e-3, force_weight=0.0).fit(X, y)
     with pytest.raises(ValueError, match="force_weight is 0"):
-        model.force_std(X)
-    assert AtomicRidge(1e-3).fit(X, y).force_std(X[:0]).shape == (0, 3)
+        model.forces_std(X)
+    assert AtomicRidge(1e-3).fit(X, y).forces_std(X[:0]).shape == (0, 3)
 
 
 def test_deviations_say_how_large_errors_are():

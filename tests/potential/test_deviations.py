@@ -43,7 +43,7 @@ class SpreadRidge(AtomicRidge):
         mean = super().predict_atoms(X)
         return (mean, 1.0 + X.numbers) if return_std else mean
 
-    def force_std(self, X):
+    def forces_std(self, X):
         return np.outer(1.0 + X.numbers, [1.0, 2.0, 3.0])
 
 
@@ -91,11 +91,11 @@ def test_deviations_of_the_model_pass_every_wrapper(name, wrapped):
     model = wrapped[name]
     found = evaluate(model, NEW, atomic=True, std=True)
     np.testing.assert_allclose(found.energy_std, [0.3, 0.6, 0.4], rtol=1e-12)
-    for atoms, forces, atomic in zip(NEW, found.force_std, found.atomic_energy_std):
+    for atoms, forces, atomic in zip(NEW, found.forces_std, found.atomic_energy_std):
         np.testing.assert_allclose(atomic, 1.0 + atoms.numbers, rtol=0)
         np.testing.assert_allclose(forces, np.outer(atomic, [1, 2, 3]), rtol=1e-15)
     plain = evaluate(model, NEW, atomic=True)
-    assert (plain.energy_std, plain.force_std, plain.atomic_energy_std) == (None,) * 3
+    assert (plain.energy_std, plain.forces_std, plain.atomic_energy_std) == (None,) * 3
     np.testing.assert_array_equal(found.energies, plain.energies)
 
 
@@ -123,7 +123,7 @@ def test_rows_have_deviations_of_energies_only():
     np.testing.assert_array_equal(
         found.energy_std, model.predict(NEW, return_std=True)[1]
     )
-    with pytest.raises(NoStandardDeviationError, match="lacks the method force_std"):
+    with pytest.raises(NoStandardDeviationError, match="lacks the method forces_std"):
         evaluate(model, NEW, std=True)
 
 
@@ -159,7 +159,7 @@ def test_estimators_of_structures_without_the_method_are_named():
 
     found = evaluate(Energies(), NEW, std=True)
     np.testing.assert_array_equal(found.energy_std, 1.0)
-    np.testing.assert_array_equal(found.force_std[2], np.full((4, 3), 2.0))
+    np.testing.assert_array_equal(found.forces_std[2], np.full((4, 3), 2.0))
     with pytest.raises(NoStandardDeviationError, match="predict_atomic_energies does"):
         predict_atomic_energies(Energies(), NEW, return_std=True)
 
@@ -197,4 +197,4 @@ def test_affine_targets_scale_deviations_and_bent_ones_refuse():
 def test_no_structures_have_no_deviations():
     found = evaluate(of_atoms().fit(FRAMES, Y), [], atomic=True, std=True)
     assert found.energy_std.shape == (0,)
-    assert (found.force_std, found.atomic_energy_std) == ([], [])
+    assert (found.forces_std, found.atomic_energy_std) == ([], [])

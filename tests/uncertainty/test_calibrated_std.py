@@ -133,7 +133,7 @@ def test_energies_and_forces_have_maps_of_their_own(method, share):
     np.testing.assert_array_equal(found.energy_std, std)
     # a third of the components have errors, the others are zero in all: in root mean
     # square they are smaller by the root of three, in the mean by three
-    np.testing.assert_allclose(np.concatenate(found.force_std), 0.05 * share, rtol=0.2)
+    np.testing.assert_allclose(np.concatenate(found.forces_std), 0.05 * share, rtol=0.2)
     bold = Bold().fit(new, y_new)
     np.testing.assert_array_equal(found.forces[3], predict_forces(bold, new)[3])
     assert neg_force_nll(model, new) > neg_force_nll(bold, new)

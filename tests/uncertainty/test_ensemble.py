@@ -371,4 +371,4 @@ def test_rows_have_no_error_bars_of_forces():
     with pytest.raises(
         NoStandardDeviationError, match="Rows of numbers have no forces"
     ):
-        ensemble.force_std(rows)
+        ensemble.forces_std(rows)

@@ -169,7 +169,7 @@ class Process:
         at = self.hyperparameters
         return np.sqrt(atom_variance(X, self.posterior, at.kernel) + at.noise[0])
 
-    def force_std(self, X: AtomFeatures) -> np.ndarray:
+    def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Give standard deviations of force components, (n_atoms_total, 3)."""
         at = self.hyperparameters
         return np.sqrt(force_variance(X, self.posterior, at.kernel) + at.noise[1])

@@ -64,7 +64,7 @@ class ProcessRegressor(AtomicRegressor):
             return mean
         return mean, self._process.atom_std(self._check_X(X, reset=False))
 
-    def force_std(self, X: AtomFeatures) -> np.ndarray:
+    def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Say how uncertain force components are.
 
         Parameters
@@ -78,7 +78,7 @@ class ProcessRegressor(AtomicRegressor):
             In eV/Å.
         """
         check_is_fitted(self)
-        return self._process.force_std(self._check_X(X, reset=False))
+        return self._process.forces_std(self._check_X(X, reset=False))
 
     def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
         """Draw energies from the posterior, noise included.

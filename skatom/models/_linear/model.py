@@ -175,7 +175,7 @@ class LinearModel(AtomicRegressor):
             rows = rows - self._offsets[np.searchsorted(self.numbers_, X.numbers)]
         return mean, self._std(rows, 1.0)
 
-    def force_std(self, X: AtomFeatures) -> np.ndarray:
+    def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Say how uncertain force components are.
 
         Parameters
