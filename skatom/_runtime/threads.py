@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from threading import Lock
 
 import numpy as np
 from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController
 
-SECONDS_BETWEEN_UPDATES = 0.2
-# To a file or a log, where a line cannot be rewritten.
-SECONDS_BETWEEN_LINES = 5.0
-BAR = 24
+from skatom._runtime.progress import Progress
+
 # Below this many atoms a second thread costs more than it brings (about 0.1 ms a task).
 ATOMS_WORTH_A_THREAD = 1000
 
@@ -89,87 +84,6 @@ def run_tasks(
     limit = _controller().limit(limits=1, user_api="blas")
     with limit, ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(task, items))
-
-
-class Progress:
-    """One line on standard error that says how far a long computation is.
-
-    In a terminal the line is rewritten; elsewhere a new one is written now and then.
-
-    Parameters
-    ----------
-    name : str
-        What is being computed.
-    total : int
-        Number of things to do.
-    unit : str
-        What they are.
-
-    Examples
-    --------
-    >>> from skatom._runtime.threads import Progress
-    >>> with Progress("SOAP", 3, "structures") as progress:
-    ...     for _ in range(3):
-    ...         progress.advance(1)
-    """
-
-    def __init__(self, name: str, total: int, unit: str = "atoms"):
-        self.name = name
-        self.total = total
-        self.unit = unit
-        self._lock = Lock()  # chunks end in several threads
-
-    def __enter__(self) -> Progress:
-        self._done = 0
-        self._began = time.perf_counter()
-        self._rewrites = sys.stderr.isatty()
-        self._pause = (
-            SECONDS_BETWEEN_UPDATES if self._rewrites else SECONDS_BETWEEN_LINES
-        )
-        self._written = self._began
-        return self
-
-    def __exit__(self, *error) -> None:
-        if error[0] is None:
-            self._write(
-                f"{self.name}: {self.total} {self.unit} in {self._seconds():.1f} s",
-                "\n",
-            )
-        elif self._rewrites:
-            sys.stderr.write("\n")  # the error starts on a line of its own
-
-    def advance(self, n: int) -> None:
-        """Count n more things as done."""
-        with self._lock:
-            self._done += n
-            now = time.perf_counter()
-            if now - self._written < self._pause or not self._done:
-                return
-            self._written = now
-            share = self._done / max(self.total, 1)
-            bar = "#" * round(BAR * share)
-            left = self._seconds() * (1.0 - share) / share
-            self._write(
-                f"{self.name} [{bar:<{BAR}}] {share:4.0%} of {self.total} {self.unit}, "
-                f"{left:.0f} s left",
-                "" if self._rewrites else "\n",
-            )
-
-    def following(self, task: Callable[[int, int], None]) -> Callable[[int, int], None]:
-        """Give a task that counts the things from start to stop when it has done them."""
-
-        def counted(start: int, stop: int) -> None:
-            task(start, stop)
-            self.advance(stop - start)
-
-        return counted
-
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._began
-
-    def _write(self, line: str, end: str) -> None:
-        sys.stderr.write((f"\r{line:<79}" if self._rewrites else line) + end)
-        sys.stderr.flush()
 
 
 def few_blas_threads(n_atoms: int) -> AbstractContextManager:

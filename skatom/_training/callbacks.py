@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from skorch.callbacks import Callback
 
-from skatom._runtime.progress import ProgressBar
+from skatom._runtime.progress import Progress
 from skatom._training.diverged import TrainingDivergedError
 
 LOGGER = logging.getLogger("skatom")
@@ -251,7 +251,7 @@ class Converged(Callback):
             raise StopTraining
 
 
-class Progress(Callback):
+class TellProgress(Callback):
     """Tell how far the training is: every epoch to the log, some to the terminal.
 
     Parameters
@@ -265,21 +265,18 @@ class Progress(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Start the clock."""
-        self.bar_ = ProgressBar(net.max_epochs) if self.shown else None
+        self.progress_ = Progress("training", net.max_epochs, "epochs", self.shown)
 
     def on_epoch_end(self, net, **kwargs):
         """Write the record of the epoch."""
         record = net.history[-1]
         text = describe(record)
         LOGGER.debug(f"epoch {record['epoch']}/{net.max_epochs}  {text}")
-        if self.bar_ is not None:
-            self.bar_.update(record["epoch"], text)
+        self.progress_.reach(record["epoch"], text)
 
     def on_train_end(self, net, **kwargs):
-        """Write the last record."""
-        if self.bar_ is not None and net.history:
-            record = net.history[-1]
-            self.bar_.close(record["epoch"], describe(record))
+        """Say how long the training took."""
+        self.progress_.close()
 
 
 def describe(record: dict) -> str:

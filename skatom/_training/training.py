@@ -14,9 +14,9 @@ from skatom._training.callbacks import (
     Guard,
     KeepBest,
     LossSchedule,
-    Progress,
     Recorder,
     StopTraining,
+    TellProgress,
     WeightAverage,
 )
 from skatom._training.checkpoint import Checkpoint, read_checkpoint
@@ -178,7 +178,7 @@ def _callbacks(
         callbacks.append(("lr_schedule", schedule))
     logs = log_callbacks(params["log_to"])
     if share_of_this_process()[0] == 0:  # one of several processes speaks
-        callbacks += [("progress", Progress(bool(params["verbose"]))), *logs]
+        callbacks += [("progress", TellProgress(bool(params["verbose"]))), *logs]
     if validates:
         callbacks.append(("keep_best", KeepBest(patience)))
     limits = params["energy_tol"], params["force_tol"]

@@ -11,7 +11,8 @@ from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from skatom._runtime.memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
-from skatom._runtime.threads import Progress, run_chunks
+from skatom._runtime.progress import Progress
+from skatom._runtime.threads import run_chunks
 from skatom._validation import (
     Integral,
     Interval,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skatom._runtime.threads import Progress
+from skatom._runtime.progress import Progress
 from skatom.elements._channels import SpeciesChannels
 from skatom.models._alchemical.pooled import PooledChannels
 
@@ -95,8 +95,10 @@ def learn(
     optimiser = OPTIMISERS[settings.optimiser](groups)
     generator = torch.Generator().manual_seed(seed)
     losses = np.empty(settings.n_steps)
-    progress = Progress("AlchemicalKernelRidge", settings.n_steps, "steps")
-    with progress if settings.verbose else _Silent() as shown:
+    shown = bool(settings.verbose)
+    with Progress(
+        "AlchemicalKernelRidge", settings.n_steps, "steps", shown
+    ) as progress:
         for step in range(settings.n_steps):
             order = torch.randperm(n, generator=generator)
             features = contract([part[order] for part in tensors], U, channels)
@@ -110,7 +112,7 @@ def learn(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            shown.advance(1)
+            progress.advance(1)
     alpha, gamma = torch.exp(logs.detach()).tolist()
     return Learned(U.detach().numpy().copy(), alpha, gamma, losses)
 
@@ -158,14 +160,3 @@ def _held_out_error(features, y, logs, n_judged: int) -> torch.Tensor:
     factor = torch.linalg.cholesky(matrix)
     weights = torch.cholesky_solve(y[:n_solved, None], factor)[:, 0]
     return ((kernel[n_solved:] @ weights - y[n_solved:]) ** 2).mean()
-
-
-class _Silent:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def advance(self, n: int) -> None:
-        """Say nothing."""

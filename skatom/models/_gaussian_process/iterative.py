@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom._runtime.threads import Progress
+from skatom._runtime.progress import Progress
 from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
@@ -162,15 +161,10 @@ def condition_iteratively(
     approximation = Nystrom.of(seen, inducing, kernel, noise)
     t, variances = seen.targets, approximation.noise
     product = covariance_product(seen, kernel, variances)
-    bar = Progress("conjugate gradients", max_iter, "iterations") if verbose else None
-    with bar or nullcontext():
+    shown = bool(verbose)
+    with Progress("conjugate gradients", max_iter, "iterations", shown) as progress:
         x, residual, n_iter = conjugate_gradients(
-            product,
-            approximation.solve,
-            t,
-            tol,
-            max_iter,
-            (lambda: None) if bar is None else (lambda: bar.advance(1)),
+            product, approximation.solve, t, tol, max_iter, progress.advance
         )
     likelihood = (
         -0.5 * (t @ approximation.solve(t) + approximation.log_determinant())
