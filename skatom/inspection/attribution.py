@@ -13,7 +13,7 @@ from skatom.base import sum_atoms
 from skatom.features import AtomFeatures
 from skatom.inspection._front import split, with_values
 from skatom.potential.answers import Context
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 
 METHODS = ("gradient", "gradient_times_input", "integrated")
 
@@ -167,7 +167,7 @@ def attribute_features(
 
 def _gradient(rest, features: AtomFeatures, values: np.ndarray) -> np.ndarray:
     """DE/dfeatures at other values, (n_atoms_total, n_features)."""
-    found = energies(rest, with_values(features, values), Context())
+    found = answer(rest, with_values(features, values), Context())
     return found.pull(np.ones(len(features)))
 
 

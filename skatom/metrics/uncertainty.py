@@ -17,7 +17,7 @@ from skatom.metrics.errors import labelled_forces
 from skatom.metrics.intervals import winkler_score
 from skatom.potential import predict_forces
 from skatom.potential.answers import Context
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.structures import check_structures
 from skatom.structures._sequence import holds_structures
 
@@ -227,7 +227,7 @@ def _with_std(estimator, X, y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels, predictions and standard deviations of energies per atom."""
     X, n_atoms = _sized(X)
     y = check_targets(y, len(n_atoms))
-    found = energies(estimator, X, Context(forces=False, std=True))
+    found = answer(estimator, X, Context(forces=False, std=True))
     return y / n_atoms, found.values / n_atoms, found.std.energies() / n_atoms
 
 

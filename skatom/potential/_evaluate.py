@@ -12,7 +12,7 @@ from skatom._validation import check_is_fitted
 from skatom.base._evaluation import Evaluation
 from skatom.neighbors import NeighborPairs
 from skatom.potential.answers import Context
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
 
 # Where estimators keep the fitted estimators inside them.
@@ -95,7 +95,7 @@ def evaluate(
         _refuse_open(structures)
     if not len(structures):
         return _nothing(forces, stress, atomic, std)
-    found = energies(estimator, structures, Context(forces, stress, atomic, pairs, std))
+    found = answer(estimator, structures, Context(forces, stress, atomic, pairs, std))
     edges = structures.offsets[1:-1]
     motion = None
     if forces or stress:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from skatom.features import NoDerivativeError, NoStandardDeviationError
-from skatom.potential.answers import Context, Deviations, Energies, Motion
+from skatom.potential.answers import Answer, Context, Deviations, Motion
 from skatom.potential.deviations import with_std
 from skatom.structures import Structures
 
 
-def energies_of_structures(estimator, X: Structures, context: Context) -> Energies:
+def answer_of_structures(estimator, X: Structures, context: Context) -> Answer:
     """Ask an estimator of structures for what the context wants.
 
     An ``evaluate`` method is called once for everything; otherwise ``predict`` and,
@@ -30,7 +30,7 @@ def energies_of_structures(estimator, X: Structures, context: Context) -> Energi
     def atoms():
         return np.concatenate(_method(estimator, "predict_atomic_energies")(X))
 
-    return Energies(values, pull, atoms, _deviations(estimator, X))
+    return Answer(values, pull, atoms, _deviations(estimator, X))
 
 
 def _deviations(estimator, X: Structures) -> Deviations:
@@ -44,7 +44,7 @@ def _deviations(estimator, X: Structures) -> Deviations:
     )
 
 
-def _evaluated(estimator, X: Structures, context: Context) -> Energies:
+def _evaluated(estimator, X: Structures, context: Context) -> Answer:
     found = estimator.evaluate(
         X,
         forces=context.forces,
@@ -62,7 +62,7 @@ def _evaluated(estimator, X: Structures, context: Context) -> Energies:
         virial = _virial(found.stress, X) if context.stress else None
         return Motion(forces, virial).scaled(weights, X.offsets)
 
-    return Energies(
+    return Answer(
         found.energies,
         pull,
         lambda: np.concatenate(found.atomic_energies),

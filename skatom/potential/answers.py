@@ -88,8 +88,8 @@ class Deviations:
 
 
 @dataclass(frozen=True)
-class Energies:
-    """Energies of one estimator at one X, and what can be had from them later.
+class Answer:
+    """Predictions of one estimator at one X, and what can be had from them later.
 
     Attributes
     ----------

@@ -20,16 +20,16 @@ from skatom.base import AtomicRegressor, sum_atoms
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._inverse_slope import inverse_slope
-from skatom.potential._structures import energies_of_structures
-from skatom.potential.answers import Context, Energies
+from skatom.potential._structures import answer_of_structures
+from skatom.potential.answers import Answer, Context
 from skatom.potential.deviations import deviations, no_deviations, scaled
 from skatom.potential.steps import follow_steps
 from skatom.structures import Structures
 
 
 @singledispatch
-def energies(estimator, X, context: Context) -> Energies:
-    """Predict energies, and give the way back for gradients.
+def answer(estimator, X, context: Context) -> Answer:
+    """Predict, and give the way back for gradients.
 
     Parameters
     ----------
@@ -39,17 +39,17 @@ def energies(estimator, X, context: Context) -> Energies:
 
     Returns
     -------
-    energies : Energies
+    answer : Answer
     """
     if isinstance(X, Structures):
-        return energies_of_structures(estimator, X, context)
+        return answer_of_structures(estimator, X, context)
     if isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms"):
         atoms, pull = _atoms_and_pull(estimator, X, context)
-        return Energies(
+        return Answer(
             sum_atoms(atoms, X.offsets), pull, lambda: atoms, deviations(estimator, X)
         )
     values = one_target(estimator.predict(X), estimator)
-    return Energies(
+    return Answer(
         values, _leaf(estimator, X), _no_atoms(estimator), deviations(estimator, X)
     )
 
@@ -72,37 +72,37 @@ def _leaf(estimator, X):
     return pull
 
 
-@energies.register(Pipeline)
+@answer.register(Pipeline)
 def _pipeline(estimator, X, context):
     Y, back = follow_steps(estimator.steps[:-1], X, context)
-    inner = energies(estimator.steps[-1][1], Y, context)
-    return Energies(inner.values, lambda w: back(inner.pull(w)), inner.atoms, inner.std)
+    inner = answer(estimator.steps[-1][1], Y, context)
+    return Answer(inner.values, lambda w: back(inner.pull(w)), inner.atoms, inner.std)
 
 
-@energies.register(BaseSearchCV)
+@answer.register(BaseSearchCV)
 def _search(estimator, X, context):
-    return energies(estimator.best_estimator_, X, context)
+    return answer(estimator.best_estimator_, X, context)
 
 
-@energies.register(FrozenEstimator)
+@answer.register(FrozenEstimator)
 def _frozen(estimator, X, context):
-    return energies(estimator.estimator, X, context)
+    return answer(estimator.estimator, X, context)
 
 
-@energies.register(VotingRegressor)
+@answer.register(VotingRegressor)
 def _voting(estimator, X, context):
     weights = np.ones(len(estimator.estimators_))
     if estimator.weights is not None:
         kept = zip(estimator.estimators, estimator.weights)
         weights = np.array([w for (_, one), w in kept if one != "drop"], dtype=float)
-    members = [energies(one, X, context) for one in estimator.estimators_]
+    members = [answer(one, X, context) for one in estimator.estimators_]
     return _average(estimator, members, weights / weights.sum())
 
 
-@energies.register(BaggingRegressor)
+@answer.register(BaggingRegressor)
 def _bagging(estimator, X, context):
     if isinstance(X, (Structures, AtomFeatures)):
-        members = [energies(one, X, context) for one in estimator.estimators_]
+        members = [answer(one, X, context) for one in estimator.estimators_]
     else:
         X = np.asarray(X)
         members = [
@@ -114,20 +114,20 @@ def _bagging(estimator, X, context):
     return _average(estimator, members, np.full(len(members), 1.0 / len(members)))
 
 
-def _on_columns(estimator, X, columns, context) -> Energies:
+def _on_columns(estimator, X, columns, context) -> Answer:
     """Energies of an estimator that sees some of the columns."""
-    inner = energies(estimator, X[:, columns], context)
+    inner = answer(estimator, X[:, columns], context)
 
     def pull(w):
         out = np.zeros(X.shape)
         np.add.at(out, (slice(None), columns), inner.pull(w))  # drawn with replacement
         return out
 
-    return Energies(inner.values, pull, inner.atoms, inner.std)
+    return Answer(inner.values, pull, inner.atoms, inner.std)
 
 
-def _average(estimator, members: list[Energies], shares: np.ndarray) -> Energies:
-    return Energies(
+def _average(estimator, members: list[Answer], shares: np.ndarray) -> Answer:
+    return Answer(
         sum(share * one.values for share, one in zip(shares, members)),
         lambda w: reduce(add, [one.pull(s * w) for s, one in zip(shares, members)]),
         lambda: sum(share * one.atoms() for share, one in zip(shares, members)),
@@ -135,13 +135,13 @@ def _average(estimator, members: list[Energies], shares: np.ndarray) -> Energies
     )
 
 
-@energies.register(StackingRegressor)
+@answer.register(StackingRegressor)
 def _stacking(estimator, X, context):
-    members = [energies(one, X, context) for one in estimator.estimators_]
+    members = [answer(one, X, context) for one in estimator.estimators_]
     rows = np.stack([one.values for one in members], axis=1)
     if estimator.passthrough:
         rows = np.concatenate([rows, np.asarray(X)], axis=1)
-    final = energies(estimator.final_estimator_, rows, context)
+    final = answer(estimator.final_estimator_, rows, context)
 
     def pull(w):
         g = final.pull(w)
@@ -150,19 +150,19 @@ def _stacking(estimator, X, context):
             shares.append(g[:, len(members) :])
         return reduce(add, shares)
 
-    return Energies(final.values, pull, _no_atoms(estimator), no_deviations(estimator))
+    return Answer(final.values, pull, _no_atoms(estimator), no_deviations(estimator))
 
 
-@energies.register(TransformedTargetRegressor)
+@answer.register(TransformedTargetRegressor)
 def _transformed_target(estimator, X, context):
-    inner = energies(estimator.regressor_, X, context)
+    inner = answer(estimator.regressor_, X, context)
     column = inner.values[:, None]
     values = np.ravel(estimator.transformer_.inverse_transform(column))
 
     def slopes():
         return inverse_slope(estimator.transformer_, column, values)
 
-    return Energies(
+    return Answer(
         values,
         lambda w: inner.pull(w * slopes()),
         _no_atoms(estimator),

@@ -12,8 +12,8 @@ from skatom._validation import check_is_fitted
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
-from skatom.potential.answers import Context, Energies
-from skatom.potential.estimators import energies
+from skatom.potential.answers import Answer, Context
+from skatom.potential.estimators import answer
 
 # Share of the largest target below which a standard deviation is rounding.
 FLOOR = 1e-9
@@ -24,13 +24,23 @@ class ErrorBarRegressor(
 ):
     """Base of estimators that wrap others and know how uncertain these are.
 
-    A subclass defines fit, which sets ``std_floor_``, and `_energies`, the one place
+    A subclass defines fit, which sets ``std_floor_``, and `answer`, the one place
     where predictions, their derivatives and their standard deviations are made.
     """
 
     @abstractmethod
-    def _energies(self, X, context: Context) -> Energies:
-        """Predict for checked structures, AtomFeatures or rows."""
+    def answer(self, X, context: Context) -> Answer:
+        """Predict, with gradients and standard deviations on demand.
+
+        Parameters
+        ----------
+        X : Structures, AtomFeatures, or array-like of shape (n, n_features)
+        context : Context
+
+        Returns
+        -------
+        answer : Answer
+        """
 
     def predict(self, X, return_std: bool = False):
         """Predict energies, and how far off they may be.
@@ -50,7 +60,7 @@ class ErrorBarRegressor(
         """
         check_is_fitted(self)
         X = rows_and_structures(X)[0]
-        found = self._energies(X, Context(forces=False, std=return_std))
+        found = self.answer(X, Context(forces=False, std=return_std))
         return (found.values, found.std.energies()) if return_std else found.values
 
     def predict_atoms(self, X, return_std: bool = False):
@@ -70,7 +80,7 @@ class ErrorBarRegressor(
             In eV; only with ``return_std``.
         """
         check_is_fitted(self)
-        found = self._energies(X, Context(forces=False, atomic=True, std=return_std))
+        found = self.answer(X, Context(forces=False, atomic=True, std=return_std))
         return (found.atoms(), found.std.atoms()) if return_std else found.atoms()
 
     def forces_std(self, X: AtomFeatures) -> NDArray[np.float64]:
@@ -87,7 +97,7 @@ class ErrorBarRegressor(
             In eV/Å.
         """
         check_is_fitted(self)
-        return self._energies(X, Context(std=True)).std.forces()
+        return self.answer(X, Context(std=True)).std.forces()
 
     def predict_atomic_energies(self, X, return_std: bool = False):
         """Predict the energies of the atoms of structures.
@@ -142,9 +152,9 @@ class ErrorBarRegressor(
         return np.maximum(std, self.std_floor_)
 
 
-@energies.register(ErrorBarRegressor)
+@answer.register(ErrorBarRegressor)
 def _error_bars(estimator, X, context):
-    return estimator._energies(X, context)
+    return estimator.answer(X, context)
 
 
 def smallest_std(y: np.ndarray) -> float:

@@ -10,9 +10,9 @@ from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
 from skatom.features import AtomFeatures
-from skatom.potential.answers import Context, Energies
+from skatom.potential.answers import Answer, Context
 from skatom.potential.deviations import no_deviations
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 
 
@@ -24,7 +24,7 @@ def bare(estimator):
     return estimator
 
 
-def follow_to_last(estimator, X, context: Context) -> tuple[Energies, object]:
+def follow_to_last(estimator, X, context: Context) -> tuple[Answer, object]:
     """Predict, and keep what entered the last step.
 
     Parameters
@@ -35,17 +35,17 @@ def follow_to_last(estimator, X, context: Context) -> tuple[Energies, object]:
 
     Returns
     -------
-    found : Energies
+    found : Answer
     Z : AtomFeatures, rows, or X
         X itself for what is no pipeline.
     """
     estimator = bare(estimator)
     if not isinstance(estimator, Pipeline):
-        return energies(estimator, X, context), X
+        return answer(estimator, X, context), X
     Z, back = follow_steps(estimator.steps[:-1], X, context)
-    last = energies(estimator.steps[-1][1], Z, context)
+    last = answer(estimator.steps[-1][1], Z, context)
     pull = lambda weights: back(last.pull(weights))  # noqa: E731
-    return Energies(last.values, pull, last.atoms, last.std), Z
+    return Answer(last.values, pull, last.atoms, last.std), Z
 
 
 def with_latent_sums(estimator, X, context: Context):
@@ -53,7 +53,7 @@ def with_latent_sums(estimator, X, context: Context):
 
     Returns
     -------
-    found : tuple of Energies, AtomFeatures and ndarray, or None
+    found : tuple of Answer, AtomFeatures and ndarray, or None
         Predictions, what enters the network, and sums of shape (n_structures, n_latent).
         None where more than energies is asked for, or the last step is no network.
     """
@@ -67,9 +67,9 @@ def with_latent_sums(estimator, X, context: Context):
     if not isinstance(Z, AtomFeatures):
         Z = AtomFeatures.from_rows(np.asarray(Z, dtype=np.float64))
     values, sums = model.predict_with_latent_sums(Z)
-    later = partial(energies, estimator, X, context)  # nobody asked for these
+    later = partial(answer, estimator, X, context)  # nobody asked for these
     return (
-        Energies(
+        Answer(
             values,
             lambda weights: later().pull(weights),
             lambda: later().atoms(),

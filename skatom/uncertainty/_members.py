@@ -17,9 +17,9 @@ from sklearn.utils.validation import has_fit_parameter
 from skatom._validation import _check_method_params, _safe_indexing
 from skatom.features import AtomFeatures, NoStandardDeviationError
 from skatom.potential.answers import (
+    Answer,
     Context,
     Deviations,
-    Energies,
     Motion,
     motion_of_features,
 )
@@ -99,7 +99,7 @@ class Members:
 
     Attributes
     ----------
-    found : list of Energies
+    found : list of Answer
         One a member, at the features that members see.
     X : Structures, AtomFeatures or rows
         What the ensemble sees.
@@ -112,16 +112,16 @@ class Members:
         Lifts standard deviations to their floor.
     """
 
-    found: list[Energies]
+    found: list[Answer]
     X: object
     back: Callable
     context: Context
     member_std: bool
     lift: Callable[[np.ndarray], np.ndarray]
 
-    def together(self) -> Energies:
+    def together(self) -> Answer:
         """Give the mean of the members, and their scatter as standard deviations."""
-        return Energies(
+        return Answer(
             np.mean([one.values for one in self.found], axis=0),
             self._pull,
             lambda: np.mean([one.atoms() for one in self.found], axis=0),
@@ -161,7 +161,7 @@ class Members:
         shares = [one.pull(weights / len(self.found)) for one in self.found]
         return self.back(reduce(add, shares))
 
-    def _std(self, values: list, own: Callable[[Energies], np.ndarray]) -> np.ndarray:
+    def _std(self, values: list, own: Callable[[Answer], np.ndarray]) -> np.ndarray:
         scatter = np.std(values, axis=0, ddof=1)
         if self.member_std:
             squares = [own(one) ** 2 for one in self.found]

@@ -20,7 +20,7 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.uncertainty._conformal.ranks import conformal_quantile
 from skatom.uncertainty._conformal.scores import raw_sizes
 from skatom.uncertainty._conformal.split import SplitCalibration
@@ -242,7 +242,7 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         return tags
 
 
-@energies.register(AdaptiveConformalRegressor)
+@answer.register(AdaptiveConformalRegressor)
 def _of_conformal(estimator, X, context):
     """Take forces and stress from the estimator inside."""
-    return energies(estimator.conformal_, X, context)
+    return answer(estimator.conformal_, X, context)

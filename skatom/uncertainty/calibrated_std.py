@@ -19,8 +19,8 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError, NoStandardDeviationError
-from skatom.potential.answers import Context, Deviations, Energies
-from skatom.potential.estimators import energies
+from skatom.potential.answers import Answer, Context, Deviations
+from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty._conformal.held_out import HeldOut, fit_and_hold_out
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
@@ -237,17 +237,17 @@ default="squared_residuals"
         errors = labels.forces[np.repeat(labels.has_forces, X.n_atoms)] - predicted
         return fit_map(errors.ravel(), std.ravel(), self.method)
 
-    def _raw(self, X, context: Context) -> Energies:
+    def _raw(self, X, context: Context) -> Answer:
         """Predict, with error bars as they come from the source."""
         if self.source != "latent":
-            return energies(self.source_ or self.estimator_, X, context)
+            return answer(self.source_ or self.estimator_, X, context)
         at_once = with_latent_sums(self.estimator_, X, context)
         if at_once is not None:
             found, Z, sums = at_once
             means = sums / Z.n_atoms[:, None]
             distance = partial(self.source_.distance_of_latent, means)
             std = Deviations(distance, _refuse_atoms, _refuse_atoms)
-            return Energies(found.values, found.pull, found.atoms, std)
+            return Answer(found.values, found.pull, found.atoms, std)
         found, Z = follow_to_last(self.estimator_, X, context)
         known = Z if isinstance(Z, AtomFeatures) else X
 
@@ -255,19 +255,20 @@ default="squared_residuals"
             atoms = np.concatenate(self.atom_source_.distance_atoms(known))
             return np.repeat(atoms[:, None], 3, axis=1)
 
-        return Energies(
+        return Answer(
             found.values, found.pull, found.atoms,
             Deviations(lambda: self.source_.distance(known), forces, _refuse_atoms),
         )  # fmt: skip
 
-    def _energies(self, X, context: Context) -> Energies:
+    def answer(self, X, context: Context) -> Answer:
+        """Predict, with the standard deviations of the source calibrated."""
         raw = self._raw(X, context)
         std = Deviations(
             lambda: self._mapped(self.energy_map_, raw.std.energies()),
             lambda: self._mapped(self._map_of_forces(), raw.std.forces()),
             lambda: self._mapped(StdMap.factor(self.alpha_), raw.std.atoms()),
         )
-        return Energies(raw.values, raw.pull, raw.atoms, std)
+        return Answer(raw.values, raw.pull, raw.atoms, std)
 
     def _mapped(self, to_errors: StdMap, std: np.ndarray) -> np.ndarray:
         return self._positive(to_errors(self._positive(std)))

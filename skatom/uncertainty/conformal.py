@@ -27,7 +27,7 @@ from skatom.model_selection._content_groups import (
     refuse_straddling,
     split_rows,
 )
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.structures import Structures
 from skatom.uncertainty._combinations import check_combination
 from skatom.uncertainty._conformal.cross import CrossCalibration
@@ -381,7 +381,7 @@ default="absolute"
         return tags
 
 
-@energies.register(ConformalRegressor)
+@answer.register(ConformalRegressor)
 def _of_estimator(estimator, X, context):
     """Take forces, stress and energies of atoms from the estimator inside."""
-    return energies(estimator.estimator_, X, context)
+    return answer(estimator.estimator_, X, context)

@@ -17,8 +17,8 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.potential.answers import Context, Energies
-from skatom.potential.estimators import energies
+from skatom.potential.answers import Answer, Context
+from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._last_step import bare, last_model
@@ -129,13 +129,14 @@ class DropoutRegressor(ErrorBarRegressor):
         self.estimator_, self.std_floor_ = estimator, smallest_std(y)
         return self
 
-    def _energies(self, X, context: Context) -> Energies:
+    def answer(self, X, context: Context) -> Answer:
+        """Predict by the mean of the thinned copies; their scatter is the deviation."""
         fitted, Z, back = bare(self.estimator_), X, lambda gradient: gradient
         if isinstance(fitted, Pipeline):
             Z, back = follow_steps(fitted.steps[:-1], X, context)
         model = last_model(fitted)
         copies = [model.thinned(int(seed)) for seed in self.seeds_]
-        found = [energies(copy, Z, context) for copy in copies]
+        found = [answer(copy, Z, context) for copy in copies]
         return Members(found, X, back, context, False, self._positive).together()
 
     @property

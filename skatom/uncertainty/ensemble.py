@@ -27,8 +27,8 @@ from skatom._validation import (
 )
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.model_selection._content_groups import content_groups
-from skatom.potential.answers import Context, Energies
-from skatom.potential.estimators import energies
+from skatom.potential.answers import Answer, Context
+from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 from skatom.structures import check_structures
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
@@ -237,7 +237,8 @@ class EnsembleRegressor(ErrorBarRegressor):
         scatter = full_3x3_to_voigt_6_stress(scatter / volumes[:, None, None])
         return stress, self._positive(scatter)
 
-    def _energies(self, X, context: Context) -> Energies:
+    def answer(self, X, context: Context) -> Answer:
+        """Predict by the mean of the members; their scatter is the deviation."""
         return self._members(X, context).together()
 
     def _members(self, X, context: Context) -> Members:
@@ -245,7 +246,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         Z, back = X, _unchanged
         if self.features_ is not None:
             Z, back = follow_steps(self.features_.steps, X, context)
-        found = [energies(member, Z, context) for member in self.estimators_]
+        found = [answer(member, Z, context) for member in self.estimators_]
         return Members(found, X, back, context, self.member_std, self._positive)
 
     @property
@@ -321,7 +322,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         return np.array([np.bincount(d, minlength=n_groups)[groups] for d in drawn])
 
     def _warn_of_equal_members(self, X) -> None:
-        found = self._energies(X, Context(forces=False, std=True))
+        found = self.answer(X, Context(forces=False, std=True))
         if (found.std.energies() <= self.std_floor_).all():
             warnings.warn(
                 "All members are the same, so their scatter says nothing: the random_state "

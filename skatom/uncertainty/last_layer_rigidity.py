@@ -23,7 +23,7 @@ from skatom.base import sum_atoms
 from skatom.features import AtomFeatures, NoStandardDeviationError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
-from skatom.potential.answers import Context, Deviations, Energies
+from skatom.potential.answers import Answer, Context, Deviations
 from skatom.uncertainty._distances import CHUNK, dense, latent_features
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._last_step import (
@@ -179,7 +179,8 @@ class LastLayerRigidity(ErrorBarRegressor):
             if loss < best:
                 best, self.zeta_, self.alpha_ = loss, zeta, alpha
 
-    def _energies(self, X, context: Context) -> Energies:
+    def answer(self, X, context: Context) -> Answer:
+        """Predict, with standard deviations from the rigidity of the last layer."""
         at_once = with_latent_sums(self.estimator, X, context)
         if at_once is None:
             found, Z = self._look(X, context)
@@ -192,9 +193,9 @@ class LastLayerRigidity(ErrorBarRegressor):
             lambda: np.concatenate([self._forces_std(Z, s) for s in range(len(Z))]),
             lambda: self._std(self._atom_rows(Z)),
         )
-        return Energies(found.values, found.pull, found.atoms, std)
+        return Answer(found.values, found.pull, found.atoms, std)
 
-    def _look(self, X, context: Context = ENERGIES) -> tuple[Energies, AtomFeatures]:
+    def _look(self, X, context: Context = ENERGIES) -> tuple[Answer, AtomFeatures]:
         """Predict, and give what enters the last step, rows as structures of one atom."""
         found, Z = follow_to_last(self.estimator, X, context)
         if not isinstance(Z, AtomFeatures):

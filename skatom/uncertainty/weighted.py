@@ -23,7 +23,7 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.potential.estimators import energies
+from skatom.potential.estimators import answer
 from skatom.uncertainty._conformal.levels import check_levels
 from skatom.uncertainty._conformal.ranks import weighted_quantiles
 from skatom.uncertainty._conformal.scores import raw_sizes
@@ -246,7 +246,7 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         return tags
 
 
-@energies.register(WeightedConformalRegressor)
+@answer.register(WeightedConformalRegressor)
 def _of_conformal(estimator, X, context):
     """Take forces and stress from the estimator inside."""
-    return energies(estimator.conformal_, X, context)
+    return answer(estimator.conformal_, X, context)
