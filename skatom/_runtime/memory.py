@@ -1,12 +1,15 @@
-"""What features will take in memory, told before they are computed."""
+"""Amounts of memory: forecasts, limits and what is refused before it is allocated."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from numbers import Real
 
 BYTES_A_PAIR = 44  # an int64 index, a vector of float64, a shift of int32
+# Where the system does not tell its memory, in bytes.
+UNKNOWN_MEMORY = 16e9
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 BYTES = re.compile(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*([kMGT]?)B?\s*", re.IGNORECASE)
 
@@ -56,15 +59,13 @@ def amount(n_bytes: float) -> str:
     return f"{n_bytes:.0f} bytes"
 
 
-def parse_bytes(limit: float | str, name: str = "max_memory") -> float:
+def parse_bytes(max_memory: float | str) -> float:
     """Read a number of bytes, given as a number or as in "500MB" or "8 GB".
 
     Parameters
     ----------
-    limit : float or str
+    max_memory : float or str
         Powers of ten: 1 kB is 1000 bytes.
-    name : str
-        Of the parameter, for the error.
 
     Returns
     -------
@@ -75,35 +76,55 @@ def parse_bytes(limit: float | str, name: str = "max_memory") -> float:
     ValueError
         If it is no positive amount.
     """
-    if isinstance(limit, Real):
-        number = float(limit)
+    if isinstance(max_memory, Real):
+        number = float(max_memory)
     else:
-        match = BYTES.fullmatch(limit)
+        match = BYTES.fullmatch(max_memory)
         # "m" is mega too: nobody means a thousandth of a byte
         unit = match and (match[2] if match[2] == "k" else match[2].upper())
         number = float(match[1]) * UNITS["k" if unit == "K" else unit] if match else 0.0
     if not number > 0:
         raise ValueError(
-            f"{name}={limit!r} is no amount of memory: give bytes, or a text such as "
-            "'500MB' or '8GB'."
+            f"max_memory={max_memory!r} is no amount of memory: give bytes, or a text "
+            "such as '500MB' or '8GB'."
         )
     return number
 
 
-def refuse_too_much(needed: float, limit: float | str | None, what: str, remedy: str):
+def memory_limit(max_memory: float | str | None) -> float:
+    """Give the bytes that a parameter max_memory allows; None is all of the machine."""
+    if max_memory is not None:
+        return parse_bytes(max_memory)
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return UNKNOWN_MEMORY
+
+
+def refuse_too_much(
+    needed: float, max_memory: float | str | None, what: str, remedy: str
+) -> None:
     """Raise before something is allocated that would exceed a limit.
 
     Parameters
     ----------
     needed : float
         Bytes.
-    limit : float, str or None
-        The parameter max_memory; None allows everything.
+    max_memory : float, str or None
+        The parameter of that name.
     what, remedy : str
         Subject of the sentence, and what the user may do.
+
+    Raises
+    ------
+    MemoryError
+        If more is needed.
     """
-    if limit is None or needed <= parse_bytes(limit):
-        return
-    raise MemoryError(
-        f"{what} would take {amount(needed)}, more than max_memory={limit!r}. {remedy}"
-    )
+    limit = memory_limit(max_memory)
+    if needed > limit:
+        most = f"the {amount(limit)} of this machine"
+        if max_memory is not None:
+            most = f"max_memory={max_memory!r}"
+        raise MemoryError(
+            f"{what} would take {amount(needed)}, more than {most}. {remedy}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.gaussian_process.kernels import Kernel as StockKernel
 
+from skatom._runtime.memory import memory_limit, refuse_too_much
 from skatom._validation import (
     Integral,
     Interval,
@@ -17,13 +18,7 @@ from skatom.features import AtomFeatures
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.choose_references import SELECTIONS, choose_references
 from skatom.models._kernel_ridge.exact import solve_exactly
-from skatom.models._kernel_ridge.memory import (
-    exact_memory,
-    memory_limit,
-    refuse_exact,
-    refuse_sparse,
-    sparse_memory,
-)
+from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact, sparse_memory
 from skatom.models._kernel_ridge.rows_against_references import take_references
 from skatom.models._kernel_ridge.sparse import solve_sparsely
 from skatom.models._kernels.named import KERNELS
@@ -104,9 +99,9 @@ class AtomicKernelRidge(KernelModel):
         ("auto"). None trains on energies alone.
     stress : {"auto", "calc"} or str or None, default=None
         The same for stress, by default not trained on.
-    max_memory : float or None, default=None
-        Memory in GB that fit may take; a fit that needs more is refused before anything
-        is allocated. None for all that the machine has.
+    max_memory : int, float or str, default=None
+        Bytes, or a text such as "8GB", that fit may take; a fit that needs more is refused
+        before anything is allocated. None for all that the machine has.
     random_state : int, RandomState or None, default=None
         For choosing references by "cur", "kmeans" or "random"; nothing else draws.
 
@@ -204,7 +199,7 @@ class AtomicKernelRidge(KernelModel):
         "stress_weight": [Interval(Real, 0, None, closed="left")],
         "forces": [str, None],
         "stress": [str, None],
-        "max_memory": [Interval(Real, 0, None, closed="neither"), None],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), str, None],
         "random_state": ["random_state"],
     }
 
@@ -297,20 +292,22 @@ class AtomicKernelRidge(KernelModel):
 
     def _choose_atoms(self, problem: Problem, X: AtomFeatures) -> np.ndarray | None:
         """Choose references; None is the exact solution. Refuse what does not fit."""
-        n_labels, limit = problem.n_labels, memory_limit(self.max_memory)
+        n_labels, half = problem.n_labels, 0.5 * memory_limit(self.max_memory)
         needed = exact_memory(problem.X, problem.labels, n_labels)
         n_references = self.n_references
         if n_references == "auto":
-            exact = n_labels <= EXACT_LABELS and needed <= 0.5 * limit
+            exact = n_labels <= EXACT_LABELS and needed <= half
             n_references = None if exact else AUTO_REFERENCES
         if n_references is None:
-            refuse_exact(needed, limit, n_labels)
+            refuse_exact(needed, self.max_memory, n_labels)
             return None
         candidates = np.flatnonzero(problem.weights.samples[X.structure_index] > 0)
         if n_references == "all":
             n_references = len(candidates)
         n_references = min(n_references, len(candidates))
-        refuse_sparse(sparse_memory(X, n_references), limit, n_references)
+        what = f"The solution on {n_references} references"
+        remedy = "Set n_references to fewer, or raise max_memory."
+        refuse_too_much(sparse_memory(X, n_references), self.max_memory, what, remedy)
         return candidates[
             choose_references(
                 X.values[candidates],

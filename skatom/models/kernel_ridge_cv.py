@@ -22,7 +22,7 @@ from skatom.models._kernel_ridge.left_out import (
     held_out_residuals,
     labels_of_folds,
 )
-from skatom.models._kernel_ridge.memory import exact_memory, memory_limit, refuse_exact
+from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact
 from skatom.models._kernel_ridge.scores import SCORES, score
 from skatom.models._kernels.named import KERNELS
 from skatom.models._labelled.training_set import Problem
@@ -129,7 +129,7 @@ class AtomicKernelRidgeCV(KernelModel):
         "stress_weight": [Interval(Real, 0, None, closed="left")],
         "forces": [str, None],
         "stress": [str, None],
-        "max_memory": [Interval(Real, 0, None, closed="neither"), None],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), str, None],
     }
 
     def __init__(
@@ -233,7 +233,7 @@ class AtomicKernelRidgeCV(KernelModel):
             )
         needed = exact_memory(problem.X, problem.labels, problem.n_labels)
         needed += 16.0 * problem.n_labels**2  # the inverse and a copy
-        refuse_exact(needed, memory_limit(self.max_memory), problem.n_labels)
+        refuse_exact(needed, self.max_memory, problem.n_labels)
 
     def _folds(self, problem: Problem, groups) -> list[np.ndarray]:
         """Structures that are held out together."""

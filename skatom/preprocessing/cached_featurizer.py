@@ -41,7 +41,7 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     ----------
     featurizer : AtomFeaturizer
         Cloned, never changed. Its parameters can be searched as ``featurizer__r_cut``.
-    max_bytes : int, float or str, default="1GB"
+    max_memory : int, float or str, default="1GB"
         Bytes, or a text such as "500MB", that the cached features of this process may
         take; what was not used for longest is forgotten.
 
@@ -78,12 +78,12 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     _parameter_constraints: dict = {
         "featurizer": [HasMethods(["fit", "transform"])],
-        "max_bytes": [Interval(Real, 0, None, closed="neither"), str],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), str],
     }
 
-    def __init__(self, featurizer, *, max_bytes="1GB"):
+    def __init__(self, featurizer, *, max_memory="1GB"):
         self.featurizer = featurizer
-        self.max_bytes = max_bytes
+        self.max_memory = max_memory
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -110,7 +110,7 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
                 f"{type(self.featurizer).__name__} is none: put scalers, unions and "
                 "pooling behind it or around it."
             )
-        parse_bytes(self.max_bytes, "max_bytes")
+        parse_bytes(self.max_memory)
         self.featurizer_ = clone(self.featurizer).fit(X)
         return self
 
@@ -138,7 +138,7 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         for part in found:
             new[part.asked] = False
         if new.any():
-            limit = parse_bytes(self.max_bytes)
+            limit = parse_bytes(self.max_memory)
             if new.all():
                 fresh = featurizer._transform(structures)
                 CACHE.add(Block(what, contents, fresh.values, fresh.offsets), limit)

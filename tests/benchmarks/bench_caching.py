@@ -54,7 +54,7 @@ def seconds(function) -> float:
 def transforms(featurizer, frames, repeats: int) -> tuple[float, float, float]:
     """Median CPU time without a cache, and relative to it of misses and of hits."""
     plain = featurizer.fit(frames)
-    cached = CachedFeaturizer(featurizer, max_bytes="4GB").fit(frames)
+    cached = CachedFeaturizer(featurizer, max_memory="4GB").fit(frames)
     plain.transform(frames[:2])  # compiled
     times, misses, hits = [], [], []
     for _ in range(repeats):
@@ -79,7 +79,7 @@ def searches(featurizer, frames, n_candidates: int) -> dict[str, float]:
 
     found = {"no cache": seconds(lambda: search(frames, featurizer))}
     CachedFeaturizer.clear()
-    cached = CachedFeaturizer(featurizer, max_bytes="4GB")
+    cached = CachedFeaturizer(featurizer, max_memory="4GB")
     found["CachedFeaturizer"] = seconds(lambda: search(frames, cached))
     CachedFeaturizer.clear()
     for name, X in (("list", frames), ("Structures", Structures(frames))):

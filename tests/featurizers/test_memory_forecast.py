@@ -6,7 +6,6 @@ from ase.build import bulk, molecule
 from conftest import rattled
 from radial import RadialSums
 
-from skatom._runtime.memory import amount, parse_bytes
 from skatom.featurizers import ACSF, AEV, FCHL19, GMP, SOAP, WeightedACSF
 
 FEATURIZERS = [
@@ -103,22 +102,3 @@ def test_a_jacobian_that_is_too_large_is_refused():
 def test_a_featurizer_without_the_parameters_has_no_limit(water):
     assert RadialSums().fit([water]).max_memory is None
     assert RadialSums().fit([water]).estimate_memory([water]).n_atoms == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "n_bytes"), [("8GB", 8e9), ("1.5 MB", 1.5e6), ("20k", 2e4), (512, 512.0)]
-)
-def test_amounts_of_memory_are_read(text, n_bytes):
-    assert parse_bytes(text) == n_bytes
-
-
-@pytest.mark.parametrize("text", ["many", "0 GB", "3 PB", "", "-1GB"])
-def test_what_is_no_amount_of_memory_is_refused(text, water):
-    with pytest.raises(
-        ValueError, match="is no amount of memory: give bytes, or a text"
-    ):
-        ACSF(max_memory=text).fit_transform([water])
-
-
-def test_amounts_are_written_for_people():
-    assert [amount(b) for b in (12, 1.5e3, 2e9)] == ["12 bytes", "1.5 kB", "2 GB"]

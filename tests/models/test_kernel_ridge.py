@@ -327,9 +327,14 @@ def test_laplacian_kernel_refuses_forces(crystals):
 
 
 def test_matrix_larger_than_memory_is_refused(crystals):
-    for n_references, remedy in ((None, "set n_references='auto'"), (30, "to fewer")):
-        with pytest.raises(ValueError, match=remedy):
-            potential(n_references=n_references, max_memory=1e-4).fit(*crystals)
+    for n_references, remedy in ((None, "Set n_references='auto'"), (30, "to fewer")):
+        message = rf"would take \d+ .B, more than max_memory='100kB'\. .*{remedy}"
+        with pytest.raises(MemoryError, match=message):
+            potential(n_references=n_references, max_memory="100kB").fit(*crystals)
+    with pytest.raises(MemoryError, match=r"more than max_memory=100000\.0"):
+        potential(n_references=None, max_memory=1e5).fit(*crystals)
+    with pytest.raises(ValueError, match="'much' is no amount of memory"):
+        potential(max_memory="much").fit(*crystals)
 
 
 def test_rescaled_energies_with_forces_are_refused(crystals):

@@ -231,5 +231,5 @@ def test_scoring_without_labels_is_refused(alloys):
 
 
 def test_more_than_the_memory_is_refused(alloys):
-    with pytest.raises(ValueError, match="raise max_memory"):
-        AtomicKernelRidgeCV(max_memory=1e-5).fit(*alloys)
+    with pytest.raises(MemoryError, match=r"max_memory='10kB'.*raise max_memory"):
+        AtomicKernelRidgeCV(max_memory="10kB").fit(*alloys)

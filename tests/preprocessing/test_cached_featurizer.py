@@ -125,19 +125,19 @@ def test_forces_pass_through_what_was_cached(frames):
 def test_memory_is_bounded_and_what_was_used_last_stays(frames, computed):
     row = 9 * 8
     sizes = np.array([len(f) for f in frames]) * row
-    cached = CachedFeaturizer(RadialSums(), max_bytes=int(sizes[:8].sum())).fit(frames)
+    cached = CachedFeaturizer(RadialSums(), max_memory=int(sizes[:8].sum())).fit(frames)
     cached.transform(frames[:4])
     cached.transform(frames[4:8])
     assert CACHE.n_bytes == sizes[:8].sum()
     cached.transform(frames[:4])
     cached.transform(frames[8:])  # frames 4 to 8 have to go
-    assert CACHE.n_bytes <= cached.max_bytes
+    assert CACHE.n_bytes <= cached.max_memory
     computed.clear()
     cached.transform(frames[:4])
     assert computed == []
     cached.transform(frames[4:8])
     assert computed == [4]
-    cached.set_params(max_bytes=10).transform(frames[:1])
+    cached.set_params(max_memory=10).transform(frames[:1])
     assert CACHE.n_bytes <= sizes[:8].sum()
 
 
@@ -199,7 +199,7 @@ def test_what_was_found_in_one_run_is_not_copied(frames):
 
 
 def test_threads_share_the_cache(frames):
-    cached = CachedFeaturizer(ACSF(4.0), max_bytes="200kB").fit(frames)
+    cached = CachedFeaturizer(ACSF(4.0), max_memory="200kB").fit(frames)
     expected = [cached.featurizer_.transform([f]).values for f in frames]
 
     def look(s):
@@ -233,5 +233,5 @@ def test_what_is_no_featurizer_and_no_memory_is_refused(frames):
         TypeError, match=r"a featurizer of atoms.*StandardScaler is none"
     ):
         CachedFeaturizer(StandardScaler()).fit(frames)
-    with pytest.raises(ValueError, match="max_bytes='much' is no amount of memory"):
-        CachedFeaturizer(ACSF(), max_bytes="much").fit(frames)
+    with pytest.raises(ValueError, match="max_memory='much' is no amount of memory"):
+        CachedFeaturizer(ACSF(), max_memory="much").fit(frames)

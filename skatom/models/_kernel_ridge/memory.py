@@ -1,28 +1,15 @@
-"""How much memory a kernel model will take, said before any of it is taken."""
+"""Memory that a kernel model will take, told before it is allocated."""
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from skatom._runtime.memory import refuse_too_much
 from skatom.features import AtomFeatures
 from skatom.models._labelled.derivative_rows import CHUNK_BYTES
 from skatom.structures import Labels
 
 BYTES = 8
-# Where the system does not tell its memory, in bytes.
-UNKNOWN_MEMORY = 16e9
-
-
-def memory_limit(max_memory: float | None) -> float:
-    """Give the limit in bytes: that of the user, in GB, or what the machine has."""
-    if max_memory is not None:
-        return max_memory * 1e9
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # pragma: no cover - not on POSIX
-        return UNKNOWN_MEMORY
 
 
 def exact_memory(X: AtomFeatures, labels: Labels | None, n_labels: int) -> float:
@@ -50,33 +37,12 @@ def count_rows(X: AtomFeatures, labels: Labels | None) -> float:
     return float(rows[labels.has_forces].sum() + 6.0 * n_atoms[labels.has_stress].sum())
 
 
-def refuse_exact(needed: float, limit: float, n_labels: int) -> None:
-    """Refuse an exact solution that does not fit.
-
-    Raises
-    ------
-    ValueError
-        If more is needed than the limit.
-    """
-    if needed > limit:
-        raise ValueError(
-            f"The exact solution for {n_labels} labels needs {needed / 1e9:.1f} GB, and "
-            f"{limit / 1e9:.1f} GB may be used: set n_references='auto' or to a number "
-            "of atoms, say 4000; train on fewer structures; or raise max_memory."
-        )
-
-
-def refuse_sparse(needed: float, limit: float, n_references: int) -> None:
-    """Refuse a solution on references that does not fit.
-
-    Raises
-    ------
-    ValueError
-        If more is needed than the limit.
-    """
-    if needed > limit:
-        raise ValueError(
-            f"The solution on {n_references} references needs {needed / 1e9:.1f} GB, "
-            f"and {limit / 1e9:.1f} GB may be used: set n_references to fewer, or raise "
-            "max_memory."
-        )
+def refuse_exact(needed: float, max_memory: float | str | None, n_labels: int) -> None:
+    """Refuse an exact solution that does not fit."""
+    refuse_too_much(
+        needed,
+        max_memory,
+        f"The exact solution for {n_labels} labels",
+        "Set n_references='auto' or to a number of atoms, say 4000; train on fewer "
+        "structures; or raise max_memory.",
+    )
