@@ -8,13 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from ase.stress import voigt_6_to_full_3x3_stress
 from torch import Tensor
 
 from skatom._training.loss import Targets
 from skatom._training.readouts import AtomBatch
 from skatom.neighbors import ranges
 from skatom.structures import Labels
+from skatom.structures._voigt import virials_of
 
 
 class TrainingData(Protocol):
@@ -85,12 +85,7 @@ class Goals:
             new["forces"] = labels.forces / scale
             new["has_forces"] = labels.has_forces
         if labels.has_stress.any():
-            volumes = [
-                atoms.get_volume() if known else 0.0
-                for atoms, known in zip(structures, labels.has_stress)
-            ]
-            full = np.array([voigt_6_to_full_3x3_stress(t) for t in labels.stress])
-            new["virials"] = full * np.array(volumes)[:, None, None] / scale
+            new["virials"] = virials_of(labels.stress, structures) / scale
             new["has_virials"] = labels.has_stress
         return replace(self, **new)
 

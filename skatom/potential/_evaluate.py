@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from skatom._validation import check_is_fitted
 from skatom.base._evaluation import Evaluation
@@ -14,6 +13,7 @@ from skatom.neighbors import NeighborPairs
 from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
+from skatom.structures._voigt import stress_of
 
 # Where estimators keep the fitted estimators inside them.
 INNER = (
@@ -103,7 +103,7 @@ def evaluate(
     return Evaluation(
         energies=found.values,
         forces=np.split(motion.forces, edges) if forces else None,
-        stress=_voigt(motion.virial, structures) if stress else None,
+        stress=stress_of(motion.virial, structures) if stress else None,
         atomic_energies=np.split(found.atoms(), edges) if atomic else None,
         energy_std=found.std.energies() if std else None,
         forces_std=np.split(found.std.forces(), edges) if std and forces else None,
@@ -264,11 +264,6 @@ def _refuse_open(structures: Structures) -> None:
                 f"{atoms.pbc.tolist()}), so it has no volume and no stress: ask for "
                 "forces only, or set its cell and pbc."
             )
-
-
-def _voigt(virial: np.ndarray, structures: Structures) -> np.ndarray:
-    volumes = np.array([atoms.cell.volume for atoms in structures])
-    return full_3x3_to_voigt_6_stress(virial / volumes[:, None, None])
 
 
 def _nothing(forces: bool, stress: bool, atomic: bool, std: bool) -> Evaluation:

@@ -8,6 +8,7 @@ from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.potential.answers import Answer, Context, Deviations, Motion
 from skatom.potential.deviations import with_std
 from skatom.structures import Structures
+from skatom.structures._voigt import virials_of
 
 
 def answer_of_structures(estimator, X: Structures, context: Context) -> Answer:
@@ -24,7 +25,7 @@ def answer_of_structures(estimator, X: Structures, context: Context) -> Answer:
         forces = np.concatenate(_method(estimator, "predict_forces")(X))
         virial = None
         if context.stress:
-            virial = _virial(_method(estimator, "predict_stress")(X), X)
+            virial = virials_of(_method(estimator, "predict_stress")(X), X)
         return Motion(forces, virial).scaled(weights, X.offsets)
 
     def atoms():
@@ -59,7 +60,7 @@ def _evaluated(estimator, X: Structures, context: Context) -> Answer:
             forces = np.concatenate(found.forces)
         else:
             forces = np.zeros((X.offsets[-1], 3))
-        virial = _virial(found.stress, X) if context.stress else None
+        virial = virials_of(found.stress, X) if context.stress else None
         return Motion(forces, virial).scaled(weights, X.offsets)
 
     return Answer(
@@ -90,10 +91,3 @@ def _method(estimator, name: str):
             "featurizer and a model with derivatives in its place."
         )
     return getattr(estimator, name)
-
-
-def _virial(stress: np.ndarray, X: Structures) -> np.ndarray:
-    volumes = np.array([atoms.cell.volume for atoms in X])
-    xx, yy, zz, yz, xz, xy = np.asarray(stress).T
-    full = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    return full.transpose(2, 0, 1) * volumes[:, None, None]

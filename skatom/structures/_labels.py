@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from skatom._validation import check_n_structures, closest, listing
 from skatom.structures._checks import check_structures
 from skatom.structures._hashing import IDENTITY_INFO
 from skatom.structures._sequence import Structures
+from skatom.structures._voigt import to_voigt
 
 # Spin is written as S or as the multiplicity 2 S + 1.
 USUAL_INFO = {"charge": (0,), "spin": (0, 1)}
@@ -321,7 +321,7 @@ def _check_forces(raw, n_atoms: int, s: int) -> np.ndarray:
 def _check_stress(raw, atoms: Atoms, s: int) -> np.ndarray:
     stress = _real(raw, "Stress", s)
     if stress.shape == (3, 3):
-        stress = full_3x3_to_voigt_6_stress(stress)
+        stress = to_voigt(stress)
     if stress.shape != (6,):
         raise ValueError(
             f"Stress of structure {s} has shape {stress.shape}; expected (6,) in Voigt "

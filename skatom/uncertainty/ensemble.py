@@ -6,7 +6,6 @@ import warnings
 from math import ceil
 
 import numpy as np
-from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -31,6 +30,7 @@ from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 from skatom.structures import check_structures
+from skatom.structures._voigt import stress_of
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._members import (
     Members,
@@ -232,10 +232,8 @@ class EnsembleRegressor(ErrorBarRegressor):
             return stress
         structures = check_structures(X)
         members = self._members(structures, Context(stress=True, std=True))
-        volumes = np.array([atoms.get_volume() for atoms in structures])
         scatter = np.std([one.virial for one in members.motions], axis=0, ddof=1)
-        scatter = full_3x3_to_voigt_6_stress(scatter / volumes[:, None, None])
-        return stress, self._positive(scatter)
+        return stress, self._positive(stress_of(scatter, structures))
 
     def answer(self, X, context: Context) -> Answer:
         """Predict by the mean of the members; their scatter is the deviation."""

@@ -14,6 +14,7 @@ from skatom.models._labelled.training_set import (
     LabelTable,
     Problem,
 )
+from skatom.structures._voigt import volumes
 
 
 class Score(NamedTuple):
@@ -65,8 +66,7 @@ def score(
     if kind == ENERGY:
         errors = errors / problem.X.n_atoms[owners]
     elif kind == VIRIAL:
-        structures = problem.X.structures
-        errors = errors / np.array([structures[s].get_volume() for s in owners])
+        errors = errors / volumes(problem.X.structures)[owners]
     return summary(errors, weights[of_kind])
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from skatom.features import AtomFeatures
 from skatom.neighbors import ranges
 from skatom.structures import Labels
+from skatom.structures._voigt import volumes
 
 # Bytes of derivatives, and of rows made of them, that are held at a time.
 CHUNK_BYTES = 2**26
@@ -164,8 +165,8 @@ def _rows_of(
     if has_stress.any():
         stressed = np.flatnonzero(has_stress)
         virial_targets = first[stressed + 1][:, None] - 6 + np.arange(6)
-        volumes = np.array([X.structures[s].get_volume() for s in stressed])
-        known[virial_targets] = labels.stress[keep[stressed]] * volumes[:, None]
+        of_cells = volumes(X.structures[stressed])
+        known[virial_targets] = labels.stress[keep[stressed]] * of_cells[:, None]
         importance[virial_targets] = (
             weights.stress * (samples / X.n_atoms)[stressed, None]
         )

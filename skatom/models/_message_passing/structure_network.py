@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.stress import full_3x3_to_voigt_6_stress
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from skatom._training.distributions import (
@@ -41,6 +40,7 @@ from skatom.models._elements import refuse_unseen_elements
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
 from skatom.structures._labels import warn_of_ignored_info
+from skatom.structures._voigt import stress_of
 
 if TYPE_CHECKING:
     from skatom.models._message_passing.graph_data import GraphData
@@ -243,10 +243,8 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         if forces:
             found = replace(found, forces=split(motion * per_atom))
         if stress:
-            volumes = np.array([atoms.cell.volume for atoms in structures])
-            share = per_atom[structures.offsets[:-1], 0] / volumes
-            full = virials * share[:, None, None]
-            found = replace(found, stress=full_3x3_to_voigt_6_stress(full))
+            virials = virials * per_atom[structures.offsets[:-1], 0][:, None, None]
+            found = replace(found, stress=stress_of(virials, structures))
         if atomic:
             found = replace(found, atomic_energies=split(raw[:, 0] * per_atom[:, 0]))
         if std:
