@@ -116,6 +116,8 @@ class MessagePassingRegressor(StructureRegressor):
     module: Callable = field(kw_only=False)
     module_params: dict | None = None
 
-    def _architecture_of(self) -> tuple[Callable, dict]:
-        """Give the module and its parameters."""
-        return self.module, dict(self.module_params or {})
+    def _module(self) -> Callable:
+        return self.module
+
+    def _module_params(self) -> dict:
+        return dict(self.module_params or {})

@@ -128,12 +128,7 @@ class PaiNNRegressor(StructureRegressor):
     head: str = "atomwise"
     n_head_layers: int = 2
 
-    def _architecture_of(self) -> tuple[Callable, dict]:
-        """Give the module and its parameters."""
+    def _module(self) -> Callable:
         from skatom.models._message_passing.painn import PaiNN
 
-        names = (
-            "n_features", "n_interactions", "n_basis", "radial_basis",
-            "cutoff", "activation", "head", "n_head_layers",
-        )  # fmt: skip
-        return PaiNN, {name: getattr(self, name) for name in names}
+        return PaiNN

@@ -134,12 +134,7 @@ class SchNetRegressor(StructureRegressor):
     head: str = "atomwise"
     n_head_layers: int = 2
 
-    def _architecture_of(self) -> tuple[Callable, dict]:
-        """Give the module and its parameters."""
+    def _module(self) -> Callable:
         from skatom.models._message_passing.schnet import SchNet
 
-        names = (
-            "n_features", "n_filters", "n_interactions", "n_basis", "radial_basis",
-            "cutoff", "activation", "head", "n_head_layers",
-        )  # fmt: skip
-        return SchNet, {name: getattr(self, name) for name in names}
+        return SchNet

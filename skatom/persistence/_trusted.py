@@ -17,11 +17,6 @@ _AREAS = (
     "skatom.preprocessing",
     "skatom.uncertainty",
 )
-# Classes that networks of atoms and bonds are built by; files hold their names alone.
-_ARCHITECTURES = (
-    "skatom.models._message_passing.painn.PaiNN",
-    "skatom.models._message_passing.schnet.SchNet",
-)
 # What they keep their fitted numbers in.
 _FITTED = (
     "skatom.elements._channels.SpeciesChannels",
@@ -100,7 +95,6 @@ def _public_estimators() -> tuple[str, ...]:
 
 TRUSTED: tuple[str, ...] = (
     *_public_estimators(),
-    *_ARCHITECTURES,
     *_FITTED,
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),

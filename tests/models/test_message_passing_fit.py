@@ -1,7 +1,9 @@
 """Networks of structures as estimators: training, tools of scikit-learn, own modules."""
 
 # ruff: noqa: E402 - skipped as a whole where torch is missing
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ torch = pytest.importorskip("torch")
 from skatom import SkatomCalculator, predict_forces, predict_stress
 from skatom.features import NoDerivativeError
 from skatom.models import MessagePassingRegressor, PaiNNRegressor, SchNetRegressor
+from skatom.persistence import load, save
 from skatom.uncertainty import ConformalRegressor
 
 TINY = {"n_features": 8, "n_interactions": 2, "n_basis": 8, "r_cut": 4.0}
@@ -138,6 +141,28 @@ def test_a_pickle_predicts_the_same_bits(cls):
     assert np.array_equal(copy.predict(frames), model.predict(frames))
     again = clone(model).fit(frames, energies(frames))
     assert np.array_equal(again.predict(frames), model.predict(frames))
+
+
+@pytest.mark.parametrize("cls", REGRESSORS)
+def test_a_file_names_no_private_module(cls, tmp_path):
+    pytest.importorskip("skops")
+    frames = ethanols(6)
+    model = cls(**TINY, max_epochs=1, random_state=0).fit(frames, energies(frames))
+    path = save(model, tmp_path / "model.skatom")
+    with zipfile.ZipFile(path) as archive:
+        body = io.BytesIO(archive.read("estimator.skops"))
+    with zipfile.ZipFile(body) as archive:
+        schema = archive.read("schema.json").decode()
+    assert "_message_passing" not in schema
+    assert np.array_equal(load(path).predict(frames), model.predict(frames))
+
+
+def test_a_fitted_module_survives_a_changed_parameter():
+    frames = ethanols(6)
+    model = MessagePassingRegressor(Springs, max_epochs=1)
+    expected = model.fit(frames, energies(frames)).predict(frames)
+    model.set_params(module=torch.nn.Linear, module_params=None)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(frames), expected)
 
 
 def test_a_search_finds_an_architecture_and_intervals_are_put_around_it():

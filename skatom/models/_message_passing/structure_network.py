@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -53,12 +53,19 @@ ATOMS_AT_A_TIME = 2000
 class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
     """The private half of MessagePassingRegressor and of its architectures.
 
-    A subclass has the parameter ``r_cut`` and defines `_architecture_of`.
+    A subclass has the parameter ``r_cut`` and defines `_module`, and `_module_params`
+    where these are not its own parameters.
     """
 
     @abstractmethod
-    def _architecture_of(self) -> tuple[Callable, dict]:
-        """Give what makes the module from a seed and ``numbers``, and its parameters."""
+    def _module(self) -> Callable:
+        """Give what makes the module from a seed, ``numbers`` and parameters."""
+
+    def _module_params(self) -> dict:
+        """Give the parameters of the module, ``r_cut`` and those of training aside."""
+        shared = {field.name for field in fields(StructureNetwork)} | {"r_cut"}
+        own = [field.name for field in fields(self) if field.name not in shared]
+        return {name: getattr(self, name) for name in own}
 
     # -- before a training -------------------------------------------------------------
 
@@ -173,16 +180,15 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         scales = np.where(scales > 0.0, scales, 1.0)
         self.baseline_ = squeezed(baseline)
         self.scale_ = float(scales[0]) if len(scales) == 1 else scales
-        architecture, params = self._architecture_of()
         spread = spread_shape(self, float(spreads[0]), y, float(scales[0]))
         self._shape = {
             **spread,
             "output": self.output,
             "n_targets": y.shape[1],
             "r_cut": float(self.r_cut),
-            "architecture": architecture,
-            "params": params
-            | {
+            "module": getattr(self, "module", None),  # of a user
+            "params": {
+                **self._module_params(),
                 "r_cut": float(self.r_cut),
                 "numbers": self.numbers_.tolist(),
                 "n_outputs": baseline.shape[1] + spread["n_spreads"],
@@ -192,8 +198,9 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
     def _architecture(self) -> tuple[type, dict]:
         """Give the module as it was first fitted, whatever parameters say now."""
         side = _evaluation(type(self).__name__)
-        names = ("architecture", "params", "n_spreads", "spread_unit")
-        return side.StructureModule, {name: self._shape[name] for name in names}
+        params = {k: self._shape[k] for k in ("params", "n_spreads", "spread_unit")}
+        params["architecture"] = self._shape["module"] or self._module()
+        return side.StructureModule, params
 
     # -- predictions -------------------------------------------------------------------
 
