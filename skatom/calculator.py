@@ -14,10 +14,10 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
-from sklearn.pipeline import Pipeline
 
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
+from skatom.base._inside import the_one
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.neighbors import NeighborPairs
 from skatom.neighbors._skin import SkinPairs
@@ -119,7 +119,7 @@ class SkatomCalculator(Calculator):
         self.estimator = estimator
         self.novelty = novelty
         self.skin = skin
-        self._conformal = _conformal_of(estimator)
+        self._conformal = the_one(estimator, ConformalRegressor)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold)
         self._neighbors = self._new_neighbors()
 
@@ -346,15 +346,3 @@ def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
             f"novelty must have grade_atoms(X, pairs), as FeatureDistance has; "
             f"{type(novelty).__name__} has not."
         )
-
-
-def _conformal_of(estimator) -> ConformalRegressor | None:
-    """Find the ConformalRegressor in an estimator, if there is one."""
-    while not isinstance(estimator, ConformalRegressor):
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return None
-    return estimator

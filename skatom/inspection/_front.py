@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skatom._validation import BaseSearchCV, check_is_fitted
+from skatom.base._inside import bare
 from skatom.features import AtomFeatures
 from skatom.structures import check_structures
 
@@ -34,10 +33,7 @@ def split(estimator, X: Sequence[Atoms]) -> tuple[AtomFeatures, Pipeline]:
     TypeError
         If the estimator does not begin with features of atoms.
     """
-    while isinstance(estimator, BaseSearchCV | FrozenEstimator):
-        check_is_fitted(estimator)
-        searched = isinstance(estimator, BaseSearchCV)
-        estimator = estimator.best_estimator_ if searched else estimator.estimator
+    estimator = bare(estimator)
     if not isinstance(estimator, Pipeline) or len(estimator.steps) < 2:
         raise TypeError(
             f"{type(estimator).__name__} cannot be looked into: give a fitted pipeline "

@@ -7,7 +7,7 @@ import os
 import platform
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 
 from skatom._runtime.whole_files import write_atomically
 from skatom._validation import listing
+from skatom.base._inside import walk
 from skatom.persistence._archive import (
     ESTIMATOR,
     FORMAT,
@@ -217,7 +218,7 @@ def _manifest(estimator: BaseEstimator, body: bytes, foreign: list[str]) -> dict
         "format_version": FORMAT_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "estimator": type(estimator).__name__,
-        "steps": list(dict.fromkeys(type(p).__name__ for p in _parts(estimator))),
+        "steps": list(dict.fromkeys(type(p).__name__ for p in walk(estimator))),
         "species": _species(estimator),
         "units": UNITS,
         "versions": {"python": platform.python_version(), **_versions()},
@@ -242,32 +243,9 @@ def _versions() -> dict[str, str | None]:
     return found
 
 
-def _parts(estimator: BaseEstimator, seen: set[int] | None = None) -> Iterator:
-    """Yield estimators inside an estimator, fitted ones too, outermost first."""
-    seen = set() if seen is None else seen
-    if id(estimator) in seen:
-        return
-    seen.add(id(estimator))
-    yield estimator
-    for value in vars(estimator).values():
-        for part in _estimators_in(value):
-            yield from _parts(part, seen)
-
-
-def _estimators_in(value) -> Iterator[BaseEstimator]:
-    if isinstance(value, BaseEstimator):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _estimators_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _estimators_in(item)
-
-
 def _species(estimator: BaseEstimator) -> list[str] | None:
     """Chemical symbols that the first fitted part with species knows."""
-    for part in _parts(estimator):
+    for part in walk(estimator):
         species = getattr(part, "species_", None)
         if species is not None:
             return [str(symbol) for symbol in np.asarray(species).ravel()]

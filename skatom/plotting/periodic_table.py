@@ -10,6 +10,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import ArrayLike
 
 from skatom._validation import check_is_fitted
+from skatom.base._inside import bare
 from skatom.elements._properties import PROPERTIES
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class PeriodicTableDisplay:
             If no step has pseudo-elements.
         """
         check_is_fitted(estimator)
-        estimator = getattr(estimator, "best_estimator_", estimator)
+        estimator = bare(estimator)
         steps = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
         for step in reversed(steps):
             if np.size(getattr(step, "alchemical_components_", ())):

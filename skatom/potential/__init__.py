@@ -1,5 +1,6 @@
 """Potentials: forces, stress and energies of atoms from any pipeline."""
 
+from skatom.base._inside import r_cut_of
 from skatom.features import NoStandardDeviationError
 from skatom.potential._evaluate import (
     Evaluation,
@@ -7,7 +8,6 @@ from skatom.potential._evaluate import (
     predict_atomic_energies,
     predict_forces,
     predict_stress,
-    r_cut_of,
 )
 from skatom.potential.delta import DeltaRegressor
 from skatom.potential.pipeline import Potential, make_potential

@@ -15,11 +15,6 @@ from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
 from skatom.structures._voigt import stress_of
 
-# Where estimators keep the fitted estimators inside them.
-INNER = (
-    "best_estimator_", "regressor_", "features_", "estimators_", "estimator_", "base_"
-)  # fmt: skip
-
 
 def evaluate(
     estimator,
@@ -208,52 +203,6 @@ def predict_atomic_energies(estimator, X: Sequence[Atoms], return_std: bool = Fa
     if return_std:
         return found.atomic_energies, found.atomic_energy_std
     return found.atomic_energies
-
-
-def r_cut_of(estimator) -> float | None:
-    """Give the largest radius that any featurizer of an estimator looks at.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Searched through all its steps and inner estimators.
-
-    Returns
-    -------
-    r_cut : float or None
-        In Å; None where no step has an ``r_cut``.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skatom.featurizers import ACSF
-    >>> from skatom.potential import r_cut_of
-    >>> from skatom.preprocessing import AtomFeatureUnion, Pool
-    >>> union = AtomFeatureUnion([("near", ACSF(r_cut=3.0)), ("far", ACSF(r_cut=6.0))])
-    >>> r_cut_of(make_pipeline(union, Pool()))
-    6.0
-    """
-    radii = [r_cut_of(one) for one in _inside(estimator)]
-    if hasattr(estimator, "r_cut"):
-        radii.append(float(estimator.r_cut))
-    radii = [r for r in radii if r is not None]
-    return max(radii) if radii else None
-
-
-def _inside(estimator) -> list:
-    """Estimators directly inside another, the fitted ones where there are any."""
-    for name in ("steps", "transformer_list"):
-        if hasattr(estimator, name):
-            return [step for _, step in getattr(estimator, name)]
-    found = []
-    for name in INNER:
-        inner = getattr(estimator, name, None)
-        if inner is not None:
-            found += inner if isinstance(inner, list) else [inner]
-    if not found:
-        found = [getattr(estimator, n, None) for n in ("estimator", "regressor")]
-        found += [one for _, one in getattr(estimator, "estimators", None) or []]
-    return [one for one in found if hasattr(one, "get_params")]
 
 
 def _refuse_open(structures: Structures) -> None:

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
 from skatom.base import AtomicRegressor, sum_atoms
+from skatom.base._inside import bare
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._inverse_slope import inverse_slope
@@ -80,13 +81,9 @@ def _pipeline(estimator, X, context):
 
 
 @answer.register(BaseSearchCV)
-def _search(estimator, X, context):
-    return answer(estimator.best_estimator_, X, context)
-
-
 @answer.register(FrozenEstimator)
-def _frozen(estimator, X, context):
-    return answer(estimator.estimator, X, context)
+def _bare(estimator, X, context):
+    return answer(bare(estimator), X, context)
 
 
 @answer.register(VotingRegressor)

@@ -8,12 +8,12 @@ from operator import add
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skatom._validation import check_is_fitted
+from skatom._validation import BaseSearchCV, check_is_fitted
 from skatom.base import AtomFeaturizer
+from skatom.base._inside import bare
 from skatom.features import AtomFeatures, NoDerivativeError, hstack
 from skatom.potential.answers import Context, Motion, motion_of_features
 from skatom.preprocessing import transform_pullback
@@ -74,15 +74,10 @@ def _function(step, X, context):
     return follow.dispatch(object)(step, X, context)
 
 
-@follow.register(GridSearchCV)
-@follow.register(RandomizedSearchCV)
-def _search(step, X, context):
-    return follow(step.best_estimator_, X, context)
-
-
+@follow.register(BaseSearchCV)
 @follow.register(FrozenEstimator)
-def _frozen(step, X, context):
-    return follow(step.estimator, X, context)
+def _bare(step, X, context):
+    return follow(bare(step), X, context)
 
 
 @follow.register(Pipeline)

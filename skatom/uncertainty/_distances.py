@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skatom.base import AtomFeaturizer, sum_atoms
+from skatom.base._inside import fitted_part
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import count_rows
 from skatom.neighbors import NeighborPairs
@@ -17,32 +17,6 @@ from skatom.structures import Structures
 CHUNK = 256
 # Entries of the matrix of distances that are held at once (32 MB).
 BLOCK = 1 << 22
-
-
-def fitted_part(estimator):
-    """Look inside wrappers for the one fitted pipeline or model that they hold.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A pipeline or model, or a wrapper of one: a search, a FrozenEstimator, a
-        ConformalRegressor, a DeltaRegressor, a TransformedTargetRegressor.
-
-    Returns
-    -------
-    inner : estimator
-    """
-    while not isinstance(estimator, Pipeline):
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-            continue
-        for name in ("best_estimator_", "estimator_", "regressor_"):
-            if hasattr(estimator, name):
-                estimator = getattr(estimator, name)
-                break
-        else:
-            return estimator
-    return estimator
 
 
 def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatures:

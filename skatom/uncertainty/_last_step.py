@@ -5,23 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skatom._validation import BaseSearchCV
+from skatom.base._inside import bare
 from skatom.features import AtomFeatures
 from skatom.potential.answers import Answer, Context
 from skatom.potential.deviations import no_deviations
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
-
-
-def bare(estimator):
-    """Take an estimator out of searches and frozen estimators."""
-    while isinstance(estimator, (BaseSearchCV, FrozenEstimator)):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator.best_estimator_
-    return estimator
 
 
 def follow_to_last(estimator, X, context: Context) -> tuple[Answer, object]:
@@ -78,11 +69,3 @@ def with_latent_sums(estimator, X, context: Context):
         Z,
         sums,
     )
-
-
-def last_model(estimator):
-    """Give the model at the end of a pipeline."""
-    estimator = bare(estimator)
-    while isinstance(estimator, Pipeline):
-        estimator = bare(estimator.steps[-1][1])
-    return estimator

@@ -99,6 +99,8 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         "cv": [StrOptions({"prefit"}), None],
     }
 
+    _predicts_as = "conformal_"
+
     def __init__(self, conformal, *, step_size=0.02, window=300, cv=None):
         self.conformal = conformal
         self.step_size = step_size

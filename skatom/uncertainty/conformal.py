@@ -221,6 +221,8 @@ default="absolute"
         "random_state": ["random_state"],
     }
 
+    _predicts_as = "estimator_"
+
     def __init__(
         self,
         estimator,

@@ -16,9 +16,10 @@ from skatom._validation import (
     check_random_state,
     closest,
 )
+from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.uncertainty._conformal.scores import check_sizes, predict_with_std
-from skatom.uncertainty._distances import References, fitted_part, flat_features
+from skatom.uncertainty._distances import References, flat_features
 from skatom.uncertainty._maxvol import Volume
 from skatom.uncertainty._outliers import Grader
 

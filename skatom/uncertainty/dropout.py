@@ -16,12 +16,12 @@ from skatom._validation import (
     check_random_state,
     check_targets,
 )
+from skatom.base._inside import bare, last_model
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._last_step import bare, last_model
 from skatom.uncertainty._members import Members
 
 __all__ = ["DropoutRegressor"]

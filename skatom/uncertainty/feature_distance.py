@@ -15,11 +15,11 @@ from skatom._validation import (
     check_is_fitted,
     check_random_state,
 )
+from skatom.base._inside import fitted_part
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.neighbors import NeighborPairs
 from skatom.uncertainty._distances import (
-    fitted_part,
     flat_features,
     last_features,
     references_by_species,

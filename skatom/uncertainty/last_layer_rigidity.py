@@ -20,17 +20,14 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.base import sum_atoms
+from skatom.base._inside import last_model
 from skatom.features import AtomFeatures, NoStandardDeviationError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.uncertainty._distances import CHUNK, dense, latent_features
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._last_step import (
-    follow_to_last,
-    last_model,
-    with_latent_sums,
-)
+from skatom.uncertainty._last_step import follow_to_last, with_latent_sums
 from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 

@@ -17,10 +17,10 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.base import sum_atoms
+from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.uncertainty._distances import (
     dense,
-    fitted_part,
     flat_features,
     latent_features,
     references_by_species,

@@ -22,13 +22,14 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
+from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.estimators import answer
 from skatom.uncertainty._conformal.levels import check_levels
 from skatom.uncertainty._conformal.ranks import weighted_quantiles
 from skatom.uncertainty._conformal.scores import raw_sizes
 from skatom.uncertainty._conformal.split import SplitCalibration
-from skatom.uncertainty._distances import fitted_part, structure_features
+from skatom.uncertainty._distances import structure_features
 
 # No ratio of densities is taken for larger or smaller than this.
 LARGEST_RATIO = 1e3
@@ -106,6 +107,8 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
         "n_components": [Interval(Integral, 1, None, closed="left")],
     }
+
+    _predicts_as = "conformal_"
 
     def __init__(self, conformal, classifier=None, *, n_components=15):
         self.conformal = conformal

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from skatom._validation import listing
+from skatom.base._inside import walk
 from skatom.structures import Structures, fingerprints
 
 
@@ -25,31 +24,12 @@ def training_fingerprints(estimator) -> np.ndarray:
         Empty if nothing is known: models on rows of numbers, and estimators without a
         featurizer of skatom, remember nothing.
     """
-    found = [np.zeros(0, dtype=np.uint64)]
-    _collect(estimator, found, set())
-    return np.unique(np.concatenate(found))
-
-
-def _collect(value, found: list, seen: set[int]) -> None:
-    if isinstance(value, list | tuple):
-        for item in value:
-            _collect(item, found, seen)
-        return
-    if isinstance(value, Pipeline):
-        _collect(
-            [s for _, s in value.steps if not isinstance(s, FrozenEstimator)],
-            found,
-            seen,
-        )
-        return
-    if not hasattr(value, "get_params") or isinstance(value, type) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if hasattr(value, "fitted_on_"):
-        found.append(np.asarray(value.fitted_on_, dtype=np.uint64))
-    inside = value.estimator if isinstance(value, FrozenEstimator) else None
-    fitted = [v for name, v in vars(value).items() if name.endswith("_")]
-    _collect([inside, *fitted], found, seen)
+    found = [
+        np.asarray(part.fitted_on_, dtype=np.uint64)
+        for part in walk(estimator, frozen=False)
+        if hasattr(part, "fitted_on_")
+    ]
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *found]))
 
 
 def refuse_trained_on(estimator, X: Structures | None, indices: np.ndarray) -> None:
