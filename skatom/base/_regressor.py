@@ -14,6 +14,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from sklearn.base import BaseEstimator, RegressorMixin
 
+from skatom._runtime.state import KeepsState
 from skatom._validation import (
     check_is_fitted,
     locate_atom,
@@ -24,7 +25,7 @@ from skatom.structures import Labels, read_labels
 from skatom.structures._sequence import refuse_structures
 
 
-class AtomicRegressor(RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of models of sums over atoms: AtomFeatures or a matrix in, energies out.
 
     A plain matrix is the degenerate case in which every structure is one atom of one kind,

@@ -21,13 +21,15 @@ import numpy as np
 from ase.data import atomic_numbers
 from scipy.sparse import csr_array
 
+from skatom._runtime.state import State
+
 NAME = re.compile(r"(.+?)_([A-Z][a-z]?)(?:-([A-Z][a-z]?))?((?:-all)?_.*)")
 # The two radial functions of a power spectrum: exchanged when the species are.
 ORDERED = re.compile(r"_n(\d+)_n(\d+)(_l\d+)")
 
 
 @dataclass(frozen=True)
-class SpeciesChannels:
+class SpeciesChannels(State):
     """Where the columns of each function of the neighbours stand.
 
     Attributes
@@ -51,6 +53,8 @@ class SpeciesChannels:
     n_columns : int
         Number of columns.
     """
+
+    _name = "species channels"
 
     species: list[str]
     singles: np.ndarray

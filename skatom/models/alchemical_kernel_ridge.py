@@ -147,6 +147,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         "verbose": ["verbose"],
     }
     _reads_blocks = True
+    _states = (SpeciesChannels,)
 
     def __init__(
         self,

@@ -19,23 +19,6 @@ _AREAS = (
 )
 # What they keep their fitted numbers in.
 _FITTED = (
-    "skatom.elements._channels.SpeciesChannels",
-    "skatom.models._kernels.functions.Hyperparameter",
-    "skatom.models._kernels.functions.Product",
-    "skatom.models._kernels.functions.Sum",
-    "skatom.models._kernels.named.Kernel",
-    "skatom.models._kernels.of_atoms.AtomKernel",
-    "skatom.models._gaussian_process.blocks.Blocks",
-    "skatom.models._gaussian_process.data.Seen",
-    "skatom.models._gaussian_process.iterative.IterativePosterior",
-    "skatom.models._gaussian_process.hyperparameters.Hyperparameters",
-    "skatom.models._gaussian_process.posterior.Posterior",
-    "skatom.models._gaussian_process.process.Process",
-    "skatom.models._gaussian_process.projected.Evidence",
-    "skatom.models._gaussian_process.projected.ProjectedPosterior",
-    "skatom.models._gaussian_process.projected.Projection",
-    "skatom.models._kernels.covariance.KindRows",
-    "skatom.models._kernels.covariance.Observables",
     "skatom.uncertainty._distances.References",
     "skatom.uncertainty._maxvol.Volume",
     "skatom.uncertainty.domain_flags.Range",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from skatom._runtime.state import KeepsState
 from skatom._validation import (
     Integral,
     Interval,
@@ -18,7 +19,7 @@ from skatom.features import AtomFeatures
 
 
 class AlchemicalCompression(
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    KeepsState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     r"""Compress the species of features to a few pseudo-elements.
 
@@ -91,6 +92,7 @@ class AlchemicalCompression(
         ],
         "random_state": ["random_state"],
     }
+    _states = (SpeciesChannels,)
 
     def __init__(
         self, n_components=2, *, init="electronegativity-radius", random_state=None

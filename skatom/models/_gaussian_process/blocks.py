@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom.models._kernels.covariance import (
     Observables,
     add_covariance,
@@ -21,7 +22,7 @@ from skatom.models._kernels.named import Kernel
 
 
 @dataclass(frozen=True)
-class Blocks:
+class Blocks(State):
     """Which features, and atoms of which species, have a kernel of their own.
 
     Attributes
@@ -32,6 +33,8 @@ class Blocks:
         Atomic numbers, if every species has kernels of its own. Kernels are then in the
         order of blocks, and in each of species.
     """
+
+    _name = "blocks of features"
 
     edges: tuple[int, ...]
     numbers: tuple[int, ...] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._kernels.covariance import Observables, observables
@@ -24,7 +25,7 @@ from skatom.structures import Labels
 
 
 @dataclass(frozen=True)
-class Seen:
+class Seen(State):
     """Labels of a set of structures, scaled by the roots of their weights.
 
     Errors of energies and virials of n atoms grow as the root of n; so scaled, all of a
@@ -48,6 +49,9 @@ class Seen:
     blocks : Blocks
         How the functions were split.
     """
+
+    _name = "labels seen"
+    _states = (Observables, Blocks)
 
     functions: list[Observables]
     targets: np.ndarray

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
 from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
@@ -29,7 +30,7 @@ AUTO_RANGE = 100.0
 
 
 @dataclass(frozen=True)
-class Hyperparameters:
+class Hyperparameters(State):
     """Values and bounds, and which of them are held.
 
     Attributes
@@ -44,6 +45,9 @@ class Hyperparameters:
     bounds : ndarray of shape (2 m + 2, 2)
     free : ndarray of bool, shape (2 m + 2,)
     """
+
+    _name = "hyperparameters of a process"
+    _states = (Blocks,)
 
     name: str
     blocks: Blocks

@@ -23,6 +23,7 @@ from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
 from skatom._runtime.progress import Progress
+from skatom._runtime.state import State
 from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
@@ -79,7 +80,7 @@ class Nystrom:
 
 
 @dataclass(frozen=True)
-class IterativePosterior:
+class IterativePosterior(State):
     """Posterior whose mean was found by iteration.
 
     Attributes
@@ -95,6 +96,9 @@ class IterativePosterior:
         Relative size of what the iteration left.
     n_iter : int
     """
+
+    _name = "iterated posterior"
+    _states = (Seen, Projection)
 
     seen: Seen
     coefficients: np.ndarray

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dpotri
 
+from skatom._runtime.state import State
 from skatom.models._algebra.solve import cholesky, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
@@ -15,7 +16,7 @@ from skatom.models._kernels.covariance import Observables, expansion
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Posterior(State):
     """Cholesky factor of the covariance of all labels, in the order they came.
 
     Attributes
@@ -25,6 +26,9 @@ class Posterior:
     factor : ndarray of shape (n_labels, n_labels)
         Lower triangle; what is above is not defined.
     """
+
+    _name = "posterior"
+    _states = (Seen,)
 
     batches: list[Seen]
     factor: np.ndarray

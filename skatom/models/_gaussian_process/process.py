@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
 from skatom.models._gaussian_process.hyperparameters import Hyperparameters
@@ -38,7 +39,7 @@ BATCH_LABELS = 2048
 
 
 @dataclass(frozen=True)
-class Process:
+class Process(State):
     """Posterior of the latent functions, and the atoms it was learned on.
 
     Attributes
@@ -50,6 +51,9 @@ class Process:
     numbers : ndarray of int, shape (n_atoms,)
         Their atomic numbers.
     """
+
+    _name = "process"
+    _states = (Hyperparameters, Posterior, IterativePosterior, ProjectedPosterior)
 
     hyperparameters: Hyperparameters
     posterior: Posterior | IterativePosterior | ProjectedPosterior

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from skatom._runtime.state import State
 from skatom.models._algebra.solve import cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
@@ -36,7 +37,7 @@ LOWER = {"lower": True, "check_finite": False}
 
 
 @dataclass(frozen=True)
-class Projection:
+class Projection(State):
     """What all labels say of the functions that the inducing labels span.
 
     Attributes
@@ -47,6 +48,9 @@ class Projection:
     inner : ndarray of shape (m, m)
         Cholesky factor of 1 + B^T noise^-1 B, with B = K_nm corner^-T of all labels.
     """
+
+    _name = "projection"
+    _states = (Seen,)
 
     inducing: Seen
     corner: np.ndarray
@@ -94,7 +98,7 @@ def whitened(
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(State):
     """Sums over all labels that the projected process needs.
 
     Attributes
@@ -108,6 +112,8 @@ class Evidence:
     unexplained : float
         Trace of noise^-1 (K - B B^T).
     """
+
+    _name = "evidence"
 
     gram: np.ndarray
     moment: np.ndarray
@@ -152,7 +158,7 @@ def _prior(seen: Seen, kernel: BlockKernel) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class ProjectedPosterior:
+class ProjectedPosterior(State):
     """Posterior in the span of inducing labels.
 
     Attributes
@@ -162,6 +168,9 @@ class ProjectedPosterior:
     coefficients : ndarray of shape (m,)
         Of the inducing labels in the mean.
     """
+
+    _name = "projected posterior"
+    _states = (Projection, Evidence)
 
     projection: Projection
     evidence: Evidence

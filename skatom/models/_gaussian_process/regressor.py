@@ -14,6 +14,8 @@ from skatom.models._kernels.expansions import Expansion
 class ProcessRegressor(AtomicRegressor):
     """Predictions of a regressor that keeps a Process and a baseline."""
 
+    _states = (Process,)
+
     def predict(self, X, return_std=False, return_cov=False):
         """Predict the energy of every structure.
 

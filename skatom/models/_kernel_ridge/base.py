@@ -26,6 +26,8 @@ class KernelModel(AtomicRegressor):
     A subclass stores the parameters that are read here and sets ``kernel_``.
     """
 
+    _states = (AtomKernel,)
+
     def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
         """Check and read what to fit, and what is to be subtracted before."""
         self._plain = not isinstance(X, AtomFeatures)

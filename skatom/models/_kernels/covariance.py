@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom._runtime.threads import run_tasks
 from skatom.features import AtomFeatures
 from skatom.models._kernels.between_structures import cross_kernel, total_kernel
@@ -32,7 +33,7 @@ TILE_ROWS = 2048
 
 
 @dataclass(frozen=True)
-class KindRows:
+class KindRows(State):
     """Atoms of one species and the derivative rows they are centres of.
 
     Attributes
@@ -49,6 +50,9 @@ class KindRows:
         Index of each atom among all atoms.
     structures : ndarray of int64, shape (n_atoms_of_kind,)
     """
+
+    _name = "rows of a species"
+    _not_stored = ("along",)
 
     number: int
     points: np.ndarray
@@ -95,7 +99,7 @@ class KindRows:
 
 
 @dataclass(frozen=True)
-class Observables:
+class Observables(State):
     """Energies of structures, in this order, then their force and virial components.
 
     Attributes
@@ -109,6 +113,9 @@ class Observables:
     energy_scale : ndarray of shape (n_structures,)
         Factors of the energies.
     """
+
+    _name = "observables"
+    _states = (KindRows,)
 
     kinds: list[KindRows]
     offsets: np.ndarray

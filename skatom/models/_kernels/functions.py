@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom.models._kernels.jets import Jet
 
 
@@ -40,7 +41,8 @@ class Cross(NamedTuple):
     right: tuple[float, float]
 
 
-class Hyperparameter(NamedTuple):
+@dataclass(frozen=True)
+class Hyperparameter(State):
     """A number that may be optimised, on its natural scale.
 
     Attributes
@@ -51,13 +53,15 @@ class Hyperparameter(NamedTuple):
     value, low, high : float
     """
 
+    _name = "hyperparameter"
+
     name: str
     value: float
     low: float = 1e-5
     high: float = 1e5
 
 
-class KernelFunction(ABC):
+class KernelFunction(State, ABC):
     """Kernel between rows of features; sums and products with + and *."""
 
     @property
@@ -244,6 +248,8 @@ class _Pair(KernelFunction):
 class Sum(_Pair):
     """Sum of two kernels."""
 
+    _name = "sum of kernels"
+
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
         return self.one.jet(X, Y, order) + self.two.jet(X, Y, order)
@@ -259,6 +265,8 @@ class Sum(_Pair):
 
 class Product(_Pair):
     """Product of two kernels."""
+
+    _name = "product of kernels"
 
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from skatom.models._kernels.functions import Hyperparameter, KernelFunction
+from skatom.models._kernels.functions import (
+    Hyperparameter,
+    KernelFunction,
+    Product,
+    Sum,
+)
 from skatom.models._kernels.jets import (
     Jet,
     cosine_jet,
@@ -43,6 +48,9 @@ class Kernel(KernelFunction):
     free : tuple of Hyperparameter
         What `hyperparameters` tells, with bounds; values in it are not used.
     """
+
+    _name = "kernel"
+    _states = (Hyperparameter,)
 
     name: str
     gamma: float = 0.5
@@ -169,7 +177,7 @@ class Kernel(KernelFunction):
 
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         """Free numbers, in a fixed order."""
-        return tuple(h._replace(value=self._value(h.name)) for h in self.free)
+        return tuple(replace(h, value=self._value(h.name)) for h in self.free)
 
     def with_values(self, values: np.ndarray) -> Kernel:
         """Replace the free numbers, on their natural scale."""
@@ -226,6 +234,10 @@ class Kernel(KernelFunction):
         else:
             found = PROFILES[self.name](s, order)
         return found if self.variance == 1.0 else [self.variance * k for k in found]
+
+
+# What sums and products may be of, each other among them.
+Sum._states = Product._states = (Kernel, Sum, Product)
 
 
 @dataclass(frozen=True)

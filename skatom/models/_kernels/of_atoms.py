@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom.features import AtomFeatures
-from skatom.models._kernels.functions import KernelFunction
+from skatom.models._kernels.functions import KernelFunction, Product, Sum
 from skatom.models._kernels.named import Kernel
 from skatom.models._labelled.derivative_rows import DerivativeRows
 
 
 @dataclass(frozen=True)
-class AtomKernel:
+class AtomKernel(State):
     """Kernel between atoms, kappa_ab k(s_a x, s_b y) for species a and b.
 
     Features are multiplied by the scales of their species once, before any pair is
@@ -31,6 +32,9 @@ class AtomKernel:
     coupling : ndarray of shape (n_species, n_species), or None
         kappa; None couples no species with another.
     """
+
+    _name = "kernel of atoms"
+    _states = (Kernel, Sum, Product)
 
     function: KernelFunction
     numbers: np.ndarray
