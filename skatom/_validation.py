@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
+from ase.data import chemical_symbols
 from sklearn.base import _fit_context
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import _safe_indexing
@@ -47,6 +48,7 @@ __all__ = [
     "closest",
     "listing",
     "locate_atom",
+    "refuse_unseen",
     "validate_data",
 ]
 
@@ -77,6 +79,54 @@ def locate_atom(atom: int, offsets: np.ndarray) -> tuple[int, int]:
     """Find the structure that an atom of a flat list is in, and its place there."""
     s = int(np.searchsorted(offsets, atom, side="right") - 1)
     return s, int(atom - offsets[s])
+
+
+def refuse_unseen(
+    numbers: np.ndarray, offsets: np.ndarray, known, who: str, remedy: str
+) -> None:
+    """Refuse atoms of elements that an estimator does not know.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (n_atoms_total,)
+        Atomic numbers.
+    offsets : ndarray of int, shape (n_structures + 1,)
+        First atom of each structure.
+    known : sequence of int
+        Atomic numbers that may be there.
+    who : str
+        What knows them: name of an estimator or table.
+    remedy : str
+        Sentence that says what the user may do.
+
+    Raises
+    ------
+    ValueError
+        With the first such atom and all such elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skatom._validation import refuse_unseen
+    >>> numbers, offsets = np.array([8, 1, 1, 26, 8]), np.array([0, 3, 5])
+    >>> refuse_unseen(numbers, offsets, [1, 8], "SOAP", "List it in species.")
+    Traceback (most recent call last):
+        ...
+    ValueError: Structure 1, atom 0 is Fe, but SOAP knows H, O only. List it in species.
+    """
+    table = np.zeros(len(chemical_symbols), dtype=bool)
+    table[known] = True
+    seen = table[numbers]
+    if seen.all():
+        return
+    atom = int(np.argmin(seen))
+    s, i = locate_atom(atom, offsets)
+    unseen = [chemical_symbols[z] for z in np.unique(numbers[~seen])]
+    more = f" (unknown here: {listing(unseen)})" if len(unseen) > 1 else ""
+    raise ValueError(
+        f"Structure {s}, atom {i} is {chemical_symbols[numbers[atom]]}, but {who} knows "
+        f"{listing((chemical_symbols[z] for z in known), 12)} only{more}. {remedy}"
+    )
 
 
 def check_n_structures(n_expected: int, given, name: str) -> None:

@@ -13,6 +13,7 @@ from skatom._validation import (
     closest,
     listing,
     locate_atom,
+    refuse_unseen,
 )
 
 
@@ -123,3 +124,15 @@ def test_atoms_of_a_flat_list_are_located_in_their_structure():
     offsets = np.array([0, 3, 4, 9])
     found = [locate_atom(atom, offsets) for atom in (0, 2, 3, 4, 8)]
     assert found == [(0, 0), (0, 2), (1, 0), (2, 0), (2, 4)]
+
+
+def test_unseen_elements_are_named_with_the_first_atom_and_all_of_them():
+    numbers, offsets = np.array([1, 8, 26, 1, 28, 26]), np.array([0, 2, 4, 6])
+    with pytest.raises(
+        ValueError,
+        match=r"^Structure 1, atom 0 is Fe, but SOAP knows H, O only \(unknown here: Fe, "
+        r"Ni\)\. List them in species\.$",
+    ):
+        refuse_unseen(numbers, offsets, [1, 8], "SOAP", "List them in species.")
+    refuse_unseen(numbers, offsets, [1, 8, 26, 28], "SOAP", "")
+    refuse_unseen(numbers[:0], offsets[:1], [], "SOAP", "")

@@ -22,7 +22,7 @@ from skatom._validation import (
     check_is_fitted,
     closest,
     listing,
-    locate_atom,
+    refuse_unseen,
 )
 from skatom.features import AtomFeatures
 from skatom.features._origins import Featurized
@@ -379,18 +379,15 @@ the largest Jacobian of one structure
         return pairs.where(known[pairs.neighbors] & known[pairs.centers])
 
     def _check_species(self, structures: Structures) -> None:
-        unknown = self._channel_of()[structures.numbers] < 0
-        if self.handle_unknown == "ignore" or not unknown.any():
+        if self.handle_unknown == "ignore":
             return
-        atom = int(np.argmax(unknown))
-        s, i = locate_atom(atom, structures.offsets)
-        names = sorted({chemical_symbols[z] for z in structures.numbers[unknown]})
-        raise ValueError(
-            f"Structure {s}, atom {i} is "
-            f"{chemical_symbols[structures.numbers[atom]]}, but fit saw only "
-            f"{', '.join(self.species_)} (unknown here: {listing(names)}). Fit on "
-            "structures with these elements, list them in species, or set "
-            "handle_unknown='ignore'."
+        refuse_unseen(
+            structures.numbers,
+            structures.offsets,
+            [atomic_numbers[s] for s in self.species_],
+            type(self).__name__,
+            "Fit on structures with such elements, list them in species, or set "
+            "handle_unknown='ignore'.",
         )
 
     def __sklearn_tags__(self):

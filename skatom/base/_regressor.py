@@ -11,13 +11,13 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
-from ase.data import chemical_symbols
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from skatom._runtime.state import KeepsState
 from skatom._validation import (
     check_is_fitted,
     locate_atom,
+    refuse_unseen,
     validate_data,
 )
 from skatom.features import AtomFeatures
@@ -143,23 +143,16 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         return X
 
     def _check_numbers(self, X: AtomFeatures) -> None:
-        unknown = ~np.isin(X.numbers, self.numbers_)
-        if unknown.any():
-            atom = int(np.argmax(unknown))
-            s, i = locate_atom(atom, X.offsets)
-            known = ", ".join(chemical_symbols[z] for z in self.numbers_)
-            if 0 in self.numbers_ or X.numbers[atom] == 0:
-                fitted, given = ("plain rows", "atoms")[:: 1 if known == "X" else -1]
-                raise ValueError(
-                    f"{type(self).__name__} was fitted on {fitted} and cannot predict "
-                    f"{given}: give both what comes from the same featurizer."
-                )
+        name = type(self).__name__
+        on_rows, of_rows = (not numbers.all() for numbers in (self.numbers_, X.numbers))
+        if len(X.numbers) and on_rows != of_rows:
+            fitted, given = ("plain rows", "atoms")[:: 1 if on_rows else -1]
             raise ValueError(
-                f"Structure {s}, atom {i} is "
-                f"{chemical_symbols[X.numbers[atom]]}, but {type(self).__name__} was "
-                f"fitted on {known} only. Fit on structures with this element, or leave "
-                "such structures out."
+                f"{name} was fitted on {fitted} and cannot predict {given}: give both "
+                "what comes from the same featurizer."
             )
+        remedy = "Fit on structures with such elements, or leave these structures out."
+        refuse_unseen(X.numbers, X.offsets, self.numbers_, name, remedy)
 
     def _read_labels(self, X: AtomFeatures, forces, stress) -> Labels | None:
         """Read the forces and stress of X; None when there are none to train on.

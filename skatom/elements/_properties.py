@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from ase.data import atomic_masses, chemical_symbols, covalent_radii
+from ase.data import atomic_masses, covalent_radii
+
+from skatom._validation import refuse_unseen
 
 N_ELEMENTS = 118
 NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
@@ -79,14 +81,12 @@ def values_of(name: str, numbers: np.ndarray, offsets: np.ndarray) -> np.ndarray
     -------
     values : ndarray of shape (n_atoms_total,)
     """
-    values = PROPERTIES[name][numbers]
-    missing = np.isnan(values)
-    if missing.any():
-        atom = int(np.argmax(missing))
-        s = int(np.searchsorted(offsets, atom, side="right") - 1)
-        raise ValueError(
-            f"Structure {s}, atom {atom - offsets[s]} is "
-            f"{chemical_symbols[numbers[atom]]}, which has no value of {name}: leave "
-            f"{name!r} out of properties."
-        )
-    return values
+    values = PROPERTIES[name]
+    refuse_unseen(
+        numbers,
+        offsets,
+        np.flatnonzero(~np.isnan(values)),
+        f"the table of {name}",
+        f"Leave {name!r} out of properties.",
+    )
+    return values[numbers]

@@ -16,8 +16,7 @@ from skatom._validation import (
     check_sample_weight,
     check_targets,
     closest,
-    listing,
-    locate_atom,
+    refuse_unseen,
 )
 from skatom.base import sum_atoms
 from skatom.features import AtomFeatures
@@ -178,27 +177,12 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         return np.zeros((len(_check_X(X)), 6))
 
     def _energies_of_atoms(self, X) -> np.ndarray:
-        table = np.full(len(chemical_symbols), np.nan)
-        for symbol, energy in self.energies_.items():
-            table[atomic_numbers[symbol]] = energy
-        energies = table[X.numbers]
-        if np.isnan(energies).any():
-            atom = int(np.argmax(np.isnan(energies)))
-            s, i = locate_atom(atom, X.offsets)
-            symbol = chemical_symbols[X.numbers[atom]]
-            raise ValueError(
-                f"Structure {s}, atom {i} is {symbol}, whose energy "
-                f"CompositionBaseline does not know: it has {listing(self.energies_)}. "
-                f"Fit on structures with {symbol}, or give its energy in energies."
-            )
-        return energies
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        tags.target_tags.required = self.energies is None
-        return tags
+        known = [atomic_numbers[symbol] for symbol in self.energies_]
+        remedy = "Fit on structures with such elements, or give theirs in energies."
+        refuse_unseen(X.numbers, X.offsets, known, "CompositionBaseline", remedy)
+        table = np.zeros(len(chemical_symbols))
+        table[known] = list(self.energies_.values())
+        return table[X.numbers]
 
 
 @register_regressor(CompositionBaseline)

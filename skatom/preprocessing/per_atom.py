@@ -13,8 +13,7 @@ from skatom._validation import (
     _fit_context,
     check_is_fitted,
     check_targets,
-    listing,
-    locate_atom,
+    refuse_unseen,
     validate_data,
 )
 from skatom.features import AtomFeatures
@@ -134,12 +133,16 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if not isinstance(X, AtomFeatures):
             self._check_rows(X, reset=False)
             return self._only().transform(X)
+        if self.by_species:
+            known = [chemical_symbols.index(key) for key in self.transformers_]
+            remedy = "Fit on structures with such elements, or use by_species=False."
+            refuse_unseen(X.numbers, X.offsets, known, "PerAtom", remedy)
         # stored as they came: features in single precision stay in it
         values = np.empty((len(X.values), self.n_atom_features_), dtype=X.values.dtype)
         for key, rows in self._groups(X.numbers).items():
             part = X.values[rows]
             if len(part):
-                values[rows] = _transformed(self._fitted(key, X), part)
+                values[rows] = _transformed(self.transformers_[key], part)
         return X.transformed(self, values)
 
     def pullback(self, values: np.ndarray, numbers: np.ndarray, g: np.ndarray):
@@ -246,17 +249,6 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 "cannot transform a plain matrix, whose rows have none."
             )
         return next(iter(self.transformers_.values()))
-
-    def _fitted(self, key: str, X: AtomFeatures):
-        if key in self.transformers_:
-            return self.transformers_[key]
-        atom = int(np.argmax(X.numbers == chemical_symbols.index(key)))
-        s, i = locate_atom(atom, X.offsets)
-        raise ValueError(
-            f"Structure {s}, atom {i} is {key}, but PerAtom was fitted "
-            f"to {listing(self.transformers_)} only. Fit on structures with {key}, or "
-            "use by_species=False."
-        )
 
     def _derive(self, rule, values, numbers, vectors, width: int) -> np.ndarray:
         if not self.by_species:

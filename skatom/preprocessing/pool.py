@@ -10,8 +10,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
     check_is_fitted,
-    listing,
-    locate_atom,
+    refuse_unseen,
     validate_data,
 )
 from skatom.base import sum_atoms
@@ -185,18 +184,14 @@ class Pool(TransformerMixin, BaseEstimator):
     def _one_hot(self, X: AtomFeatures) -> np.ndarray:
         """Which species each atom is, (n_atoms, n_species)."""
         known = np.array([atomic_numbers[s] for s in self.species_])
-        hot = X.numbers[:, None] == known
-        unknown = ~hot.any(axis=1)
-        if unknown.any():
-            atom = int(np.argmax(unknown))
-            s, i = locate_atom(atom, X.offsets)
-            raise ValueError(
-                f"Structure {s}, atom {i} is "
-                f"{chemical_symbols[X.numbers[atom]]}, but Pool was fitted to "
-                f"{listing(self.species_)} only and has no column for it. Fit on "
-                "structures with this element, or use by_species=False, counts=False."
-            )
-        return hot.astype(np.float64)
+        refuse_unseen(
+            X.numbers,
+            X.offsets,
+            known,
+            "Pool",
+            "Fit on structures with such elements, or use by_species=False, counts=False.",
+        )
+        return (X.numbers[:, None] == known).astype(np.float64)
 
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         if not isinstance(X, AtomFeatures):

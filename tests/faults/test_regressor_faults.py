@@ -135,14 +135,14 @@ def test_B10_contradicting_duplicates_are_averaged_and_reported(frames):
 
 def test_B12_an_element_that_fit_did_not_see(model, frames, y):
     model.fit(frames, y)
-    with pytest.raises(ValueError, match="Structure 1, atom 0 is N, but fit saw only"):
+    with pytest.raises(ValueError, match="Structure 1, atom 0 is N, but ACSF knows"):
         model.predict([frames[0], molecule("N2")])
 
 
 def test_B12_an_element_that_the_model_did_not_see(frames, y):
     model = potential(AtomicRidge())
     model.set_params(acsf__species=["H", "C", "N", "O"]).fit(frames, y)
-    with pytest.raises(ValueError, match="Structure 0, atom 0 is N, but"):
+    with pytest.raises(ValueError, match="atom 0 is N, but AtomicRidge knows"):
         model.predict([molecule("N2")])
 
 

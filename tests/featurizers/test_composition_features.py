@@ -83,7 +83,7 @@ def test_properties_take_elements_that_fit_did_not_see():
 
 def test_unseen_elements_are_named():
     with pytest.raises(
-        ValueError, match="Structure 1, atom 0 is Au, but Composition has columns for H"
+        ValueError, match="Structure 1, atom 0 is Au, but Composition knows H"
     ):
         Composition().fit(FRAMES).transform([FRAMES[0], bulk("Au")])
     listed = Composition(species=["Au", "H"]).fit([bulk("Au")])
@@ -93,11 +93,11 @@ def test_unseen_elements_are_named():
 def test_elements_without_a_value_are_named():
     with pytest.raises(
         ValueError,
-        match="Structure 1, atom 0 is Ar, which has no value of electronegativity: leave",
+        match="Structure 1, atom 0 is Ar, but the table of electronegativity knows H,",
     ):
         Composition("properties").fit([FRAMES[0], Atoms("Ar")])
     with pytest.raises(
-        ValueError, match="atom 0 is Og, which has no value of covalent"
+        ValueError, match="atom 0 is Og, but the table of covalent_radius"
     ):
         Composition("properties", properties=["covalent_radius"]).fit([Atoms("Og")])
 

@@ -459,7 +459,7 @@ def test_unseen_species_are_named(cls):
     fitted = cls(n_grid=6, r_cut=3.0).fit(frames)
     frames[1].symbols[1] = "K"
     with pytest.raises(
-        ValueError, match=rf"Structure 1, atom 1 is K, but {cls.__name__} has columns"
+        ValueError, match=rf"Structure 1, atom 1 is K, but {cls.__name__} knows"
     ):
         fitted.transform(frames)
     listed = cls(n_grid=6, r_cut=3.0, species=["K", "Na", "Cl"]).fit(crystals())

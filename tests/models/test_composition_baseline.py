@@ -85,7 +85,7 @@ def test_clone_keeps_the_given_energies():
 def test_an_element_without_energy_is_named(frames, y):
     found = CompositionBaseline().fit(frames[:3], y[:3])
     with pytest.raises(
-        ValueError, match=r"Structure 1, atom 0 is Cu, .* has H, C, O\."
+        ValueError, match=r"Structure 1, atom 0 is Cu, .* knows H, C, O only\."
     ):
         found.predict([frames[0], bulk("Cu")])
 

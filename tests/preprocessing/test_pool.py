@@ -92,7 +92,9 @@ def test_names_of_another_number_of_features_are_refused(features):
 
 def test_elements_without_a_column_are_named(features):
     pool = Pool(by_species=True).fit(features[[1]])
-    with pytest.raises(ValueError, match=r"Structure 0, atom 0 is O, .* to H, C only"):
+    with pytest.raises(
+        ValueError, match=r"Structure 0, atom 0 is O, but Pool knows H, C only"
+    ):
         pool.transform(features)
 
 

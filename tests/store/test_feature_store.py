@@ -308,7 +308,7 @@ def test_other_labels_for_a_stored_structure_are_told(store):
         (FRAMES[:3], [1.0], "y has fewer entries"),
         (FRAMES[:1], [1.0, 2.0], "y has more entries"),
         (FRAMES[:2], [1.0, np.nan], "y contains NaN or infinity at structures 1"),
-        ([molecule("H2O")], None, "Structure 0, atom 0 is O, but fit saw only"),
+        ([molecule("H2O")], None, "Structure 0, atom 0 is O, but RadialSums knows"),
     ],
 )
 def test_unsound_input_is_refused(layout, tmp_path, frames, y, message):

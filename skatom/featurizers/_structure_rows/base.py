@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._validation import _fit_context, check_is_fitted, listing
+from skatom._validation import _fit_context, check_is_fitted, refuse_unseen
 from skatom.base._featurizer import _species_numbers
 from skatom.structures import Structures, check_structures, fingerprints
 from skatom.structures._labels import warn_of_ignored_info
@@ -110,19 +110,9 @@ def learned_species(structures: Structures, species) -> list[str]:
 
 def check_species(structures: Structures, species: list[str], who: str) -> None:
     """Refuse elements that have no columns."""
-    known = np.array([atomic_numbers[s] for s in species])
-    unknown = ~np.isin(structures.numbers, known)
-    if not unknown.any():
-        return
-    atom = int(np.argmax(unknown))
-    s = int(np.searchsorted(structures.offsets, atom, side="right") - 1)
-    names = sorted({chemical_symbols[z] for z in structures.numbers[unknown]})
-    raise ValueError(
-        f"Structure {s}, atom {atom - structures.offsets[s]} is "
-        f"{chemical_symbols[structures.numbers[atom]]}, but {who} has columns for "
-        f"{', '.join(species)} only (unknown here: {listing(names)}). Fit on structures "
-        "with these elements, or list them in species."
-    )
+    known = [atomic_numbers[s] for s in species]
+    remedy = "Fit on structures with such elements, or list them in species."
+    refuse_unseen(structures.numbers, structures.offsets, known, who, remedy)
 
 
 def check_crystals(structures: Structures, who: str) -> None:

@@ -31,12 +31,11 @@ from skatom._training.training_parameters import (
     check_training_parameters,
     largest_weight,
 )
-from skatom._validation import check_is_fitted, check_sample_weight
+from skatom._validation import check_is_fitted, check_sample_weight, refuse_unseen
 from skatom.base._evaluation import Evaluation
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.labels._mixed_units import warn_of_mixed_units
 from skatom.labels._rescaled import refuse_rescaled_targets
-from skatom.models._elements import refuse_unseen_elements
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
 from skatom.structures._labels import warn_of_ignored_info
@@ -76,7 +75,7 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         warn_of_ignored_info(structures)
         start = None
         if self.warm_start and "net_" in vars(self):
-            refuse_unseen_elements(structures, self.numbers_, type(self).__name__)
+            self._refuse_unseen(structures)
             start = torch_side(type(self).__name__).weights_of(self.net_)
         data = self._data(structures, y, sample_weight, forces, stress, start is None)
         self._train(data, start, groups, validation)
@@ -207,8 +206,13 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
     def _known(self, X) -> Structures:
         check_is_fitted(self)
         structures = check_structures(X, allow_empty=True)
-        refuse_unseen_elements(structures, self.numbers_, type(self).__name__)
+        self._refuse_unseen(structures)
         return structures
+
+    def _refuse_unseen(self, structures: Structures) -> None:
+        remedy = "Fit on structures with such elements, or leave these structures out."
+        name, known = type(self).__name__, self.numbers_
+        refuse_unseen(structures.numbers, structures.offsets, known, name, remedy)
 
     def _predict(self, X, return_std: bool, return_quantiles: bool):
         """Predict targets, and what was asked for beside them."""
