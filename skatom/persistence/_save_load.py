@@ -25,6 +25,7 @@ from skatom.persistence._archive import (
     pack,
     unpack,
 )
+from skatom.persistence._names import with_public_names
 from skatom.persistence._trusted import TRUSTED
 
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
@@ -85,7 +86,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike) -> Path:
         )
     skops_io = _skops()
     try:
-        body = skops_io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
+        body = with_public_names(
+            skops_io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
+        )
     except Exception as error:  # skops lets through whatever the state raises
         raise TypeError(
             f"{type(estimator).__name__} holds something that cannot be stored: "

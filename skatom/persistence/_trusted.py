@@ -5,18 +5,9 @@ classes of scikit-learn that index memory by their state (trees, KD-trees) are n
 crafted state could crash the interpreter, so files with them must be trusted by name.
 """
 
-from importlib import import_module
+from skatom import metrics
+from skatom.base._public import public_estimators
 
-from sklearn.base import BaseEstimator
-
-# Where public estimators live: their classes are trusted without a line here.
-_AREAS = (
-    "skatom.featurizers",
-    "skatom.models",
-    "skatom.potential",
-    "skatom.preprocessing",
-    "skatom.uncertainty",
-)
 # What they keep their fitted numbers in.
 _FITTED = (
     "skatom.uncertainty._distances.References",
@@ -63,21 +54,18 @@ _SPLITTERS = (
 )
 
 
-def _public_estimators() -> tuple[str, ...]:
-    """Full names of the estimators that the areas export."""
-    found = []
-    for area in _AREAS:
-        module = import_module(area)
-        found += [getattr(module, name) for name in module.__all__]
-    return tuple(
-        f"{one.__module__}.{one.__qualname__}"
-        for one in found
-        if isinstance(one, type) and issubclass(one, BaseEstimator)
-    )
-
+# Estimators, and the scorers that a search may hold, under the names that they are
+# imported by, whatever file they stand in.
+PUBLIC: dict[tuple[str, str], str] = {
+    (one.__module__, one.__qualname__): wing
+    for wing, one in [
+        *public_estimators(),
+        *(("skatom.metrics", getattr(metrics, name)) for name in metrics.__all__),
+    ]
+}
 
 TRUSTED: tuple[str, ...] = (
-    *_public_estimators(),
+    *(f"{wing}.{name}" for (_, name), wing in PUBLIC.items()),
     *_FITTED,
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),

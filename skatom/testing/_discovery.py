@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
-
-from sklearn.base import BaseEstimator
 
 from skatom._validation import closest
 from skatom.base import AtomFeaturizer, AtomicRegressor
+from skatom.base._public import public_estimators
 
-# Where public estimators live; a new area of the package adds its line here.
-AREAS = (
-    "skatom.featurizers",
-    "skatom.preprocessing",
-    "skatom.models",
-    "skatom.potential",
-    "skatom.uncertainty",
-)
 KINDS = {
     "featurizer": lambda cls: issubclass(cls, AtomFeaturizer),
     "model": lambda cls: issubclass(cls, AtomicRegressor),
@@ -56,16 +46,9 @@ def all_estimators(kind: str | None = None) -> list[tuple[str, type]]:
             f"kind is {kind!r}; one of {', '.join(KINDS)} or None is expected."
             + closest(str(kind), KINDS)
         )
-    found = {}
-    for area in AREAS:
-        module = import_module(area)
-        for name in module.__all__:
-            value = getattr(module, name)
-            if (
-                inspect.isclass(value)
-                and issubclass(value, BaseEstimator)
-                and not inspect.isabstract(value)
-                and (kind is None or KINDS[kind](value))
-            ):
-                found[name] = value
+    found = {
+        cls.__name__: cls
+        for _, cls in public_estimators()
+        if not inspect.isabstract(cls) and (kind is None or KINDS[kind](cls))
+    }
     return sorted(found.items())
