@@ -75,7 +75,7 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
         warn_of_ignored_info(structures)
         start = None
         if self.warm_start and "net_" in vars(self):
-            self._refuse_unseen(structures)
+            self._known(structures)
             start = torch_side(type(self).__name__).weights_of(self.net_)
         data = self._data(structures, y, sample_weight, forces, stress, start is None)
         self._train(data, start, groups, validation)
@@ -206,13 +206,10 @@ class StructureNetwork(NetworkEstimator, RegressorMixin, BaseEstimator):
     def _known(self, X) -> Structures:
         check_is_fitted(self)
         structures = check_structures(X, allow_empty=True)
-        self._refuse_unseen(structures)
-        return structures
-
-    def _refuse_unseen(self, structures: Structures) -> None:
         remedy = "Fit on structures with such elements, or leave these structures out."
         name, known = type(self).__name__, self.numbers_
         refuse_unseen(structures.numbers, structures.offsets, known, name, remedy)
+        return structures
 
     def _predict(self, X, return_std: bool, return_quantiles: bool):
         """Predict targets, and what was asked for beside them."""
