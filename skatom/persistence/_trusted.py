@@ -8,24 +8,6 @@ crafted state could crash the interpreter, so files with them must be trusted by
 from skatom import metrics
 from skatom.base._public import public_estimators
 
-# What they keep their fitted numbers in.
-_FITTED = (
-    "skatom.uncertainty._distances.References",
-    "skatom.uncertainty._maxvol.Volume",
-    "skatom.uncertainty.domain_flags.Range",
-    "skatom.uncertainty._second_moments.Rigidity",
-    "skatom.uncertainty._std_maps.StdMap",
-    "skatom.uncertainty._conformal.split.SplitCalibration",
-    "skatom.uncertainty._conformal.cross.CrossCalibration",
-    "skatom.uncertainty._conformal.cross.SizedRegressor",
-    "skatom.uncertainty._conformal.forces.ForceCalibration",
-    "skatom.uncertainty._conformal.quantile_models.QuantileCalibration",
-    "skatom.uncertainty._conformal.quantile_models.QuantileModels",
-    "skatom.uncertainty._conformal.rankings.ForceScores",
-    "skatom.uncertainty._conformal.rankings.Ranking",
-    "skatom.uncertainty._conformal.rankings.Rankings",
-    "skatom.uncertainty._conformal.scores.Floor",
-)
 _KERNELS = (
     "CompoundKernel",
     "ConstantKernel",
@@ -66,13 +48,8 @@ PUBLIC: dict[tuple[str, str], str] = {
 
 TRUSTED: tuple[str, ...] = (
     *(f"{wing}.{name}" for (_, name), wing in PUBLIC.items()),
-    *_FITTED,
     *(f"sklearn.gaussian_process.kernels.{name}" for name in _KERNELS),
     *(f"sklearn.model_selection._split.{name}" for name in _SPLITTERS),
-    "mapie.conformity_scores.bounds.absolute.AbsoluteConformityScore",
-    "mapie.estimator.regressor.EnsembleRegressor",
-    "mapie.regression.regression.CrossConformalRegressor",
-    "mapie.regression.regression._MapieRegressor",
     "scipy.sparse._csr.csr_array",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",

@@ -122,7 +122,7 @@ def _detector_of(model):
     model = getattr(model, "conformal_", model)
     calibration = getattr(model, "calibration_", None)
     for source in (
-        getattr(calibration, "source", None),
+        getattr(getattr(calibration, "sizes", None), "source", None),
         getattr(model, "source_", None),
         getattr(getattr(model, "estimator_", None), "source_", None),
     ):

@@ -22,10 +22,11 @@ def check_combination(model, fit_params: dict) -> None:
     method, cv = model.method, model.cv
     folds = method in ("cv+", "jackknife+")
     if fit_params and (cv == "prefit" or folds):
-        reason = "cv='prefit' does not fit" if cv == "prefit" else "MAPIE fits"
+        reason = "does not fit" if cv == "prefit" else "hands nothing to"
+        who = "cv='prefit'" if cv == "prefit" else f"method={method!r}"
         raise ValueError(
-            f"{reason} the estimator, so {listing(fit_params)} would not be used. Leave it "
-            "out, or set cv=None and method='split'."
+            f"{who} {reason} the estimator, so {listing(fit_params)} would not be used. "
+            "Leave it out, or set cv=None and method='split'."
         )
     if method != "split" and cv == "prefit":
         raise ValueError(

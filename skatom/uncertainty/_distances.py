@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 
+from skatom._runtime.state import State
 from skatom.base import AtomFeaturizer, sum_atoms
 from skatom.base._inside import fitted_part
 from skatom.features import AtomFeatures
@@ -114,7 +115,7 @@ def flat_features(
     return values, numbers, structure
 
 
-class References:
+class References(State):
     """Reference environments of one species, and mean distances to the nearest of them.
 
     Parameters
@@ -133,6 +134,9 @@ class References:
     of the time of a tree.
     """
 
+    _name = "references"
+    _not_stored = ("centre", "columns", "squares")
+
     def __init__(self, values: np.ndarray, n_neighbors: int):
         self.values = values
         self.centre = values.mean(axis=0)
@@ -140,6 +144,10 @@ class References:
         self.columns = np.ascontiguousarray(centred.T, dtype=np.float32)
         self.squares = np.einsum("nf,nf->n", centred, centred).astype(np.float32)
         self.n_neighbors = min(n_neighbors, len(values))
+
+    @classmethod
+    def _from_state(cls, state: dict) -> References:
+        return cls(**state)
 
     def mean_distances(self, x: np.ndarray) -> np.ndarray:
         """Average the Euclidean distances to the nearest references.

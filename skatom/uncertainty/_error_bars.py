@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 
+from skatom._runtime.state import KeepsState
 from skatom._validation import check_is_fitted
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
@@ -20,7 +21,11 @@ FLOOR = 1e-9
 
 
 class ErrorBarRegressor(
-    MetaEstimatorMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta
+    KeepsState,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of estimators that wrap others and know how uncertain these are.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import qr
 
+from skatom._runtime.state import State
+
 # Rows are exchanged while another reaches this far beyond them.
 LARGEST_INSIDE = 1.05
 MAX_EXCHANGES = 10000
@@ -43,7 +45,7 @@ def maxvol_rows(rows: np.ndarray) -> np.ndarray:
     return chosen
 
 
-class Volume:
+class Volume(State):
     """Grade rows by their largest share of a row that spans the volume [1]_.
 
     Parameters
@@ -58,6 +60,8 @@ class Volume:
     .. [1] E. V. Podryabinkin, A. V. Shapeev, Comput. Mater. Sci. 140, 171 (2017),
        doi:10.1016/j.commatsci.2017.08.031, eq. 9
     """
+
+    _name = "volume"
 
     def __init__(self, rows: np.ndarray, max_directions: int):
         values, vectors = np.linalg.eigh(rows.T @ rows)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import get_tags
 
+from skatom._runtime.state import KeepsState
 from skatom.model_selection._content_groups import split_rows
 from skatom.structures import Structures
 
 
-class OutlierDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+class OutlierDetector(KeepsState, OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that look at structures through the eyes of a fitted one.
 
     A subclass has the parameters ``estimator`` and ``random_state``; fit sets ``offset_``.

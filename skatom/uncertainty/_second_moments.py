@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+
+from skatom._runtime.state import State
 
 _TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True)
-class Rigidity:
+class Rigidity(State):
     """Eigenvectors of the second moments of the rows that were fitted.
 
     Attributes
@@ -20,6 +23,8 @@ class Rigidity:
     moments : ndarray of shape (n_axes,)
         Sums of squares of the rows along them.
     """
+
+    _name: ClassVar[str] = "rigidity"
 
     axes: np.ndarray
     moments: np.ndarray

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
+from skatom._runtime.state import State
 from skatom.metrics.calibration import crps_of
 
 METHODS = ("squared_residuals", "absolute_residuals", "crps", "affine", "isotonic")
@@ -18,7 +20,7 @@ MAX_BINS = 20
 
 
 @dataclass(frozen=True)
-class StdMap:
+class StdMap(State):
     """A monotonic map of standard deviations: linear between knots, a factor beyond them.
 
     Attributes
@@ -28,6 +30,8 @@ class StdMap:
     calibrated : ndarray of shape (n_knots,)
         What they are mapped to. One knot makes the map a factor.
     """
+
+    _name: ClassVar[str] = "map of standard deviations"
 
     raw: np.ndarray
     calibrated: np.ndarray

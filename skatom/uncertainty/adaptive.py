@@ -19,10 +19,9 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.features._kinds_of_x import rows_and_structures
 from skatom.potential.estimators import answer
 from skatom.uncertainty._conformal.ranks import conformal_quantile
-from skatom.uncertainty._conformal.scores import raw_sizes
 from skatom.uncertainty._conformal.split import SplitCalibration
 
 
@@ -231,10 +230,8 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
     def _sized(self, X) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
         X = rows_and_structures(X)[0]
-        n = count_rows(X)
-        calibration = self.conformal_.calibration_
-        y_pred, sizes = raw_sizes(calibration.source, self.conformal_.estimator_, X, n)
-        return y_pred, calibration.floor.above(sizes)
+        inner = self.conformal_
+        return inner.calibration_.sizes.predict(inner.estimator_, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -124,6 +124,7 @@ default="squared_residuals"
     True
     """
 
+    _states = (StdMap,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
         "method": [StrOptions(set(METHODS))],

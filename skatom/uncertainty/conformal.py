@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import column_or_1d, get_tags, indexable
 
+from skatom._runtime.state import KeepsState
 from skatom._validation import (
     HasMethods,
     Integral,
@@ -30,7 +31,7 @@ from skatom.model_selection._content_groups import (
 from skatom.potential.estimators import answer
 from skatom.structures import Structures
 from skatom.uncertainty._combinations import check_combination
-from skatom.uncertainty._conformal.cross import CrossCalibration
+from skatom.uncertainty._conformal.cross import CrossCalibration, folds_of
 from skatom.uncertainty._conformal.energy_intervals import EnergyIntervals
 from skatom.uncertainty._conformal.force_intervals import ForceIntervals
 from skatom.uncertainty._conformal.forces import ForceCalibration
@@ -44,7 +45,12 @@ from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 
 
 class ConformalRegressor(
-    EnergyIntervals, ForceIntervals, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+    EnergyIntervals,
+    ForceIntervals,
+    KeepsState,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    BaseEstimator,
 ):
     """Intervals with guaranteed coverage around the predictions of any estimator.
 
@@ -60,7 +66,7 @@ class ConformalRegressor(
     method : {"split", "cv+", "jackknife+", "cqr"}, default="split"
         How structures that the model has not seen are come by. ``"split"`` holds part of
         them out. ``"cv+"`` and ``"jackknife+"`` [2]_ fit once a fold, or once a
-        structure, and lose none; they run on MAPIE and calibrate energies only. A
+        structure, and lose none; they calibrate energies only. A
         CachedFeaturizer in front computes the features once.
         ``"cqr"`` [3]_ calibrates models of two quantiles: the estimator must end in a
         quantile regressor, such as a network with ``loss="quantile"``, which learns
@@ -190,6 +196,12 @@ default="absolute"
     ((50, 2), True)
     """
 
+    _states = (
+        SplitCalibration,
+        CrossCalibration,
+        QuantileCalibration,
+        ForceCalibration,
+    )
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
         "method": [StrOptions({"split", "cv+", "jackknife+", "cqr"})],
@@ -323,17 +335,12 @@ default="absolute"
 
     def _fit_folds(self, X, structures, y):
         """Calibrate on all structures, each predicted by a model that has not seen it."""
+        cv = "leave_one_out" if self.method == "jackknife+" else self.cv
+        folds = folds_of(cv, X, y, structures)
         self.calibration_ = CrossCalibration.of(
-            self.estimator,
-            X,
-            structures,
-            y,
-            method=self.method,
-            score=self.conformity_score,
-            cv=self.cv,
-            n_jobs=self.n_jobs,
+            self.estimator, X, y, folds, self.conformity_score, {}, self.n_jobs
         )
-        self.estimator_ = self.calibration_.whole()
+        self.estimator_ = clone(self.estimator).fit(X, y)
         self.force_calibration_ = None
         self.n_calibration_ = len(y)
         self.train_indices_ = self.calibration_indices_ = np.arange(len(y))

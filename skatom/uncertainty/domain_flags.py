@@ -22,6 +22,7 @@ from skatom.uncertainty._conformal.scores import check_sizes, predict_with_std
 from skatom.uncertainty._distances import References, flat_features
 from skatom.uncertainty._maxvol import Volume
 from skatom.uncertainty._outliers import Grader
+from skatom.uncertainty._ranges import Range
 
 FLAGS = ("std", "distance", "range", "d_optimality")
 
@@ -104,6 +105,7 @@ class DomainFlags(Grader):
     {'std': True, 'distance': True, 'range': True, 'd_optimality': True}
     """
 
+    _states = (References, Range, Volume)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["predict"])],
         "flags": ["array-like"],
@@ -253,26 +255,6 @@ class DomainFlags(Grader):
                     grade = GRADES[name](graders[name], values[own])
                 np.maximum.at(raw[name], structure[own], grade)
         return raw
-
-
-class Range:
-    """Ranges of the features of training rows.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (m, n_features)
-    """
-
-    def __init__(self, rows: np.ndarray):
-        lower, upper = rows.min(axis=0), rows.max(axis=0)
-        self.middle, half = (lower + upper) / 2, (upper - lower) / 2
-        # a feature that never varied has the range of the least that did
-        varied = half > 1e-9 * np.abs(rows).max(initial=np.finfo(float).tiny)
-        self.half = np.where(varied, half, half[varied].min() if varied.any() else 1.0)
-
-    def excursions(self, rows: np.ndarray) -> np.ndarray:
-        """Largest distance from the middle in half ranges: 1 at the edge, shape (m,)."""
-        return np.abs((rows - self.middle) / self.half).max(axis=1)
 
 
 # What each flag keeps of the training rows of a species gives grades by this.

@@ -20,6 +20,7 @@ from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.neighbors import NeighborPairs
 from skatom.uncertainty._distances import (
+    References,
     flat_features,
     last_features,
     references_by_species,
@@ -105,6 +106,7 @@ class FeatureDistance(Grader):
     array([ 1, -1])
     """
 
+    _states = (References,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["predict"])],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],

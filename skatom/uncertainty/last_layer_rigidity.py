@@ -114,6 +114,7 @@ class LastLayerRigidity(ErrorBarRegressor):
     array([1. , 3.3, 9.3])
     """
 
+    _states = (Rigidity,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["predict"])],
         "zeta": [Interval(Real, 0, None, closed="neither"), None],

@@ -20,6 +20,7 @@ from skatom.base import sum_atoms
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.uncertainty._distances import (
+    References,
     dense,
     flat_features,
     latent_features,
@@ -107,6 +108,7 @@ class LatentDistance(OutlierDetector):
     array([ 1, -1])
     """
 
+    _states = (References,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["predict"])],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],

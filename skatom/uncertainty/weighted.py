@@ -27,7 +27,6 @@ from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.estimators import answer
 from skatom.uncertainty._conformal.levels import check_levels
 from skatom.uncertainty._conformal.ranks import weighted_quantiles
-from skatom.uncertainty._conformal.scores import raw_sizes
 from skatom.uncertainty._conformal.split import SplitCalibration
 from skatom.uncertainty._distances import structure_features
 
@@ -236,10 +235,8 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         return structure_features(fitted_part(self.conformal_.estimator_), X)
 
     def _sized(self, X) -> tuple[np.ndarray, np.ndarray]:
-        n = count_rows(X)
-        calibration = self.conformal_.calibration_
-        y_pred, sizes = raw_sizes(calibration.source, self.conformal_.estimator_, X, n)
-        return y_pred, calibration.floor.above(sizes)
+        inner = self.conformal_
+        return inner.calibration_.sizes.predict(inner.estimator_, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from exemplars import FEATURES, MODELS, REGRESSORS, small
 
-from skatom.persistence import load, save
+from skatom.persistence import TRUSTED, load, save
 from skatom.potential import make_potential
 from skatom.testing import check_frames, with_labels
 
@@ -29,3 +29,7 @@ def test_featurizers_come_back(name, frames, tmp_path):
     loaded = load(save(featurizer, tmp_path / "featurizer"))
     expected = featurizer.transform(frames).values
     np.testing.assert_array_equal(loaded.transform(frames).values, expected)
+
+
+def test_no_private_class_is_trusted():
+    assert not [name for name in TRUSTED if name.startswith("skatom.") and "._" in name]

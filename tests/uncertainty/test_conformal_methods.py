@@ -10,15 +10,13 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import QuantileRegressor, Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RepeatedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom.featurizers import ACSF
 from skatom.preprocessing import Pool
 from skatom.uncertainty import ConformalRegressor
-
-mapie = pytest.importorskip("mapie.regression")
 
 
 def rows(n, seed=0):
@@ -60,6 +58,7 @@ def test_folds_give_the_intervals_of_barber_and_others(method):
 
 @pytest.mark.peer
 def test_folds_equal_those_of_mapie_with_standard_deviations():
+    mapie = pytest.importorskip("mapie.regression")
     scores = pytest.importorskip("mapie.conformity_scores")
     X, y = rows(60)
     X_new = rows(20, seed=1)[0]
@@ -131,6 +130,7 @@ def test_too_few_structures_give_infinite_intervals():
 
 @pytest.mark.peer
 def test_quantile_regression_equals_that_of_mapie():
+    mapie = pytest.importorskip("mapie.regression")
     X, y = rows(300)
     train, calibration = slice(0, 150), slice(150, 250)
     folds = [(np.arange(150), np.arange(150, 250))]
@@ -210,10 +210,8 @@ def test_a_splitter_says_what_is_held_out():
             model.fit([*frames, *frames], np.r_[y, y])
 
 
-def test_folds_without_mapie_say_what_to_install(monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "mapie.regression", None)
+def test_a_splitter_that_holds_out_twice_is_refused():
     X, y = rows(30)
-    with pytest.raises(ImportError, match=r"skatom\[mapie\]"):
-        ConformalRegressor(Ridge(), method="cv+").fit(X, y)
+    folds = RepeatedKFold(n_splits=3, n_repeats=2, random_state=0)
+    with pytest.raises(ValueError, match=r"structures 0, 1, 2, .* more than once"):
+        ConformalRegressor(Ridge(), method="cv+", cv=folds).fit(X, y)

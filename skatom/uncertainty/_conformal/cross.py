@@ -1,136 +1,186 @@
-"""CV+ and jackknife+ with MAPIE as the engine: no structure is lost to calibration."""
+"""CV+ and jackknife+: every structure calibrates by a model that has not seen it."""
 
 from __future__ import annotations
 
-import copy
 import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from sklearn.utils.parallel import Parallel, delayed
 
-from skatom._validation import Integral
-from skatom.features._kinds_of_x import count_rows
+from skatom._runtime.state import State
+from skatom._validation import (
+    Integral,
+    _check_method_params,
+    _safe_indexing,
+    listing,
+)
 from skatom.model_selection._content_groups import content_groups, refuse_straddling
-from skatom.uncertainty._conformal.ranks import structures_needed
-from skatom.uncertainty._conformal.scores import Floor, raw_sizes, resolve_score
+from skatom.uncertainty._conformal.ranks import conformal_rank, structures_needed
+from skatom.uncertainty._conformal.scores import (
+    Floor,
+    Sizes,
+    raw_sizes,
+    resolve_score,
+)
+from skatom.uncertainty._conformal.split import check_predictions
 
 # Intervals of few folds are too wide: models of four fifths of the structures are worse,
 # and differ from one another.
 FOLDS = 10
 
 
-class SizedRegressor(RegressorMixin, BaseEstimator):
-    """An estimator whose "standard deviations" are the sizes of a score.
+@dataclass(frozen=True)
+class Fold(State):
+    """A model of all structures but those of one fold, and the scores of those.
 
-    MAPIE refits it in every fold, so the score sees the training part of that fold only.
-    """
-
-    def __init__(self, estimator, conformity_score):
-        self.estimator = estimator
-        self.conformity_score = conformity_score
-
-    def fit(self, X, y):
-        """Fit the estimator, and then the score."""
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        self.source_ = resolve_score(self.conformity_score, self.estimator_, X)
-        _, sizes = raw_sizes(self.source_, self.estimator_, X, len(y))
-        self.floor_ = Floor.of(sizes, None)
-        return self
-
-    def predict(self, X, return_std=False):
-        """Predict energies, and their sizes."""
-        if not return_std:
-            return self.estimator_.predict(X)
-        n = count_rows(X)
-        y_pred, sizes = raw_sizes(self.source_, self.estimator_, X, n)
-        return y_pred, self.floor_.above(sizes)
-
-
-class CrossCalibration:
-    """Errors of every structure, predicted by a model that was fitted without it.
-
-    Parameters
+    Attributes
     ----------
-    engine : mapie.regression.CrossConformalRegressor
-        Fitted.
-    n_structures : int
+    estimator : fitted estimator
+    sizes : Sizes
+        Found from the training structures of the fold alone.
+    scores : ndarray of shape (n_held_out,)
+        Absolute errors over sizes.
     """
 
-    needs_structures = True
-    scores = None
+    _name: ClassVar[str] = "fold"
+    _states: ClassVar[tuple[type, ...]] = (Sizes,)
 
-    def __init__(self, engine, n_structures: int):
-        self.engine = engine
-        self.n_structures = n_structures
+    estimator: Any
+    sizes: Sizes
+    scores: np.ndarray
 
     @classmethod
-    def of(cls, estimator, X, structures, y, *, method, score, cv, n_jobs):
-        """Fit the folds.
+    def of(cls, estimator, X, y, train, held_out, score, params: dict) -> Fold:
+        """Fit a clone of an estimator to one part, and score the rest."""
+        X_train, X_held_out = (_safe_indexing(X, rows) for rows in (train, held_out))
+        params = _check_method_params(X, params, indices=train)
+        fitted = clone(estimator).fit(X_train, y[train], **params)
+        source = resolve_score(score, fitted, X_train)
+        of_training = raw_sizes(source, fitted, X_train, len(train))[1]
+        sizes = Sizes(source, Floor.of(of_training, None))
+        y_pred, size = sizes.predict(fitted, X_held_out)
+        check_predictions(y_pred, y[held_out], held_out)
+        return cls(fitted, sizes, np.abs(y[held_out] - y_pred) / size)
+
+
+@dataclass(frozen=True)
+class CrossCalibration(State):
+    """Errors of every structure, predicted by a model that was fitted without it.
+
+    Attributes
+    ----------
+    folds : list of Fold
+    """
+
+    _name: ClassVar[str] = "cross calibration"
+    _states: ClassVar[tuple[type, ...]] = (Fold,)
+
+    folds: list[Fold]
+
+    needs_structures: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, estimator, X, y, folds, score, params: dict, n_jobs):
+        """Fit clones of an estimator, one a fold.
 
         Parameters
         ----------
         estimator : estimator
-            Unfitted; clones are.
-        X : Structures or array-like
-        structures : Structures or None
-            Structures of equal content stay in one fold.
+        X : Structures, AtomFeatures or array-like
         y : ndarray of shape (n_structures,)
-        method : {"cv+", "jackknife+"}
-        score : as in ConformalRegressor
-        cv : int, splitter or None
+        folds : list of (train, held_out)
+            As from :func:`folds_of`.
+        score : as in CrossConformalRegressor
+        params : dict
+            Of fit; what has one entry per structure is split too.
         n_jobs : int or None
         """
-        regression = _mapie()
-        groups = content_groups(structures, len(y))
-        if method == "jackknife+":
-            cv = LeaveOneGroupOut()
-        elif cv is None or isinstance(cv, Integral):
-            cv = GroupKFold(_folds(cv, groups))
-        else:
-            for train, test in cv.split(X, y):
-                refuse_straddling(groups, train, test)
-            groups = None
-        absolute = isinstance(score, str) and score == "absolute"
-        engine = regression.CrossConformalRegressor(
-            clone(estimator) if absolute else SizedRegressor(clone(estimator), score),
-            conformity_score="absolute" if absolute else _std_score(),
-            method="plus",
-            cv=cv,
-            n_jobs=n_jobs,
+        fitted = Parallel(n_jobs=n_jobs)(
+            delayed(Fold.of)(estimator, X, y, train, held_out, score, params)
+            for train, held_out in folds
         )
-        engine.fit_conformalize(X, y, groups=groups)
-        return cls(engine, len(y))
+        return cls(fitted)
 
-    def whole(self):
-        """Give the estimator that was fitted on all structures."""
-        single = self.engine._mapie_regressor.estimator_.single_estimator_
-        return single.estimator_ if isinstance(single, SizedRegressor) else single
+    @property
+    def n_structures(self) -> int:
+        """Number of structures that were calibrated on."""
+        return sum(len(fold.scores) for fold in self.folds)
 
     def intervals(self, estimator, X, levels: np.ndarray, y_pred=None):
-        """Predict energies with intervals, shapes (n,) and (n, 2, k)."""
+        """Predict energies with intervals, shapes (n,) and (n, 2, k).
+
+        The ends are the k-th of the n lower and upper ends that the folds give,
+        k = ceil((n + 1) level), counted from the inside: equations 1.3 and 1.6 of
+        R. F. Barber et al., Ann. Stat. 49, 486 (2021).
+        """
         y_pred = np.asarray(estimator.predict(X)) if y_pred is None else y_pred
-        out = np.empty((len(y_pred), 2, len(levels)))
-        out[:, 0], out[:, 1] = -np.inf, np.inf
-        enough = np.array([self.n_structures >= structures_needed(p) for p in levels])
-        if not enough.all():
+        self._warn_infinite(levels)
+        n = self.n_structures
+        ends = np.empty((2, len(y_pred), n))
+        first = 0
+        for fold in self.folds:
+            of_fold, size = fold.sizes.predict(fold.estimator, X)
+            own = slice(first, first + len(fold.scores))
+            half = size[:, None] * fold.scores
+            ends[0, :, own] = half - of_fold[:, None]  # so that both count upwards
+            ends[1, :, own] = half + of_fold[:, None]
+            first = own.stop
+        ends.sort(axis=2)
+        ranks = np.array([conformal_rank(n, level) for level in levels])
+        out = ends[..., np.minimum(ranks, n) - 1]
+        out[..., ranks > n] = np.inf
+        out[0] *= -1.0
+        return y_pred, out.transpose(1, 0, 2)
+
+    def _warn_infinite(self, levels: np.ndarray) -> None:
+        beyond = [p for p in levels if structures_needed(p) > self.n_structures]
+        if beyond:
             warnings.warn(
-                f"Intervals at level {levels[~enough].min():g} are infinite: that needs "
-                f"at least {structures_needed(levels[~enough].min())} structures, and "
-                f"there are {self.n_structures}.",
+                f"Intervals at level {min(beyond):g} are infinite: that needs at least "
+                f"{structures_needed(min(beyond))} structures, and there are "
+                f"{self.n_structures}.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
-        if enough.any() and len(y_pred):
-            engine = copy.copy(self.engine)
-            engine._alphas = list(1.0 - levels[enough])  # levels are free at prediction
-            out[..., enough] = engine.predict_interval(
-                X, aggregate_point_predictions=None, allow_infinite_bounds=True
-            )[1]
-        return y_pred, out
 
 
-def _folds(wanted: int | None, groups: np.ndarray) -> int:
+def folds_of(cv, X, y, structures) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split structures into folds, those of equal content together.
+
+    Parameters
+    ----------
+    cv : int, splitter, "leave_one_out" or None
+    X, y : as given to fit
+    structures : Structures or None
+
+    Returns
+    -------
+    folds : list of (train, held_out)
+        No structure is held out twice.
+    """
+    groups = content_groups(structures, len(y))
+    if cv is None or isinstance(cv, Integral):
+        return list(GroupKFold(_n_folds(cv, groups)).split(X, y, groups))
+    if isinstance(cv, str):
+        return list(LeaveOneGroupOut().split(X, y, groups))
+    folds = [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y)]
+    for train, test in folds:
+        refuse_straddling(groups, train, test)
+    times = np.bincount(np.concatenate([test for _, test in folds]))
+    if (times > 1).any():
+        raise ValueError(
+            f"The splitter given as cv holds out structures "
+            f"{listing(np.flatnonzero(times > 1))} more than once, so that their errors "
+            "would count several times. Use one that holds out each once, such as KFold."
+        )
+    return folds
+
+
+def _n_folds(wanted: int | None, groups: np.ndarray) -> int:
     """Check how many folds are wanted; by default FOLDS, or one a structure."""
     n = len(np.unique(groups))
     if wanted is None:
@@ -141,20 +191,3 @@ def _folds(wanted: int | None, groups: np.ndarray) -> int:
             "Lower cv."
         )
     return int(wanted)
-
-
-def _mapie():
-    try:
-        import mapie.regression
-    except ImportError:
-        raise ImportError(
-            "method='cv+' and 'jackknife+' run on MAPIE, which is not installed: "
-            'pip install "skatom[mapie]".'
-        ) from None
-    return mapie.regression
-
-
-def _std_score():
-    from mapie.conformity_scores import StdConformityScore
-
-    return StdConformityScore()

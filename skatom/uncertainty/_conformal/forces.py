@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.data import chemical_symbols
 
+from skatom._runtime.state import State
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.potential import predict_forces
 from skatom.structures import Structures, read_labels
@@ -19,7 +20,7 @@ SYMBOLS = np.array(chemical_symbols)
 
 
 @dataclass(frozen=True)
-class ForceCalibration:
+class ForceCalibration(State):
     """Ranked errors of force components and of force vectors.
 
     Attributes
@@ -31,6 +32,9 @@ class ForceCalibration:
     groups : object
         What tells the group of a structure.
     """
+
+    _name: ClassVar[str] = "force calibration"
+    _states: ClassVar[tuple[type, ...]] = (ForceScores, Floor)
 
     scores: ForceScores
     floors: dict[str, Floor] | None

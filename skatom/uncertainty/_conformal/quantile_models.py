@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from skatom._runtime.state import State
 from skatom.uncertainty._conformal.groups import group_labels
 from skatom.uncertainty._conformal.rankings import Rankings
 from skatom.uncertainty._conformal.split import check_predictions
 
 
 @dataclass(frozen=True)
-class QuantileModels:
+class QuantileModels(State):
     """Fitted models of a lower quantile, the median and an upper quantile.
 
     Attributes
@@ -23,6 +24,8 @@ class QuantileModels:
     fits : tuple of fitted estimators
         One that predicts all three, or three.
     """
+
+    _name: ClassVar[str] = "quantile models"
 
     fits: tuple[Any, ...]
 
@@ -72,7 +75,7 @@ class QuantileModels:
 
 
 @dataclass(frozen=True)
-class QuantileCalibration:
+class QuantileCalibration(State):
     """Ranked distances of held-out energies outside of predicted quantiles.
 
     Attributes
@@ -83,6 +86,9 @@ class QuantileCalibration:
     groups : object
         What tells the group of a structure.
     """
+
+    _name: ClassVar[str] = "quantile calibration"
+    _states: ClassVar[tuple[type, ...]] = (Rankings, QuantileModels)
 
     scores: Rankings
     models: QuantileModels

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom._validation import listing
 from skatom.uncertainty._conformal.ranks import (
     conformal_quantile,
@@ -17,7 +19,7 @@ from skatom.uncertainty._conformal.ranks import (
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(State):
     """Ranked scores of calibration structures.
 
     Attributes
@@ -30,6 +32,8 @@ class Ranking:
     n_structures : int
         Number of structures that the scores come from.
     """
+
+    _name: ClassVar[str] = "ranking"
 
     ranked: np.ndarray
     mass: np.ndarray | None
@@ -61,7 +65,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Rankings:
+class Rankings(State):
     """Scores of all structures together, and of each group (Mondrian conformal).
 
     Attributes
@@ -70,6 +74,9 @@ class Rankings:
     groups : dict of str to Ranking
         Empty without groups.
     """
+
+    _name: ClassVar[str] = "rankings"
+    _states: ClassVar[tuple[type, ...]] = (Ranking,)
 
     pooled: Ranking
     groups: Mapping[str, Ranking] = field(default_factory=dict)
@@ -166,7 +173,7 @@ class Rankings:
 
 
 @dataclass(frozen=True)
-class ForceScores:
+class ForceScores(State):
     """Ranked scores of calibration forces, in all the ways that intervals are asked for.
 
     Attributes
@@ -178,6 +185,9 @@ class ForceScores:
     n_structures : int
         Number of structures that were calibrated on.
     """
+
+    _name: ClassVar[str] = "force scores"
+    _states: ClassVar[tuple[type, ...]] = (Rankings,)
 
     tables: Mapping[str, Rankings]
     grouped: bool

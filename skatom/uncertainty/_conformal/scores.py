@@ -8,10 +8,13 @@ per structure is a size; the guarantee holds for every one of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom._validation import closest, listing
+from skatom.features._kinds_of_x import count_rows
 
 NAMES = ("absolute", "std", "latent", "llpr")
 # Sizes below this share of the typical one are raised to it: a duplicate of a training
@@ -131,7 +134,7 @@ def check_sizes(sizes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Floor:
+class Floor(State):
     """What keeps sizes away from zero.
 
     Attributes
@@ -141,6 +144,8 @@ class Floor:
     least : float
         Sizes below are raised to it first.
     """
+
+    _name: ClassVar[str] = "floor"
 
     offset: float
     least: float
@@ -168,6 +173,29 @@ class Floor:
     def above(self, sizes: np.ndarray) -> np.ndarray:
         """Raise sizes above the floor."""
         return np.maximum(sizes, self.least) + self.offset
+
+
+@dataclass(frozen=True)
+class Sizes(State):
+    """What the errors of an estimator are divided by, and widths multiplied with.
+
+    Attributes
+    ----------
+    source : object
+        What gives sizes, as :func:`raw_sizes` takes it.
+    floor : Floor
+    """
+
+    _name: ClassVar[str] = "sizes"
+    _states: ClassVar[tuple[type, ...]] = (Floor,)
+
+    source: Any
+    floor: Floor
+
+    def predict(self, estimator, X) -> tuple[np.ndarray, np.ndarray]:
+        """Predict energies with their sizes, both of shape (n_structures,)."""
+        y_pred, sizes = raw_sizes(self.source, estimator, X, count_rows(X))
+        return y_pred, self.floor.above(sizes)
 
 
 def _vector(values) -> np.ndarray:

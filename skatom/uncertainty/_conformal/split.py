@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from skatom._runtime.state import State
 from skatom._validation import listing
-from skatom.features._kinds_of_x import count_rows
 from skatom.uncertainty._conformal.groups import group_labels
 from skatom.uncertainty._conformal.rankings import Rankings
-from skatom.uncertainty._conformal.scores import Floor, raw_sizes
+from skatom.uncertainty._conformal.scores import Floor, Sizes, raw_sizes
 
 
 @dataclass(frozen=True)
-class SplitCalibration:
+class SplitCalibration(State):
     """Ranked errors of held-out structures, each divided by its size.
 
     Attributes
     ----------
     scores : Rankings
-    source : object
-        What gives sizes, as `raw_sizes` of ``scores.py`` takes it.
-    floor : Floor
+    sizes : Sizes
     groups : object
         What tells the group of a structure.
     """
 
+    _name: ClassVar[str] = "split calibration"
+    _states: ClassVar[tuple[type, ...]] = (Rankings, Sizes)
+
     scores: Rankings
-    source: Any
-    floor: Floor
+    sizes: Sizes
     groups: Any
 
     @classmethod
@@ -53,13 +53,15 @@ class SplitCalibration:
         floor = Floor.of(sizes, floor)
         scores = np.abs(y - y_pred) / floor.above(sizes)
         return cls(
-            Rankings.of(scores, labels=group_labels(groups, X)), source, floor, groups
+            Rankings.of(scores, labels=group_labels(groups, X)),
+            Sizes(source, floor),
+            groups,
         )
 
     @property
     def needs_structures(self) -> bool:
         """Whether widths depend on more than the prediction."""
-        return self.source is not None or self.groups is not None
+        return self.sizes.source is not None or self.groups is not None
 
     def intervals(self, estimator, X, levels: np.ndarray, y_pred=None):
         """Predict energies with intervals.
@@ -78,15 +80,13 @@ class SplitCalibration:
         y_pred : ndarray of shape (n,)
         intervals : ndarray of shape (n, 2, k)
         """
-        if y_pred is None or self.source is not None:
-            n = count_rows(X)
-            found, sizes = raw_sizes(self.source, estimator, X, n)
+        if y_pred is None or self.sizes.source is not None:
+            found, sizes = self.sizes.predict(estimator, X)
             y_pred = found if y_pred is None else y_pred
         else:
-            sizes = np.ones(len(y_pred))
-        half = self.floor.above(sizes)[:, None] * self.scores.quantiles(
-            levels, group_labels(self.groups, X)
-        )
+            sizes = self.sizes.floor.above(np.ones(len(y_pred)))
+        quantiles = self.scores.quantiles(levels, group_labels(self.groups, X))
+        half = sizes[:, None] * quantiles
         return y_pred, np.stack([y_pred[:, None] - half, y_pred[:, None] + half], 1)
 
 
