@@ -48,7 +48,7 @@ class Additive:
             y, weights = y * n_atoms[:, None], weights / n_atoms**2
         else:
             weights = weights / n_atoms
-        fits = [fit_composition(X, column, weights, numbers).energies for column in y.T]
+        fits = [fit_composition(X, column, weights, numbers) for column in y.T]
         return np.stack(fits, axis=1)
 
     def subtract(self, X: AtomFeatures, y, baseline, numbers) -> np.ndarray:

@@ -1,70 +1,70 @@
-"""Energies of species: the part of an energy that follows from counting atoms."""
+"""Numbers of atoms of each species, and the part of an energy that follows from them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+from ase.data import chemical_symbols
 
 from skatom.features import AtomFeatures
+from skatom.structures import Structures
 
 
-class Composition(NamedTuple):
-    """Least-squares energies of species, and columns to refine them in a joint fit.
+def species_counts(X: AtomFeatures | Structures, numbers: np.ndarray) -> np.ndarray:
+    """Count the atoms of each species in each structure.
 
-    Attributes
+    Parameters
     ----------
-    energies : ndarray of shape (n_species,)
-        In eV, of smallest norm where the compositions leave them undetermined.
-    columns : ndarray of shape (n_structures, rank)
-        Orthonormal under the weights; they span what counting atoms can express.
-    to_energies : ndarray of shape (n_species, rank)
-        Turns coefficients of the columns into energies of species.
+    X : AtomFeatures or Structures
+        Only their atomic numbers and offsets are read.
+    numbers : ndarray of int, shape (n_species,)
+        Atomic numbers of the species; atoms of others are not counted.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_structures, n_species)
+
+    Examples
+    --------
+    >>> from ase.build import molecule
+    >>> from skatom.elements._counts import species_counts
+    >>> from skatom.structures import check_structures
+    >>> species_counts(check_structures([molecule("H2O"), molecule("CH4")]), [1, 8])
+    array([[2., 1.],
+           [4., 0.]])
     """
-
-    energies: np.ndarray
-    columns: np.ndarray
-    to_energies: np.ndarray
-
-    @classmethod
-    def none(cls, n_structures: int, n_species: int) -> Composition:
-        """No baseline: energies of zero and no columns."""
-        return cls(
-            np.zeros(n_species), np.zeros((n_structures, 0)), np.zeros((n_species, 0))
-        )
+    n_structures, n_species = len(X.offsets) - 1, len(numbers)
+    column = np.full(len(chemical_symbols), -1)
+    column[numbers] = np.arange(n_species)
+    columns = column[X.numbers]
+    rows = np.repeat(np.arange(n_structures), np.diff(X.offsets))
+    cells = (rows * n_species + columns)[columns >= 0]
+    counts = np.bincount(cells, minlength=n_structures * n_species)
+    return counts.reshape(n_structures, n_species).astype(np.float64)
 
 
 def fit_composition(
-    X: AtomFeatures, y: np.ndarray, weights: np.ndarray, numbers: np.ndarray
-) -> Composition:
+    X: AtomFeatures | Structures,
+    y: np.ndarray,
+    weights: np.ndarray,
+    numbers: np.ndarray,
+) -> np.ndarray:
     """Fit one energy a species by weighted least squares of smallest norm.
 
     Parameters
     ----------
-    X : AtomFeatures
+    X : AtomFeatures or Structures
     y : ndarray of shape (n_structures,)
         Energies in eV.
     weights : ndarray of shape (n_structures,)
         Of the squared errors.
-    numbers : ndarray of shape (n_species,)
-        Atomic numbers, ascending.
+    numbers : ndarray of int, shape (n_species,)
+        Atomic numbers of the species.
 
     Returns
     -------
-    composition : Composition
+    energies : ndarray of shape (n_species,)
+        In eV, of smallest norm where the compositions leave them undetermined.
     """
-    counts = species_counts(X, numbers)
     root = np.sqrt(weights)
-    _, singular, vt = np.linalg.svd(counts * root[:, None], full_matrices=False)
-    rank = int(np.sum(singular > 1e-10 * singular[0]))
-    to_energies = vt[:rank].T / singular[:rank]
-    columns = counts @ to_energies
-    energies = to_energies @ (columns.T @ (weights * y))
-    return Composition(energies, columns, to_energies)
-
-
-def species_counts(X: AtomFeatures, numbers: np.ndarray) -> np.ndarray:
-    """Count atoms of each species, shape (n_structures, n_species)."""
-    counts = np.zeros((len(X), len(numbers)))
-    np.add.at(counts, (X.structure_index, np.searchsorted(numbers, X.numbers)), 1.0)
-    return counts
+    counts = species_counts(X, numbers) * root[:, None]
+    return np.linalg.lstsq(counts, root * y, rcond=1e-10)[0]

@@ -9,6 +9,7 @@ from ase.data import atomic_numbers
 
 from skatom._validation import StrOptions, check_is_fitted, closest
 from skatom.base import sum_atoms
+from skatom.elements._counts import species_counts
 from skatom.elements._properties import PROPERTIES, values_of
 from skatom.featurizers._structure_rows.base import (
     StructureRows,
@@ -167,8 +168,8 @@ class Composition(StructureRows):
                 found = _statistics_of(values_of(name, numbers, offsets), offsets)
                 columns += [found[statistic] for statistic in self.statistics]
             return np.stack(columns, axis=1)
-        known = np.array([atomic_numbers[s] for s in self.species_])
-        counts = sum_atoms((numbers[:, None] == known).astype(np.float64), offsets)
+        known = [atomic_numbers[s] for s in self.species_]
+        counts = species_counts(structures, known)
         if self.kind == "counts":
             return counts
         return counts / structures.n_atoms[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 from ase import units
 
 from skatom._validation import listing
-from skatom.base import sum_atoms
+from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures
 
 # An energy this many robust standard deviations off a sum over elements is suspicious ...
@@ -54,7 +54,7 @@ def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
     if X.structures is None:
         return  # plain numbers
     kinds = np.unique(X.numbers)
-    counts = sum_atoms((X.numbers[:, None] == kinds).astype(np.float64), X.offsets)
+    counts = species_counts(X, kinds)
     if len(y) < 2 * len(kinds) + 5:
         return  # too few to tell what is usual
     baseline = _robust_sums(counts, y)

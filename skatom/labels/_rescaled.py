@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom.base import sum_atoms
+from skatom.elements._counts import species_counts
 from skatom.structures import Structures
 
 # y follows the stored energies when what is left is this share of their spread ...
@@ -104,9 +104,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _composition(structures: Structures) -> np.ndarray:
     """Numbers of atoms of each element and a constant, (n_structures, n_columns)."""
-    numbers = structures.numbers
-    hot = (numbers[:, None] == np.unique(numbers)).astype(np.float64)
-    counts = sum_atoms(hot, structures.offsets)
+    counts = species_counts(structures, np.unique(structures.numbers))
     return np.column_stack([counts, np.ones(len(counts))])
 
 

@@ -221,7 +221,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
 
     def _fit_baseline(self, X: AtomFeatures, y: np.ndarray, atoms: bool) -> np.ndarray:
         if self.baseline == "composition" and atoms:
-            return fit_composition(X, y, 1.0 / X.n_atoms, self.numbers_).energies
+            return fit_composition(X, y, 1.0 / X.n_atoms, self.numbers_)
         return np.full(len(self.numbers_), np.mean(y / X.n_atoms))
 
     def _start(self, X: AtomFeatures, atoms: bool, rng) -> tuple:

@@ -19,6 +19,7 @@ from skatom._validation import (
     refuse_unseen,
 )
 from skatom.base import sum_atoms
+from skatom.elements._counts import fit_composition
 from skatom.features import AtomFeatures
 from skatom.models._gradients import register_regressor
 from skatom.structures import Structures, check_structures
@@ -83,13 +84,8 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
             self._energies_of_atoms(X)
             return self
         y = check_targets(y, len(X))
-        weights = np.sqrt(check_sample_weight(sample_weight, len(X)))
-        counts = sum_atoms(
-            (X.numbers[:, None] == present).astype(np.float64), X.offsets
-        )
-        fitted = np.linalg.lstsq(
-            counts * weights[:, None], y * weights, rcond=None
-        )[0]  # fmt: skip
+        weights = check_sample_weight(sample_weight, len(X))
+        fitted = fit_composition(X, y, weights, present)
         self.energies_ = {
             chemical_symbols[z]: float(e) for z, e in zip(present, fitted)
         }

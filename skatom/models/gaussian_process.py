@@ -385,7 +385,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
 
     def _fitted_baseline(self, X, y, samples) -> np.ndarray:
         weights = samples / X.n_atoms
-        return fit_composition(X, y, weights, self.numbers_).energies
+        return fit_composition(X, y, weights, self.numbers_)
 
     def _blocks(self, X: AtomFeatures) -> Blocks:
         """Blocks of features, and species, that have a kernel of their own."""

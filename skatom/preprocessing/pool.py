@@ -14,6 +14,7 @@ from skatom._validation import (
     validate_data,
 )
 from skatom.base import sum_atoms
+from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures
 
 
@@ -116,8 +117,8 @@ class Pool(TransformerMixin, BaseEstimator):
             for weight in self._weights(X)
         ]
         if self.counts:
-            share = 1.0 / np.repeat(X.n_atoms, X.n_atoms) if self._mean else 1.0
-            blocks.append(sum_atoms(self._one_hot(X) * np.c_[share], X.offsets))
+            counts = species_counts(X, self._known(X))
+            blocks.append(counts / X.n_atoms[:, None] if self._mean else counts)
         return np.concatenate(blocks, axis=1)
 
     def pullback(self, X: AtomFeatures, g: np.ndarray) -> np.ndarray:
@@ -173,7 +174,9 @@ class Pool(TransformerMixin, BaseEstimator):
 
     def _weights(self, X: AtomFeatures) -> list[np.ndarray]:
         """Weight of every atom in each block of columns, each of shape (n_atoms,)."""
-        masks = self._one_hot(X).T if self.by_species else [np.ones(len(X.numbers))]
+        masks = np.ones((1, len(X.numbers)))
+        if self.by_species:
+            masks = (X.numbers == self._known(X)[:, None]).astype(np.float64)
         if not self._mean:
             return list(masks)
         index = X.structure_index
@@ -181,8 +184,8 @@ class Pool(TransformerMixin, BaseEstimator):
             mask / np.maximum(sum_atoms(mask, X.offsets), 1.0)[index] for mask in masks
         ]
 
-    def _one_hot(self, X: AtomFeatures) -> np.ndarray:
-        """Which species each atom is, (n_atoms, n_species)."""
+    def _known(self, X: AtomFeatures) -> np.ndarray:
+        """Atomic numbers of fit, when those of X are among them."""
         known = np.array([atomic_numbers[s] for s in self.species_])
         refuse_unseen(
             X.numbers,
@@ -191,7 +194,7 @@ class Pool(TransformerMixin, BaseEstimator):
             "Pool",
             "Fit on structures with such elements, or use by_species=False, counts=False.",
         )
-        return (X.numbers[:, None] == known).astype(np.float64)
+        return known
 
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         if not isinstance(X, AtomFeatures):

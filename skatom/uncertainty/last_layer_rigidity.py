@@ -21,6 +21,7 @@ from skatom._validation import (
 )
 from skatom.base import sum_atoms
 from skatom.base._inside import last_model
+from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures, NoStandardDeviationError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
@@ -205,8 +206,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         return sum_atoms(self._atom_rows(Z), Z.offsets)
 
     def _with_constants(self, sums: np.ndarray, Z: AtomFeatures) -> np.ndarray:
-        kinds = (Z.numbers[:, None] == self.numbers_).astype(np.float64)
-        return np.hstack([sums, sum_atoms(kinds, Z.offsets)])
+        return np.hstack([sums, species_counts(Z, self.numbers_)])
 
     def _atom_rows(self, Z: AtomFeatures) -> np.ndarray:
         """Last-layer features of atoms, and a constant for each species."""

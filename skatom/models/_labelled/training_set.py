@@ -96,7 +96,7 @@ class Problem:
         weights = self.energy_weights
         if keep is not None:
             weights = np.where(keep, weights, 0.0)
-        return fit_composition(self.X, self.y, weights, numbers).energies
+        return fit_composition(self.X, self.y, weights, numbers)
 
     def above(self, baseline: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Subtract energies of species from y."""

@@ -76,8 +76,7 @@ class LinearModel(AtomicRegressor):
             self._reference = np.zeros(len(self.numbers_))
             if self.fit_intercept:
                 of_errors = weights.energies(X.n_atoms)
-                base = fit_composition(X, y, of_errors, self.numbers_)
-                self._reference = base.energies
+                self._reference = fit_composition(X, y, of_errors, self.numbers_)
         return X, y, labels, weights
 
     def _folded(self, triangle, X, y, labels, weights) -> tuple[np.ndarray, float]:
