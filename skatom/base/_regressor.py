@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from skatom._runtime.state import KeepsState
 from skatom._validation import (
     check_is_fitted,
+    check_targets,
     locate_atom,
     refuse_unseen,
     validate_data,
@@ -26,28 +27,98 @@ from skatom.structures._sequence import refuse_structures
 
 
 class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
-    """Base of models of sums over atoms: AtomFeatures or a matrix in, energies out.
+    """Base of models whose prediction is a sum over atoms.
 
-    A plain matrix is the degenerate case in which every structure is one atom of one kind,
-    so models meet scikit-learn's checks and stock regressors as oracles. A subclass defines
-    ``fit``, `_predict` and `feature_gradient`, reads X through `_check_X` and labels
-    through `_read_labels` (parameters ``forces``, ``stress``).
+    Features of atoms, or a plain matrix, come in and one number a structure comes out. A
+    matrix is a set of structures of one atom each, all of one kind, so that models pass
+    scikit-learn's checks and have stock regressors as oracles.
+
+    Notes
+    -----
+    A model of your own writes ``fit`` and
+
+    - :meth:`compute_atoms`, the energy of every atom;
+    - :meth:`compute_gradient`, its derivative by the features, from which forces and
+      stress follow;
+    - :meth:`compute_with_gradient`, only where one pass gives both for less.
+
+    It is called with features that have been checked. In ``fit`` it reads X by
+    :meth:`check_features`, y by :meth:`check_targets` and, if it trains on forces or
+    stress, these by :meth:`read_labels`. Users call the methods that check:
+    :meth:`predict`, :meth:`predict_atoms`, :meth:`feature_gradient`,
+    :meth:`predict_with_gradient`.
+
+    See Also
+    --------
+    skatom.testing.check_regressor : Checks a model of your own.
+    skatom.base.AtomFeaturizer : Base of featurizers.
+
+    Examples
+    --------
+    Least squares on summed features:
+
+    >>> import numpy as np
+    >>> from skatom.base import AtomicRegressor, sum_atoms
+    >>> class Plane(AtomicRegressor):
+    ...     def fit(self, X, y):
+    ...         X = self.check_features(X, reset=True)
+    ...         y = self.check_targets(X, y)
+    ...         self.coef_ = np.linalg.lstsq(sum_atoms(X.values, X.offsets), y)[0]
+    ...         return self
+    ...     def compute_atoms(self, X):
+    ...         return X.values @ self.coef_
+    ...     def compute_gradient(self, X):
+    ...         return np.tile(self.coef_, (len(X.values), 1))
+    >>> Plane().fit([[1.0, 0.0], [0.0, 2.0]], [3.0, 4.0]).predict([[1.0, 1.0]]).round(6)
+    array([5.])
     """
 
     # A model that takes a few rows at a time casts them itself.
     _reads_blocks = False
 
     @abstractmethod
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        """Energies of atoms, shape (n_atoms_total,), that sum to those of structures."""
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Evaluate the fitted model at every atom; override it.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            As :meth:`check_features` gives them.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            They sum to the energies of structures.
+        """
 
     @abstractmethod
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        """DE/dvalues, shape (n_atoms_total, n_features)."""
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Differentiate the energies of structures by the features; override it.
 
-    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Energies of atoms and their gradient; override where they share work."""
-        return self._predict_atoms(X), self._feature_gradient(X)
+        Parameters
+        ----------
+        X : AtomFeatures
+            As :meth:`check_features` gives them.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_atoms_total, n_features)
+        """
+
+    def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Evaluate and differentiate at once; override it where the two share work.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+            As :meth:`check_features` gives them.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+        gradient : ndarray of shape (n_atoms_total, n_features)
+        """
+        return self.compute_atoms(X), self.compute_gradient(X)
 
     def predict(self, X) -> np.ndarray:
         """Predict the energy of every structure.
@@ -62,8 +133,8 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
             Total energies, in the unit of the y of fit (eV).
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        return sum_atoms(self._predict_atoms(X), X.offsets)
+        X = self.check_features(X, reset=False)
+        return sum_atoms(self.compute_atoms(X), X.offsets)
 
     def predict_atoms(self, X) -> np.ndarray:
         """Predict the energy of every atom; they sum to the energies of structures.
@@ -77,7 +148,7 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         energies : ndarray of shape (n_atoms_total,)
         """
         check_is_fitted(self)
-        return self._predict_atoms(self._check_X(X, reset=False))
+        return self.compute_atoms(self.check_features(X, reset=False))
 
     def feature_gradient(self, X) -> np.ndarray:
         """Differentiate the energies by the features of each atom.
@@ -91,7 +162,7 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         gradient : ndarray of shape (n_atoms_total, n_features)
         """
         check_is_fitted(self)
-        return self._feature_gradient(self._check_X(X, reset=False))
+        return self.compute_gradient(self.check_features(X, reset=False))
 
     def predict_with_gradient(self, X) -> tuple[np.ndarray, np.ndarray]:
         """Predict the energies of atoms, and differentiate them by the features.
@@ -108,10 +179,30 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
             As of :meth:`feature_gradient`; models that can share work between the two.
         """
         check_is_fitted(self)
-        return self._with_gradient(self._check_X(X, reset=False))
+        return self.compute_with_gradient(self.check_features(X, reset=False))
 
-    def _check_X(self, X, *, reset: bool) -> AtomFeatures:
-        """Take per-atom features as they are, and rows of numbers as atoms."""
+    def check_features(self, X, *, reset: bool) -> AtomFeatures:
+        """Give X as features of atoms, checked; rows of numbers count as one atom each.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        reset : bool
+            Whether this is a fit, which learns the number of features and the elements;
+            otherwise they must be those of the fit.
+
+        Returns
+        -------
+        X : AtomFeatures
+            In double precision.
+
+        Raises
+        ------
+        ValueError
+            If features are not finite, or their number or an element is not of the fit.
+        TypeError
+            If X holds structures, which a featurizer must come before.
+        """
         if not isinstance(X, AtomFeatures):
             refuse_structures(X, type(self).__name__)
             X = AtomFeatures.from_rows(
@@ -154,10 +245,44 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         remedy = "Fit on structures with such elements, or leave these structures out."
         refuse_unseen(X.numbers, X.offsets, self.numbers_, name, remedy)
 
-    def _read_labels(self, X: AtomFeatures, forces, stress) -> Labels | None:
-        """Read the forces and stress of X; None when there are none to train on.
+    def check_targets(self, X: AtomFeatures, y) -> np.ndarray:
+        """Give the targets of fit as a finite vector, one number a structure.
 
-        What is passed to fit takes precedence over the constructor parameters.
+        Parameters
+        ----------
+        X : AtomFeatures
+        y : array-like of shape (n_structures,)
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+
+        Raises
+        ------
+        ValueError
+            If y is missing, not finite, or of another length or shape.
+        """
+        return check_targets(y, len(X))
+
+    def read_labels(self, X: AtomFeatures, forces, stress) -> Labels | None:
+        """Read the forces and stress of the structures of X, for fits that train on them.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+        forces, stress : sequence of arrays, str or None
+            As given to fit; None leaves it to the parameters of the same names, which a
+            model that reads labels has.
+
+        Returns
+        -------
+        labels : Labels or None
+            None when there are none to train on.
+
+        Raises
+        ------
+        ValueError
+            If labels are not finite or of a wrong shape, or X are plain numbers.
         """
         if X.structures is None:
             for name, given in (("forces", forces), ("stress", stress)):

@@ -202,7 +202,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
             If there is something to learn and PyTorch is not installed.
         """
         atoms = isinstance(X, AtomFeatures)
-        X = self._check_X(X, reset=True)
+        X = self.check_features(X, reset=True)
         y = check_targets(y, len(X))
         rng = check_random_state(self.random_state)
         self.baseline_ = self._fit_baseline(X, y, atoms)
@@ -262,7 +262,8 @@ class AlchemicalKernelRidge(AtomicRegressor):
         self.losses_ = learned.losses
         return learned.U
 
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Add what the mean features and the share of each atom give."""
         rows, _ = self._rows(X)
         values = self._kernel(rows) @ self.dual_coef_
         energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
@@ -276,7 +277,8 @@ class AlchemicalKernelRidge(AtomicRegressor):
                 energies[first:last] += share - share.mean()
         return energies
 
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Give every atom the slope of its structure."""
         return self._mean_gradient(X)[X.structure_index]
 
     def _mean_gradient(self, X: AtomFeatures) -> np.ndarray:

@@ -189,7 +189,7 @@ class AtomicRidge(LinearModel):
             If y or the labels are missing, of the wrong length or not finite; if forces
             are trained and y is a rescaled copy of the energies of the structures.
         """
-        X = self._check_X(X, reset=True)
+        X = self.check_features(X, reset=True)
         self._begin()
         return self._take_in(X, y, sample_weight, forces, stress)
 
@@ -221,5 +221,5 @@ class AtomicRidge(LinearModel):
             return self.fit(X, y, sample_weight, forces=forces, stress=stress)
         if isinstance(X, AtomFeatures) and X.values.shape[1] == self.n_atom_features_:
             self._make_room(X.numbers)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         return self._take_in(X, y, sample_weight, forces, stress)

@@ -150,7 +150,7 @@ class AtomicRidgeCV(LinearModel):
         ConvergenceWarning
             If the smallest or largest of several given alphas is the best.
         """
-        X = self._check_X(X, reset=True)
+        X = self.check_features(X, reset=True)
         self._begin()
         data = self._data(X, y, sample_weight, forces, stress)
         folds = self._folds(X, data[1], groups)

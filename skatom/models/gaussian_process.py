@@ -293,11 +293,11 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
             alone are trained on and there are none; if y is rescaled and forces are not.
         """
         plain = not isinstance(X, AtomFeatures)
-        X = self._check_X(X, reset=True)
+        X = self.check_features(X, reset=True)
         y = check_targets(y, len(X))
         warn_of_mixed_units(X, y)
         samples = check_sample_weight(sample_weight, len(X))
-        labels = self._read_labels(X, forces, stress)
+        labels = self.read_labels(X, forces, stress)
         if labels is not None:
             refuse_rescaled_targets(y, X.structures)
         elif not self.energies:
@@ -338,10 +338,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         """
         if not hasattr(self, "_process"):
             return self.fit(X, y, sample_weight, forces=forces, stress=stress)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         y = check_targets(y, len(X))
         samples = check_sample_weight(sample_weight, len(X))
-        labels = self._read_labels(X, forces, stress)
+        labels = self.read_labels(X, forces, stress)
         given = self._given(X, y, labels, samples)
         with self._threads():
             self._keep(self._process.extended(given))

@@ -288,7 +288,7 @@ class NeuralNetworkRegressor(FeatureNetwork):
         if hasattr(X, "batches"):  # a FeatureStore
             data = self._stream(X, y, sample_weight, fresh=start is None)
         else:
-            X = self._check_X(X, reset=start is None)
+            X = self.check_features(X, reset=start is None)
             data = self._data(X, y, sample_weight, forces, stress, fresh=start is None)
         self._train(data, start, groups, validation)
         return self
@@ -315,7 +315,7 @@ class NeuralNetworkRegressor(FeatureNetwork):
         """
         self._start()
         fresh = "net_" not in vars(self)
-        X = self._check_X(X, reset=fresh)
+        X = self.check_features(X, reset=fresh)
         data = self._data(X, y, sample_weight, forces, stress, fresh=fresh)
         self._train_once(data)
         return self

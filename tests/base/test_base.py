@@ -11,7 +11,6 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom import Structures
-from skatom._validation import check_targets
 from skatom.base import AtomicRegressor, sum_atoms
 from skatom.features import AtomFeatures
 
@@ -24,18 +23,18 @@ class MeanPlane(AtomicRegressor):
         self.stress = stress
 
     def fit(self, X, y, forces=None, stress=None):
-        X = self._check_X(X, reset=True)
-        y = check_targets(y, len(X))
-        self.labels_ = self._read_labels(X, forces, stress)
+        X = self.check_features(X, reset=True)
+        y = self.check_targets(X, y)
+        self.labels_ = self.read_labels(X, forces, stress)
         rows = np.column_stack([sum_atoms(X.values, X.offsets), X.n_atoms])
         solution = np.linalg.lstsq(rows, y, rcond=None)[0]
         self.coef_, self.intercept_ = solution[:-1], solution[-1]
         return self
 
-    def _predict_atoms(self, X):
+    def compute_atoms(self, X):
         return X.values @ self.coef_ + self.intercept_
 
-    def _feature_gradient(self, X):
+    def compute_gradient(self, X):
         return np.broadcast_to(self.coef_, X.values.shape)
 
 

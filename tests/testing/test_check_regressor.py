@@ -144,8 +144,8 @@ class ReadsEnergies(Springs):
 
 
 class OtherEnergiesBesideForces(AtomicRidge):
-    def _with_gradient(self, X):
-        energies, gradient = super()._with_gradient(X)
+    def compute_with_gradient(self, X):
+        energies, gradient = super().compute_with_gradient(X)
         return energies + 1e-3, gradient
 
 

@@ -165,7 +165,7 @@ class FeatureNetwork(NetworkEstimator, FeaturePredictions):
                 "Forces and stress are slopes of one energy: train on them with "
                 "output='sum' and a single target."
             )
-        labels = self._read_labels(X, forces, stress) if slopes else None
+        labels = self.read_labels(X, forces, stress) if slopes else None
         if labels is not None:
             labels = replace(
                 labels,

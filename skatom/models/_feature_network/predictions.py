@@ -51,7 +51,7 @@ class FeaturePredictions(AtomicRegressor):
             If the network was trained by another loss than "gaussian_nll".
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         rows = self._rows(X)
         y = self._kind.predict(X, self._in_units(X, rows))
         if not (return_std or return_quantiles):
@@ -78,7 +78,7 @@ class FeaturePredictions(AtomicRegressor):
             Their squares sum to those of the structures; only with ``return_std``.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         rows = self._rows(X)
         atoms = squeezed(self._kind.contributions(X, self._in_units(X, rows)))
         if not return_std:
@@ -103,7 +103,7 @@ class FeaturePredictions(AtomicRegressor):
         if self.output != "atoms":
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         weights = np.repeat(check_sample_weight(sample_weight, len(X)), X.n_atoms)
         flat = self._kind.check(X, y)
         return r2_score(flat, self._contributions(X), sample_weight=weights)
@@ -124,7 +124,7 @@ class FeaturePredictions(AtomicRegressor):
         latent : ndarray of shape (n_atoms_total, n_latent)
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         return prediction_side().latent(self.net_.module_, *self._inputs(X))
 
     def sample_atoms(self, X, n_samples=20, random_state=None) -> np.ndarray:
@@ -142,7 +142,7 @@ class FeaturePredictions(AtomicRegressor):
             Or with one more axis for several outputs. All are equal without `dropout`.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         seed = check_random_state(random_state).randint(LARGEST_SEED)
         drawn = prediction_side().dropped_contributions(
             self.net_.module_, *self._inputs(X), n_samples, seed
@@ -187,7 +187,7 @@ class FeaturePredictions(AtomicRegressor):
             Sums of the rows of `latent`.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         rows, sums = prediction_side().with_latent_sums(
             self.net_.module_, *self._inputs(X), X.structure_index, len(X)
         )
@@ -217,13 +217,16 @@ class FeaturePredictions(AtomicRegressor):
             scaling.pushforward(values, numbers, v),
         )
 
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Run the network."""
         return squeezed(self._contributions(X))
 
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return self._with_gradient(X)[1]
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Run the network, and backwards."""
+        return self.compute_with_gradient(X)[1]
 
-    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+    def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Run the network forwards and backwards."""
         output = self._shape["output"]
         if self._n_targets > 1 or output not in ("sum", "mean"):
             raise NoDerivativeError(

@@ -39,7 +39,7 @@ class ProcessRegressor(AtomicRegressor):
         mean = super().predict(X)
         if not (return_std or return_cov):
             return mean
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         if return_cov:
             return mean, self._process.energy_covariance(X)
         return mean, self._process.energy_std(X)
@@ -64,7 +64,7 @@ class ProcessRegressor(AtomicRegressor):
         mean = super().predict_atoms(X)
         if not return_std:
             return mean
-        return mean, self._process.atom_std(self._check_X(X, reset=False))
+        return mean, self._process.atom_std(self.check_features(X, reset=False))
 
     def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Say how uncertain force components are.
@@ -80,7 +80,7 @@ class ProcessRegressor(AtomicRegressor):
             In eV/Å.
         """
         check_is_fitted(self)
-        return self._process.forces_std(self._check_X(X, reset=False))
+        return self._process.forces_std(self.check_features(X, reset=False))
 
     def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
         """Draw energies from the posterior, noise included.
@@ -152,14 +152,17 @@ class ProcessRegressor(AtomicRegressor):
         found = self._process.log_likelihood(at, gradient=eval_gradient)
         return (found.value, found.gradient) if eval_gradient else found.value
 
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Give the mean of the posterior."""
         baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         return baseline + self._expansion().values(X)
 
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return self._with_gradient(X)[1]
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Give the slope of the mean."""
+        return self.compute_with_gradient(X)[1]
 
-    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+    def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and its slope."""
         baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         values, gradient = self._expansion().with_gradient(X)
         return baseline + values, gradient

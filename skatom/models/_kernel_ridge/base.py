@@ -31,7 +31,7 @@ class KernelModel(AtomicRegressor):
     def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
         """Check and read what to fit, and what is to be subtracted before."""
         self._plain = not isinstance(X, AtomFeatures)
-        X = self._check_X(X, reset=True)
+        X = self.check_features(X, reset=True)
         y = check_targets(y, len(X))
         warn_of_mixed_units(X, y)
         samples = check_sample_weight(sample_weight, len(X))
@@ -43,7 +43,7 @@ class KernelModel(AtomicRegressor):
                     "set aggregation='sum'."
                 )
             return Problem.of_means(X, y, weights)
-        labels = self._read_labels(X, forces, stress)
+        labels = self.read_labels(X, forces, stress)
         if labels is not None:
             refuse_rescaled_targets(y, X.structures)
         return Problem.of_sums(X, y, labels, weights)
@@ -98,7 +98,8 @@ class KernelModel(AtomicRegressor):
             return ()
         return derivative_rows(problem.X, problem.labels, problem.weights, n_columns)
 
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Sum kernels over the references."""
         energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         values = self.kernel_.scaled(X.values, X.numbers)
         for atoms, factor, expansion in self._parts(X):
@@ -106,10 +107,12 @@ class KernelModel(AtomicRegressor):
             energies[atoms] += factor * part
         return energies / self._shares(X)
 
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
-        return self._with_gradient(X)[1]
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Sum slopes of kernels over the references."""
+        return self.compute_with_gradient(X)[1]
 
-    def _with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+    def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Sum kernels and their slopes."""
         energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         values = self.kernel_.scaled(X.values, X.numbers)
         gradient = np.zeros_like(values)

@@ -69,7 +69,7 @@ class LinearModel(AtomicRegressor):
             self.force_weight,
             self.stress_weight,
         )
-        labels = self._read_labels(X, forces, stress)
+        labels = self.read_labels(X, forces, stress)
         if labels is not None:
             refuse_rescaled_targets(y, X.structures)
         if self._reference is None:
@@ -143,7 +143,7 @@ class LinearModel(AtomicRegressor):
         mean = super().predict(X)
         if not return_std:
             return mean
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         rows = self._energy_rows(X)
         if self.fit_intercept:
             rows = rows - species_counts(X, self.numbers_) @ self._offsets
@@ -169,7 +169,7 @@ class LinearModel(AtomicRegressor):
         if not return_std:
             return mean
         rows = self.latent(X)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         if self.fit_intercept:
             rows = rows - self._offsets[np.searchsorted(self.numbers_, X.numbers)]
         return mean, self._std(rows, 1.0)
@@ -193,7 +193,7 @@ class LinearModel(AtomicRegressor):
             If ``force_weight`` is zero, so that forces may have any error.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         if not self.force_weight:
             raise ValueError(
                 "force_weight is 0, which says that errors of forces may be of any size: "
@@ -232,7 +232,7 @@ class LinearModel(AtomicRegressor):
             Zero outside the columns of the species, if each has coefficients of its own.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        X = self.check_features(X, reset=False)
         return self.latent_pushforward(X.values, X.numbers, X.values)
 
     def latent_pushforward(self, values, numbers, v) -> np.ndarray:
@@ -281,12 +281,14 @@ class LinearModel(AtomicRegressor):
         add_rows(block.targets, first, block.rows, design)
         return design
 
-    def _predict_atoms(self, X: AtomFeatures) -> np.ndarray:
-        energies = np.einsum("nf,nf->n", X.values, self._feature_gradient(X))
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Apply the coefficients of the species."""
+        energies = np.einsum("nf,nf->n", X.values, self.compute_gradient(X))
         kinds = np.searchsorted(self.numbers_, X.numbers)
         return energies + np.atleast_1d(self.intercept_)[kinds]
 
-    def _feature_gradient(self, X: AtomFeatures) -> np.ndarray:
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Give the coefficients of the species."""
         return np.atleast_2d(self.coef_)[self._block_of(X.numbers)]
 
     @property
