@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom import Structures, predict_forces, predict_stress
 from skatom.features import AtomFeatures, NoDerivativeError
@@ -28,7 +27,6 @@ from skatom.featurizers import (
 )
 from skatom.featurizers._structure_rows.dscribe import descriptor_class
 from skatom.preprocessing import Pool
-from skatom.testing import RowsToAtoms
 
 pytest.importorskip("dscribe")
 
@@ -504,70 +502,3 @@ def test_molecules_are_refused_where_a_cell_is_needed(cls):
 def test_wrong_options_of_mbtr_are_named(params, frames, words):
     with pytest.raises(ValueError, match=words):
         MBTR(**params).fit(frames)
-
-
-# -- scikit-learn's own checks ---------------------------------------------------------
-
-
-class Boxed:
-    """Puts the molecules that rows become into a cell."""
-
-    def fit(self, X, y=None):
-        return super().fit(boxed(X), y)
-
-    def transform(self, X):
-        return super().transform(boxed(X))
-
-
-def boxed(X):
-    for atoms in X:
-        atoms.set_cell([20.0, 6.0, 7.0])
-        atoms.pbc = True
-    return X
-
-
-class FrontedSine(RowsToAtoms, Boxed, SineMatrix):
-    pass
-
-
-class FrontedEwald(RowsToAtoms, Boxed, EwaldSumMatrix):
-    pass
-
-
-class FrontedValleOganov(RowsToAtoms, Boxed, ValleOganov):
-    pass
-
-
-class FrontedMBTR(RowsToAtoms, MBTR):
-    pass
-
-
-class FrontedLMBTR(RowsToAtoms, LMBTR):
-    pass
-
-
-class FrontedCoulomb(RowsToAtoms, CoulombMatrix):
-    pass
-
-
-class FrontedComposition(RowsToAtoms, Composition):
-    pass
-
-
-FRONTED = [
-    FrontedSine(),
-    FrontedEwald("eigenspectrum", accuracy=1e-2),
-    FrontedValleOganov(n_grid=4, r_cut=2.0),
-    FrontedMBTR(n_grid=4, r_cut=3.0),
-    FrontedLMBTR(n_grid=4, r_cut=3.0),
-    FrontedCoulomb(),
-    FrontedCoulomb("random", random_state=0),
-    FrontedCoulomb(rows="atoms"),
-    FrontedComposition(),
-    FrontedComposition("properties"),
-]
-
-
-@parametrize_with_checks(FRONTED)
-def test_follows_scikit_learn(estimator, check):
-    check(estimator)

@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import Normalizer
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.elements._channels import SpeciesChannels
 from skatom.featurizers import ACSF, GMP, SOAP
@@ -44,11 +43,6 @@ def salts(n: int, seed: int = 0) -> tuple[list, np.ndarray]:
 def data():
     frames, y = salts(90)
     return SOAP(4.0, n_max=3, l_max=2, species=ELEMENTS).fit_transform(frames), y
-
-
-@parametrize_with_checks([AlchemicalKernelRidge(n_steps=10)])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("n_steps", [0, 25])

@@ -8,7 +8,6 @@ from conftest import labelled, rattled
 from differences import numerical_forces, numerical_stress, relative_error
 from radial import RadialSums
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.models import AtomicRidge
 from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
@@ -19,11 +18,6 @@ RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(60, 4)) + 3.0
 TARGETS = ROWS @ [1.0, 2.0, 3.0, 4.0] + np.sin(ROWS[:, 0]) + 5.0
 WEIGHTS = RNG.uniform(0.1, 2.0, size=60)
-
-
-@parametrize_with_checks([AtomicRidge(), AtomicRidge(alpha=0.0, fit_intercept=False)])
-def test_scikit_learns_checks_pass(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])

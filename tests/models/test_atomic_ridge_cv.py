@@ -6,7 +6,6 @@ from radial import RadialSums
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_atomic_ridge import ROWS, TARGETS, cells, loss
 
 from skatom.models import AtomicRidge, AtomicRidgeCV
@@ -14,11 +13,6 @@ from skatom.potential import Potential
 from skatom.structures import Structures, read_energies
 
 ALPHAS = [1e-3, 1e-1, 1.0, 10.0, 1e3]
-
-
-@parametrize_with_checks([AtomicRidgeCV(cv=2)])
-def test_scikit_learns_checks_pass(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

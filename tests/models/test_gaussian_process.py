@@ -1,7 +1,6 @@
 """AtomicGaussianProcessRegressor against scikit-learn, brute force and its own limits."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from sklearn.gaussian_process.kernels import (
     Matern,
     WhiteKernel,
 )
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.featurizers import ACSF
 from skatom.models import AtomicGaussianProcessRegressor, AtomicKernelRidge
@@ -36,14 +34,6 @@ STOCK = {
     "matern32": Matern(1.3, nu=1.5),
 }
 HELD = {"length_scale": 1.3, "variance": 2.0, "noise_energy": 0.1, "optimizer": None}
-
-
-@parametrize_with_checks([AtomicGaussianProcessRegressor()])
-def test_scikit_learns_checks_pass(estimator, check):
-    with warnings.catch_warnings():
-        # targets of checks that no length describes, and rows that repeat
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        check(estimator)
 
 
 @pytest.mark.parametrize("kernel", STOCK)

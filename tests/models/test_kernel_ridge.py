@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, DotProduct, Matern
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.features import AtomFeatures
 from skatom.featurizers import ACSF
@@ -29,16 +28,6 @@ ROWS = RNG.normal(size=(60, 4))
 TARGETS = ROWS @ [1.0, 2.0, 3.0, 4.0] + np.sin(ROWS[:, 0]) + 5.0
 WEIGHTS = RNG.uniform(0.1, 2.0, size=60)
 NEW_ROWS = RNG.normal(size=(7, 4))
-
-
-@parametrize_with_checks(
-    [AtomicKernelRidge(), AtomicKernelRidge(kernel="polynomial", n_references=20)]
-)
-def test_scikit_learns_checks_pass(estimator, check):
-    with warnings.catch_warnings():
-        # some checks fit collinear rows, for which a warning is right
-        warnings.filterwarnings("ignore", "The kernel", UserWarning)
-        check(estimator)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])

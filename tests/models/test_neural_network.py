@@ -15,7 +15,6 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
@@ -40,19 +39,6 @@ def numpy_state():
 
 def weights(model):
     return [p.detach().numpy().copy() for p in model.net_.module_.parameters()]
-
-
-@parametrize_with_checks(
-    [quick(hidden_layers=(32,), lr=1e-2, max_epochs=30)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "a structure given twice is met twice an epoch, in different batches; the "
-            "same holds for scikit-learn's MLPRegressor"
-        ),
-    },
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_a_curve_is_learned_from_far_away_and_badly_scaled_features():

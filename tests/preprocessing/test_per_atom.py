@@ -13,7 +13,6 @@ from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_regression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, QuantileTransformer, StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.preprocessing import PerAtom
@@ -23,18 +22,6 @@ from skatom.preprocessing import PerAtom
 def features():
     names = ["H2O", "CH4", "CH3OH", "C2H6", "H2O2"]
     return RadialSums().fit_transform([rattled(molecule(n)) for n in names])
-
-
-@parametrize_with_checks(
-    [
-        PerAtom(StandardScaler()),
-        PerAtom(StandardScaler(), by_species=True),
-        PerAtom(PCA()),
-        PerAtom(Normalizer()),
-    ]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_equals_the_transformer_on_the_rows_of_all_atoms(features):

@@ -8,7 +8,6 @@ from conftest import rattled
 from radial import RadialSums
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.features import AtomFeatures
 from skatom.preprocessing import PerAtom, Pool
@@ -19,13 +18,6 @@ NAMES = ["H2O", "CH4", "CH3OH"]
 @pytest.fixture
 def features():
     return RadialSums().fit_transform([rattled(molecule(n)) for n in NAMES])
-
-
-@parametrize_with_checks(
-    [Pool(), Pool("mean"), Pool("mean", by_species=True, counts=True)]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("method", ["sum", "mean"])

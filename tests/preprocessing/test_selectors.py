@@ -11,7 +11,6 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
@@ -32,11 +31,6 @@ def rows():
     rng = np.random.default_rng(3)
     hidden = rng.normal(size=(90, 5)) @ rng.normal(size=(5, 30))
     return hidden + 0.1 * rng.normal(size=(90, 30))
-
-
-@parametrize_with_checks([SelectFPS(), SelectCUR()])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_fps_takes_the_column_whose_nearest_chosen_one_is_farthest(rows):

@@ -15,7 +15,6 @@ from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.metrics import crps, neg_energy_crps, neg_force_nll
@@ -77,25 +76,6 @@ POTENTIAL = make_pipeline(
     PerAtom(StandardScaler()),
     AtomicRidge(1e-6, forces=None),
 )
-
-
-@parametrize_with_checks(
-    [
-        CalibratedStdRegressor(
-            EnsembleRegressor(Ridge(), 2, random_state=0),
-            calibration_size=3,
-            random_state=0,
-        ),
-        CalibratedStdRegressor(
-            Ridge(), source="llpr", method="crps", calibration_size=3, random_state=0
-        ),
-        CalibratedStdRegressor(
-            Ridge(), source="latent", calibration_size=3, random_state=0
-        ),
-    ]
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 # -- what is calibrated --------------------------------------------------------------

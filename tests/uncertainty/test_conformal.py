@@ -10,11 +10,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.datasets import load_dataset
 from skatom.features import NoDerivativeError
@@ -69,16 +68,6 @@ def rows(n, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
     return X, X @ [1.0, -2.0, 0.5] + rng.standard_t(3, size=n)
-
-
-@parametrize_with_checks(
-    [
-        ConformalRegressor(Ridge(), random_state=0),
-        ConformalRegressor(LinearRegression(), calibration_size=3, random_state=0),
-    ]
-)
-def test_array_estimators_pass_every_check_of_scikit_learn(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])

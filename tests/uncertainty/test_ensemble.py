@@ -15,7 +15,6 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import ExtraTreeRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skatom.calculator import SkatomCalculator
 from skatom.features import NoStandardDeviationError
@@ -55,21 +54,6 @@ def potential(alpha=1e-3):
 @pytest.fixture(scope="module")
 def ensemble(crystals, y):
     return EnsembleRegressor(potential(), random_state=0).fit(crystals, y)
-
-
-@parametrize_with_checks(
-    [
-        EnsembleRegressor(Ridge(), random_state=0),
-        EnsembleRegressor(
-            make_pipeline(StandardScaler(), KNeighborsRegressor(3)),
-            n_members=3,
-            diversity="subsampling",
-            random_state=0,
-        ),
-    ]
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 # -- mean and scatter ----------------------------------------------------------------
