@@ -11,6 +11,7 @@ from skatom._training.torch_threads import torch_threads
 from skatom.models._feature_network.data import Batch
 from skatom.models._feature_network.modules import AtomicNetworks
 from skatom.models._feature_network.thinning import thinned
+from skatom.models._feature_network.without_torch import plain_networks
 
 __all__ = [
     "contributions",
@@ -27,6 +28,9 @@ def contributions(
     module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
 ) -> np.ndarray:
     """Evaluate what atoms contribute, (n_atoms, n_outputs), atoms in any order."""
+    plain = plain_networks(module, len(values))
+    if plain is not None:
+        return plain.contributions(values, elements)
     return _rows(module, module, values, elements)
 
 
@@ -80,6 +84,9 @@ def with_gradient(
     rows : ndarray of shape (n_atoms, n_outputs)
     gradient : ndarray of shape (n_atoms, n_features)
     """
+    plain = plain_networks(module, len(values))
+    if plain is not None:
+        return plain.with_gradient(values, elements)
     batch = _batch(module, values, elements)
     n_weights = sum(p.numel() for p in module.parameters())
     with torch.enable_grad(), torch_threads(len(values) * n_weights):
@@ -114,7 +121,7 @@ def dropped_contributions(
         for drop in drops:
             drop.train()
         return np.stack(
-            [contributions(module, values, elements) for _ in range(n_samples)]
+            [_rows(module, module, values, elements) for _ in range(n_samples)]
         )
     finally:
         module.eval()
