@@ -17,7 +17,7 @@ from skatom._validation import (
     _fit_context,
 )
 from skatom.features import AtomFeatures
-from skatom.models._algebra.solve import TriangularLeastSquares
+from skatom.models._algebra.left_out import merged
 from skatom.models._labelled.derivative_rows import LossWeights
 from skatom.models._linear.model import LinearModel
 from skatom.models._linear.problem import LinearProblem, LinearSolution
@@ -155,7 +155,7 @@ class AtomicRidgeCV(LinearModel):
         data = self._data(X, y, sample_weight, forces, stress)
         folds = self._folds(X, data[1], groups)
         parts = [self._fold(data, keep) for keep in folds]
-        everything = _merged([triangle for triangle, _ in parts])
+        everything = merged([triangle for triangle, _ in parts])
         self._triangle = everything
         self._n_targets = sum(n for _, n in parts)
         self.alphas_ = self._alphas()
@@ -209,7 +209,7 @@ class AtomicRidgeCV(LinearModel):
 
     def _losses(self, parts: list, k: int) -> np.ndarray:
         """Sum of squared errors on fold k without it, for every penalty."""
-        others = _merged([triangle for j, (triangle, _) in enumerate(parts) if j != k])
+        others = merged([triangle for j, (triangle, _) in enumerate(parts) if j != k])
         problem = LinearProblem.of(others, self._n_species)
         return np.array(
             [_loss(parts[k][0], problem.solve(alpha)) for alpha in self.alphas_]
@@ -227,14 +227,6 @@ class AtomicRidgeCV(LinearModel):
                 stacklevel=4,
             )
         return float(self.alphas_[best])
-
-
-def _merged(triangles: list[np.ndarray]) -> np.ndarray:
-    """Triangle of the rows of several."""
-    problem = TriangularLeastSquares.resumed(triangles[0])
-    for triangle in triangles[1:]:
-        problem.add(triangle[:, :-1], triangle[:, -1])
-    return problem.triangle
 
 
 def _loss(triangle: np.ndarray, solution: LinearSolution) -> float:

@@ -15,13 +15,9 @@ from skatom._validation import (
     _fit_context,
 )
 from skatom.elements._counts import species_counts
+from skatom.models._algebra.left_out import cross_validated_residuals, labels_of_folds
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.exact import exact_problem, solve_exactly
-from skatom.models._kernel_ridge.left_out import (
-    fold_baselines,
-    held_out_residuals,
-    labels_of_folds,
-)
 from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact
 from skatom.models._kernel_ridge.scores import SCORES, score
 from skatom.models._kernels.named import KERNELS
@@ -200,7 +196,7 @@ class AtomicKernelRidgeCV(KernelModel):
         problem = self._problem(X, y, sample_weight, forces, stress)
         self._refuse(problem)
         folds = self._folds(problem, groups)
-        baselines = fold_baselines(problem, self.numbers_, folds, self._has_baseline())
+        baselines = self._baselines(problem, folds)
         results = {"kernel": [], "gamma": [], "alpha": [], "score": []}
         best = (-np.inf, None, None)
         for kernel, gamma in self._candidates(problem):
@@ -241,6 +237,13 @@ class AtomicKernelRidgeCV(KernelModel):
         rows = np.zeros((len(problem.X), 1))
         return [np.asarray(test) for _, test in cv.split(rows, problem.y, groups)]
 
+    def _baselines(self, problem: Problem, folds) -> list[np.ndarray]:
+        """Energies of species, fitted on the structures that each fold keeps."""
+        if not self._has_baseline():
+            return [np.zeros(len(self.numbers_))] * len(folds)
+        every = np.arange(len(problem.X))
+        return [problem.baseline(self.numbers_, ~np.isin(every, f)) for f in folds]
+
     def _candidates(self, problem: Problem):
         """Give kernels with gammas, those that do not use gamma once."""
         kernels = self.kernel if isinstance(self.kernel, list) else [self.kernel]
@@ -264,7 +267,9 @@ class AtomicKernelRidgeCV(KernelModel):
         labels = np.concatenate(held_out)
         scores = []
         for alpha in alphas:
-            parts = held_out_residuals(system, columns, baselines, held_out, alpha)
+            parts = cross_validated_residuals(
+                system.K, system.targets, columns, baselines, held_out, alpha
+            )
             residuals = np.concatenate(parts)
             scores.append(score(self.scoring, problem, table, labels, residuals))
         return scores

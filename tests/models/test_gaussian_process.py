@@ -303,6 +303,30 @@ def test_weights_of_structures_divide_their_noise(crystals):
     np.testing.assert_allclose(some.predict(X), without.predict(X), rtol=1e-8)
 
 
+def test_the_likelihood_of_weights_is_that_of_rows_given_so_often():
+    times = np.arange(40) % 3 + 1
+    model = AtomicGaussianProcessRegressor(**HELD)
+    weighted = model.fit(ROWS, TARGETS, times).log_marginal_likelihood(
+        eval_gradient=True
+    )
+    again = np.repeat(np.arange(40), times)
+    repeated = clone(model).fit(ROWS[again], TARGETS[again])
+    value, gradient = repeated.log_marginal_likelihood(eval_gradient=True)
+    assert weighted[0] == pytest.approx(value, rel=1e-10)
+    np.testing.assert_allclose(weighted[1], gradient, rtol=1e-8, atol=1e-8)
+
+
+def test_the_likelihood_of_weighted_structures_is_that_of_their_copies(crystals):
+    frames, y = crystals
+    X = features().fit_transform(frames)
+    times = np.array([2, 1, 3, 1, 1, 2, 1])
+    again = np.repeat(np.arange(7), times)
+    model = AtomicGaussianProcessRegressor(**FIXED)
+    weighted = model.fit(X, y, times).log_marginal_likelihood()
+    copies = clone(model).fit(X[again], y[again]).log_marginal_likelihood()
+    assert weighted == pytest.approx(copies, rel=1e-9)
+
+
 def test_hyperparameters_of_large_sets_are_chosen_on_a_draw(crystals):
     frames, y = crystals
     X = features().fit_transform(frames)

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg.lapack import dtpqrt
+from scipy.linalg.lapack import dpotri, dtpqrt
 from sklearn.exceptions import ConvergenceWarning
 
 # Block of columns that LAPACK's tpqrt works on; the fastest of 32, 64 and 128.
@@ -108,7 +108,7 @@ def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
     """
     diagonal = np.diagonal(matrix).copy()
     mean = float(np.mean(diagonal))
-    _mirror(matrix)  # what the factorisation overwrites can be restored from above
+    symmetric(matrix)  # what the factorisation overwrites can be restored from above
     jitter = 0.0 if np.isfinite(mean) and mean > 0 else np.inf
     while True:
         if jitter > LARGEST_JITTER:
@@ -122,7 +122,7 @@ def cholesky(matrix: np.ndarray, name: str) -> np.ndarray:
             break
         except linalg.LinAlgError:
             jitter = 10.0 * jitter if jitter else FIRST_JITTER
-        _mirror(matrix.T)
+        symmetric(matrix.T)
         np.fill_diagonal(matrix, diagonal + jitter * mean)
     if jitter > NOTABLE_JITTER:
         warnings.warn(
@@ -195,8 +195,29 @@ def solve_cholesky(factor: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return solution
 
 
-def _mirror(matrix: np.ndarray) -> None:
-    """Copy the lower triangle to the upper one, tile by tile."""
+def invert(factor: np.ndarray, *, keep: bool = False) -> np.ndarray:
+    """Invert a positive definite matrix from the factor of `cholesky`.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (n, n)
+        Overwritten, unless it is to be kept.
+    keep : bool, default=False
+
+    Returns
+    -------
+    inverse : ndarray of shape (n, n)
+        Symmetric, in full.
+    """
+    # row after row, the lower triangle is the upper one of the transpose in LAPACK's order
+    inverse, info = dpotri(factor.T, lower=0, overwrite_c=not keep)
+    if info:  # pragma: no cover - the factorisation has found a positive diagonal
+        raise linalg.LinAlgError(f"LAPACK's dpotri failed with info={info}.")
+    return symmetric(inverse.T)
+
+
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    """Copy the lower triangle to the upper one, in place, tile by tile."""
     for start in range(0, len(matrix), TILE):
         rows = slice(start, start + TILE)
         for first in range(0, start, TILE):
@@ -204,3 +225,4 @@ def _mirror(matrix: np.ndarray) -> None:
             matrix[columns, rows] = matrix[rows, columns].T
         tile = matrix[rows, rows]
         tile[:] = np.tril(tile) + np.tril(tile, -1).T
+    return matrix

@@ -13,11 +13,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from skatom.models._algebra.solve import cholesky, solve_cholesky
+from skatom.models._algebra.solve import (
+    cholesky,
+    invert,
+    solve_cholesky,
+    symmetric,
+)
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._gaussian_process.posterior import joint_covariance
@@ -31,8 +35,6 @@ FEW_LABELS = 300
 LONGEST = 2.0
 FLAT = 1e-6
 MAX_EVALUATIONS = 100
-# Rows of a triangle that are copied at a time.
-TILE = 256
 
 
 class Likelihood(NamedTuple):
@@ -125,11 +127,10 @@ def _derivatives(
 
     With A = K^-1 dK: half of dual.dK.dual - tr A, and half of tr A A'.
     """
-    inverse, _ = dpotri(factor.T, lower=0, overwrite_c=1)  # upper in Fortran's order
-    inverse = _symmetric(inverse.T)
+    inverse = invert(factor)
     products, slopes = [], []
     for dK in parts:
-        dK = _symmetric(dK)
+        dK = symmetric(dK)
         slopes.append(dual @ dK @ dual)
         products.append(inverse @ dK)
     for added in noises:
@@ -143,16 +144,6 @@ def _derivatives(
             trace = np.einsum("ij,ji->", products[a], products[b])
             information[a, b] = information[b, a] = 0.5 * trace
     return 0.5 * np.array(slopes), information
-
-
-def _symmetric(K: np.ndarray) -> np.ndarray:
-    """Copy the lower triangle to the upper one, in place."""
-    for start in range(0, len(K), TILE):
-        rows = slice(start, start + TILE)
-        K[rows, start + TILE :] = K[start + TILE :, rows].T
-        tile = np.tril(K[rows, rows])
-        K[rows, rows] = tile + np.tril(tile, -1).T
-    return K
 
 
 def _part(batches: list[Seen], kernel: KernelFunction, k: int) -> np.ndarray:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dpotri
 
 from skatom._runtime.state import State
-from skatom.models._algebra.solve import cholesky, solve_cholesky
+from skatom.models._algebra.left_out import left_out_residuals
+from skatom.models._algebra.solve import cholesky, invert, solve_cholesky
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import Seen
 from skatom.models._kernels.covariance import Observables, expansion
@@ -166,22 +166,17 @@ def _factor(K: np.ndarray) -> np.ndarray:
 def left_out(known: Posterior) -> np.ndarray:
     """Residuals of the labels of every structure, predicted from all other structures.
 
-    With C the inverse covariance, those of structure s are C_ss^-1 (C t)_s: eq. 5.12 of
-    Rasmussen and Williams (2006) for blocks.
-
     Returns
     -------
     residuals : ndarray of shape (n_labels,)
         Of the scaled labels: what was seen minus what is predicted.
     """
-    inverse, _ = dpotri(known.factor.T, lower=0)  # upper in Fortran's order
+    inverse = invert(known.factor, keep=True)
     dual, first = known.dual(), 0
     residuals = np.empty_like(dual)
     for batch in known.batches:
         for s in range(batch.functions[0].n_energies):
             own = first + np.flatnonzero(batch.owners == s)
-            block = np.triu(inverse[np.ix_(own, own)])
-            block += np.triu(block, 1).T
-            residuals[own] = np.linalg.solve(block, dual[own])
+            residuals[own] = left_out_residuals(inverse, dual[own], own)
         first += len(batch.owners)
     return residuals

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from skatom.features import AtomFeatures
+from skatom.models._algebra.solve import symmetric
 from skatom.models._gaussian_process.blocks import BlockKernel, block_covariance
 from skatom.models._gaussian_process.data import atoms_of, energies_of, forces_of
 from skatom.models._kernels.covariance import Observables
@@ -33,8 +34,7 @@ def energy_covariance(
 ) -> np.ndarray:
     """Covariance of the energies of structures, without noise, in full."""
     asked = kernel.blocks.split(energies_of(X))
-    prior = block_covariance(asked, asked, kernel)
-    prior = np.tril(prior) + np.tril(prior, -1).T
+    prior = symmetric(block_covariance(asked, asked, kernel))
     return prior - known.explained(asked, kernel, full=True)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skatom.models._algebra.solve import symmetric
 from skatom.models._kernels.functions import KernelFunction
 from skatom.models._kernels.of_atoms import AtomKernel
 
@@ -64,9 +65,7 @@ def total_kernel(groups: Groups, n_structures: int, kernel: AtomKernel) -> np.nd
             if other in groups:
                 left = _blocks(*groups[other], LEFT_ATOMS)
                 _add_lower(left, right, function, factor, K)
-    upper = np.triu_indices_from(K, 1)
-    K[upper] = K.T[upper]
-    return K
+    return symmetric(K)
 
 
 def cross_kernel(

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skatom.models._algebra.solve import (
     TriangularLeastSquares,
     cholesky,
+    invert,
     solve_cholesky,
 )
 
@@ -112,3 +113,16 @@ def test_blocks_restore_the_matrix_before_a_larger_jitter(monkeypatch):
         warnings.simplefilter("ignore", ConvergenceWarning)
         factor = np.tril(cholesky(singular.copy(), "matrix"))
     np.testing.assert_allclose(factor @ factor.T, singular, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_inverse_is_symmetric_and_keeps_the_factor_if_asked(keep):
+    A = np.random.default_rng(0).normal(size=(600, 600))
+    matrix = A @ A.T + 600.0 * np.eye(600)
+    factor = cholesky(matrix.copy(), "matrix")
+    before = factor.copy()
+    inverse = invert(factor, keep=keep)
+    np.testing.assert_allclose(inverse @ matrix, np.eye(600), atol=1e-10)
+    np.testing.assert_array_equal(inverse, inverse.T)
+    if keep:
+        np.testing.assert_array_equal(np.tril(factor), np.tril(before))
