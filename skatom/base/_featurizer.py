@@ -308,10 +308,27 @@ the largest Jacobian of one structure
         """
         return self._transform_pairs(structures, pairs, None)
 
+    def find_origin(self, structures: Structures) -> Featurized:
+        """Search the pairs that values follow from, for values that were kept.
+
+        A subclass that overrides ``transform`` overrides this method too.
+
+        Parameters
+        ----------
+        structures : Structures
+            Checked structures, as `check_structures` returns them.
+
+        Returns
+        -------
+        origin : Featurized
+            What the features of ``transform`` would remember.
+        """
+        pairs = neighbor_pairs(structures, self.r_cut, self.n_jobs)
+        return Featurized(self, self._known_only(pairs), structures.offsets)
+
     def _transform_pairs(self, structures, pairs, progress) -> AtomFeatures:
         offsets = structures.offsets
-        if self.handle_unknown == "ignore":
-            pairs = self._known_only(pairs)
+        pairs = self._known_only(pairs)
         shape = (pairs.n_atoms, self.n_atom_features_)
         if self.dtype == "float64":
             values = self._run(self._forward, pairs, shape, progress=progress)
@@ -373,6 +390,8 @@ the largest Jacobian of one structure
 
     def _known_only(self, pairs: NeighborPairs) -> NeighborPairs:
         """Drop the pairs of ignored species, which then are as if they were not there."""
+        if self.handle_unknown == "error":
+            return pairs
         known = self._channel_of()[pairs.numbers] >= 0
         if known.all():
             return pairs

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -20,11 +18,11 @@ from skatom._validation import (
 )
 from skatom.base import AtomFeaturizer
 from skatom.features import AtomFeatures
-from skatom.features._origins import Featurized
-from skatom.neighbors import NeighborPairs, neighbor_pairs, ranges
+from skatom.features._later import FeaturizedLater
+from skatom.neighbors import ranges
 from skatom.preprocessing._contents import contents_of
 from skatom.preprocessing._feature_cache import CACHE, Block, Found
-from skatom.structures import Structures, check_structures
+from skatom.structures import check_structures
 
 # Parameters that do not change values.
 NO_VALUES = ("n_jobs", "verbose", "max_memory")
@@ -151,7 +149,8 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             found.append(Found(block, keep, np.arange(len(keep))))
         offsets = structures.offsets
         values = _collected(found, offsets)
-        origin = _FeaturizedLater(featurizer, structures, offsets)
+        names = featurizer.get_feature_names_out()
+        origin = FeaturizedLater(featurizer, structures, names)
         return AtomFeatures(values, offsets, structures.numbers, structures, origin)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -235,46 +234,3 @@ def _collected(found: list[Found], offsets: np.ndarray) -> np.ndarray:
             ranges(block.offsets[stored], block.offsets[stored + 1])
         ]
     return values
-
-
-@dataclass(frozen=True, eq=False)
-class _FeaturizedLater:
-    """Origin of values that were found: neighbour pairs are searched when asked for."""
-
-    featurizer: AtomFeaturizer
-    structures: Structures
-    offsets: np.ndarray
-
-    @cached_property
-    def _origin(self) -> Featurized:
-        pairs = neighbor_pairs(self.structures, self.featurizer.r_cut)
-        if self.featurizer.handle_unknown == "ignore":
-            pairs = self.featurizer._known_only(pairs)
-        return Featurized(self.featurizer, pairs, self.offsets)
-
-    @property
-    def steps(self) -> tuple:
-        return (self.featurizer,)
-
-    @property
-    def feature_names(self):
-        return self.featurizer.get_feature_names_out()
-
-    @property
-    def pairs(self) -> NeighborPairs:
-        return self._origin.pairs
-
-    def pullback(self, g: np.ndarray) -> np.ndarray:
-        return self._origin.pullback(g)
-
-    def pushforward(self, v: np.ndarray) -> np.ndarray:
-        return self._origin.pushforward(v)
-
-    def jacobian(self) -> np.ndarray:
-        return self._origin.jacobian()
-
-    def of_structures(self, keep: np.ndarray):
-        if "_origin" in self.__dict__:
-            return self._origin.of_structures(keep)
-        kept = self.structures[keep]
-        return _FeaturizedLater(self.featurizer, kept, kept.offsets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 
@@ -11,10 +10,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from skatom.base import AtomFeaturizer
-from skatom.features import AtomFeatures, NoDerivativeError, Origin
-from skatom.features._origins import Featurized
-from skatom.neighbors import NeighborPairs, neighbor_pairs, ranges
+from skatom.features import AtomFeatures
+from skatom.features._later import FeaturizedLater
+from skatom.neighbors import ranges
 from skatom.store._records import Records, offsets_of
 from skatom.structures import Structures
 from skatom.structures._hashing import IDENTITY_INFO
@@ -90,80 +88,6 @@ def _frame(row: np.void, atoms: np.ndarray) -> Atoms:
     return frame
 
 
-@dataclass(eq=False)
-class StoredOrigin:
-    """Origin of values that were read: pairs are searched when a derivative is asked for.
-
-    Attributes
-    ----------
-    featurizer : transformer or None
-        Made the values, in one or several steps.
-    structures : Structures
-    names : sequence of str
-        Names of the columns.
-    """
-
-    featurizer: object
-    structures: Structures
-    names: Sequence[str]
-
-    @cached_property
-    def _made(self) -> Origin:
-        if self.featurizer is None:
-            raise NoDerivativeError(
-                "The store was opened without its featurizer, so its features have no "
-                "derivatives: FeatureStore(path, featurizer), or forces=None to train on "
-                "energies alone."
-            )
-        if _is_plain(self.featurizer):  # values need not be computed again
-            pairs = neighbor_pairs(self.structures, self.featurizer.r_cut)
-            return Featurized(self.featurizer, pairs, self.structures.offsets)
-        return self.featurizer.transform(self.structures).origin
-
-    @property
-    def steps(self) -> tuple:
-        """Fitted steps that the values came through."""
-        return () if self.featurizer is None else self._made.steps
-
-    @property
-    def feature_names(self) -> Sequence[str]:
-        """Names of the columns."""
-        return self.names
-
-    @property
-    def pairs(self) -> NeighborPairs:
-        """Pairs that the values depend on."""
-        return self._made.pairs
-
-    def pullback(self, g: np.ndarray) -> np.ndarray:
-        """Carry (n_atoms, n_features) to (n_pairs, 3)."""
-        return self._made.pullback(g)
-
-    def pushforward(self, v: np.ndarray) -> np.ndarray:
-        """Carry (n_pairs, 3) to (n_atoms, n_features)."""
-        return self._made.pushforward(v)
-
-    def jacobian(self) -> np.ndarray:
-        """Give d values / d vectors, (n_pairs, 3, n_features)."""
-        return self._made.jacobian()
-
-    def of_structures(self, keep: np.ndarray) -> Origin:
-        """Select structures."""
-        if "_made" in self.__dict__:
-            return self._made.of_structures(keep)
-        return StoredOrigin(self.featurizer, self.structures[keep], self.names)
-
-
-def _is_plain(featurizer) -> bool:
-    """Whether values follow from pairs within r_cut and nothing else."""
-    return (
-        isinstance(featurizer, AtomFeaturizer)
-        and type(featurizer).transform is AtomFeaturizer.transform
-        and type(featurizer).transform_pairs is AtomFeaturizer.transform_pairs
-        and featurizer.handle_unknown == "error"
-    )
-
-
 def features_of(records: Records, featurizer, names: Sequence[str]) -> AtomFeatures:
     """Give records as features that can be differentiated."""
     structures = StoredStructures(records.structures, records.atoms)
@@ -172,5 +96,5 @@ def features_of(records: Records, featurizer, names: Sequence[str]) -> AtomFeatu
         offsets_of(records.structures["n_atoms"]),
         structures.numbers,
         structures,
-        StoredOrigin(featurizer, structures, names),
+        FeaturizedLater(featurizer, structures, names),
     )

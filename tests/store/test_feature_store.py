@@ -205,7 +205,7 @@ def test_without_its_featurizer_it_reads_but_has_no_derivatives(store):
     same_features(plain[:], ACSF.transform(FRAMES))
     AtomicRidge(forces=None).fit(plain[:], plain.energies)
     assert plain[:].steps == ()
-    with pytest.raises(NoDerivativeError, match="opened without its featurizer"):
+    with pytest.raises(NoDerivativeError, match="read without the featurizer"):
         plain[0].pullback(plain[0].values)
     with pytest.raises(ValueError, match="opened for reading: give the featurizer"):
         plain.extend(FRAMES)
