@@ -20,7 +20,6 @@ from skatom.models._labelled.rigid_motions import (
     targets_of_structures,
     without_rigid_motion,
 )
-from skatom.neighbors import ranges
 from skatom.structures import Labels
 
 
@@ -113,7 +112,9 @@ class TrainingSet:
 
     def take(self, keep: np.ndarray) -> TrainingSet:
         """Keep some of the structures."""
-        labels = take_labels(self.labels, self.X, keep)
+        labels = self.labels
+        if labels is not None:
+            labels = labels.take(keep, self.X.offsets)
         return replace(
             self,
             X=self.X[keep],
@@ -193,21 +194,6 @@ def _log_scale(weights: np.ndarray, sizes: np.ndarray) -> float:
     scaling = 0.5 * np.log(weights / sizes).sum()
     repetition = -0.5 * ((weights - 1.0) @ np.log(2.0 * np.pi * sizes))
     return float(scaling + repetition - 0.5 * np.log(weights).sum())
-
-
-def take_labels(
-    labels: Labels | None, X: AtomFeatures, keep: np.ndarray
-) -> Labels | None:
-    """Labels of some of the structures X."""
-    if labels is None:
-        return None
-    atoms = ranges(X.offsets[keep], X.offsets[keep + 1])
-    return Labels(
-        labels.forces[atoms],
-        labels.has_forces[keep],
-        labels.stress[keep],
-        labels.has_stress[keep],
-    )
 
 
 def energies_of(X: AtomFeatures) -> Observables:
