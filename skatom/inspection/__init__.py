@@ -1,4 +1,4 @@
-"""What a fitted pipeline looks at: features and atoms behind its predictions."""
+"""Features and atoms behind the predictions of a fitted pipeline."""
 
 from skatom.inspection.attribution import Attributions, attribute_features
 from skatom.inspection.permutation import (

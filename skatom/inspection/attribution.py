@@ -166,7 +166,7 @@ def attribute_features(
 
 
 def _gradient(rest, features: AtomFeatures, values: np.ndarray) -> np.ndarray:
-    """DE/dfeatures at other values, (n_atoms_total, n_features)."""
+    """Differentiate energies by features at other values, (n_atoms_total, n_features)."""
     found = answer(rest, with_values(features, values), Context())
     return found.pull(np.ones(len(features)))
 

@@ -1,4 +1,4 @@
-"""What scikit-learn expects of every estimator of structures."""
+"""Checks of the contract that scikit-learn has with every estimator."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations

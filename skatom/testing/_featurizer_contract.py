@@ -1,4 +1,4 @@
-"""What models expect of a featurizer."""
+"""Checks of the contract between featurizers and models."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations

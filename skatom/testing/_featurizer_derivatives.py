@@ -32,7 +32,7 @@ def _cases(featurizer, frames):
 def check_derivatives_are_not_zero(featurizer, frames):
     """The derivatives are those of something that depends on positions."""
     if not any(np.any(X.pullback(g)) for *_, X, g, _, _ in _cases(featurizer, frames)):
-        raise AssertionError("pullback gives zero for every frame.")
+        raise AssertionError("pullback gives zero for every structure.")
 
 
 def check_pullback_and_pushforward_are_transposes(featurizer, frames):

@@ -1,4 +1,4 @@
-"""What must not change the features of an atom."""
+"""Checks of the invariances of features."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may go into an estimator, and what must not happen to it."""
+"""Checks of the structures that an estimator is given."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations

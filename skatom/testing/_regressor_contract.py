@@ -1,4 +1,4 @@
-"""What scikit-learn and calculators expect of a model of energies."""
+"""Checks of the contract of regressors with scikit-learn and calculators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not change an energy, and what must follow from it."""
+"""Checks of the physics of predicted energies: invariances, forces, stress."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
 from __future__ import annotations
@@ -114,7 +114,7 @@ def check_energy_of_distant_parts(estimator, frames, y, limits):
         raise SkipTest("not an extensive property")
     molecules = [atoms for atoms in frames if not atoms.pbc.any()]
     if not molecules:
-        raise SkipTest("no frame is a molecule")
+        raise SkipTest("no structure is a molecule")
 
     def pair(atoms: Atoms) -> Atoms:
         twin = atoms.copy()
