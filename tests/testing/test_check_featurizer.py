@@ -323,7 +323,7 @@ def test_a_sound_featurizer_passes_and_says_how_much_was_checked():
 def test_checks_that_do_not_apply_are_reported():
     report = check_featurizer(RadialSums(), [molecule("H2O"), molecule("CH4")])
     assert "check_supercell" in report.skipped
-    assert "no frame is periodic in 1 directions" in str(report)
+    assert "no structure is periodic in 1 directions" in str(report)
 
 
 def test_a_failure_names_check_and_reason():
