@@ -471,6 +471,20 @@ def test_forces_are_slopes_with_any_species_kernel(params, n_references, crystal
     )
 
 
+@pytest.mark.parametrize("n_references", [None, 6, "all"])
+def test_a_gamma_for_each_feature_trains_forces_as_one_for_all(n_references, crystals):
+    frames, y = crystals
+    X = potential()[:-1].fit_transform(frames)
+    one, each = (
+        AtomicKernelRidge(1e-4, gamma=gamma, n_references=n_references).fit(X, y)
+        for gamma in (0.02, np.full(X.values.shape[1], 0.02))
+    )
+    np.testing.assert_allclose(each.predict(X), one.predict(X), rtol=1e-7)
+    np.testing.assert_allclose(
+        each.feature_gradient(X), one.feature_gradient(X), atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("params", SPECIES.values(), ids=SPECIES)
 def test_residuals_are_alpha_times_the_coefficients(params, crystals):
     """The equations of the exact solution, from predictions alone."""

@@ -78,11 +78,11 @@ class AtomKernel(State):
         return AtomFeatures(values, X.offsets, X.numbers, X.structures, X.origin)
 
     def scale_rows(self, block: DerivativeRows) -> DerivativeRows:
-        """Scale derivatives of features."""
+        """Scale features and their derivatives."""
         if self.scales is None:
             return block
-        numbers = block.features.numbers[block.centers]
-        return replace(block, rows=self.scaled(block.rows, numbers))
+        rows = self.scaled(block.rows, block.features.numbers[block.centers])
+        return replace(block, features=self.scale_features(block.features), rows=rows)
 
     def diagonal(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Kernel of every atom with itself; the values are scaled already."""
