@@ -17,7 +17,7 @@ from skatom.datasets._catalogue import CATALOGUE
 from skatom.datasets._record import DatasetFile, DatasetRecord
 from skatom.structures import Structures, read_energies
 
-_DATA = Path(__file__).parent / "data"
+_DATA = Path(__file__).parent / "records"
 
 
 @dataclass(frozen=True, eq=False)

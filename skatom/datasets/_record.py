@@ -45,7 +45,7 @@ class DatasetRecord:
     changes : str
         How the shipped files differ from the source.
     licence : str
-        SPDX identifier; the notice is in ``data/LICENSES.md``.
+        SPDX identifier; the notice is in ``records/LICENSES.md``.
     citation : str
         Publication to cite.
     doi : str
