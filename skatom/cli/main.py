@@ -200,7 +200,7 @@ def _datasets(arguments: argparse.Namespace) -> None:
     from skatom.datasets import dataset_record, list_datasets
 
     if arguments.name is not None:
-        _describe(dataset_record(arguments.name))
+        _describe(arguments.name)
         return
     for name in list_datasets():
         record = dataset_record(name)
@@ -210,7 +210,10 @@ def _datasets(arguments: argparse.Namespace) -> None:
     print("\nAll about one: skatom datasets NAME")
 
 
-def _describe(record) -> None:
+def _describe(name: str) -> None:
+    from skatom.datasets import dataset_record
+
+    record = dataset_record(name)
     rows = {
         "name": record.name,
         "title": record.title,
@@ -225,11 +228,11 @@ def _describe(record) -> None:
             f"{symbol} {energy:.4f} eV"
             for symbol, energy in record.isolated_atoms.items()
         ),
-        "cite": f"{record.citation}, doi:{record.doi}",
+        "cite": record.citation + (f", doi:{record.doi}" if record.doi else ""),
         "licence": record.licence,
-        "source": f"{record.source} @{record.commit[:12]}",
+        "source": f"{record.source} {record.commit[:12]}".strip(),
         "changes": record.changes,
-        "load": f'skatom.datasets.load_dataset("{record.name}")',
+        "load": f'skatom.datasets.load_dataset("{name}")',
     }
     _print_rows({key: value for key, value in rows.items() if value})
 

@@ -1,4 +1,4 @@
-"""Reference data that comes with the package, each set with its source and licence."""
+"""Reference data, each set with its source and licence: shipped ones and your own."""
 
 from skatom.datasets._dataset import (
     Dataset,

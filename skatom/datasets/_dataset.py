@@ -1,4 +1,4 @@
-"""Load the shipped data sets: checked against their checksums, ready to fit."""
+"""Data sets from records: checked against their checksums, ready to fit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import numpy as np
 from ase import Atoms
 
 from skatom._validation import closest, listing
-from skatom.datasets._catalogue import CATALOGUE
-from skatom.datasets._record import DatasetFile, DatasetRecord
-from skatom.structures import Structures, read_energies
+from skatom.datasets._record import DatasetFile, DatasetRecord, read_record
+from skatom.structures import Structures, read_energies, read_labels
 
-_DATA = Path(__file__).parent / "records"
+_RECORDS = Path(__file__).parent / "records"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,8 @@ class Dataset:
     @property
     def forces(self) -> list[np.ndarray]:
         """Reference forces in eV/Å, one array of shape (n_atoms, 3) a structure."""
-        return [atoms.calc.results["forces"] for atoms in self.frames]
+        labels = read_labels(self.frames, forces="calc", required=True)
+        return np.split(labels.forces, self.frames.offsets[1:-1])
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -81,19 +81,20 @@ def list_datasets() -> list[str]:
     Examples
     --------
     >>> from skatom.datasets import list_datasets
-    >>> list_datasets()
-    ['malonaldehyde', '3bpa', 'silicon']
+    >>> "malonaldehyde" in list_datasets()
+    True
     """
-    return list(CATALOGUE)
+    return sorted(path.stem for path in _RECORDS.glob("*.toml"))
 
 
-def dataset_record(name: str) -> DatasetRecord:
+def dataset_record(name: str | Path) -> DatasetRecord:
     """Give the record of a data set: source, licence, citation, theory, units.
 
     Parameters
     ----------
-    name : str
-        One of `list_datasets`.
+    name : str or Path
+        One of `list_datasets`, or the path of a record of your own, which ends in
+        ``.toml``.
 
     Returns
     -------
@@ -102,22 +103,32 @@ def dataset_record(name: str) -> DatasetRecord:
     Raises
     ------
     ValueError
-        If there is no data set of this name.
+        If there is no data set of this name, or an entry of the record is missing,
+        unknown or wrong.
+    FileNotFoundError
+        If there is no such record.
     """
-    if name not in CATALOGUE:
+    if isinstance(name, Path) or str(name).endswith(".toml"):
+        return read_record(Path(name))
+    shipped = list_datasets()
+    if name not in shipped:
         raise ValueError(
-            f"There is no data set {name!r}; there are {listing(CATALOGUE)}."
-            + closest(str(name), CATALOGUE)
+            f"There is no data set {name!r}; there are {listing(shipped)}."
+            f"{closest(str(name), shipped)} The path of a record of your own ends in .toml."
         )
-    return CATALOGUE[name]
+    return read_record(_RECORDS / f"{name}.toml")
 
 
-def load_dataset(name: str, split: str | None = None) -> Dataset:
-    """Load a data set that comes with the package; nothing is downloaded.
+def load_dataset(name: str | Path, split: str | None = None) -> Dataset:
+    """Load a data set that comes with the package or that you have a record of.
+
+    Nothing is downloaded.
 
     Parameters
     ----------
-    name : {"malonaldehyde", "3bpa", "silicon"}
+    name : str or Path
+        One of `list_datasets`, or the path of a record of your own, which ends in
+        ``.toml``.
     split : str, optional
         One split, such as ``"train"`` or ``"test"``; by default all, one after the other.
 
@@ -129,10 +140,10 @@ def load_dataset(name: str, split: str | None = None) -> Dataset:
     Raises
     ------
     ValueError
-        If the name or the split does not exist, or the file is not the one that was
-        shipped.
+        If the name or the split does not exist, the record is not complete, or a file is
+        not the one that was recorded.
     FileNotFoundError
-        If the file is missing from the installation.
+        If a file is missing.
 
     See Also
     --------
@@ -153,29 +164,39 @@ def load_dataset(name: str, split: str | None = None) -> Dataset:
     record = dataset_record(name)
     if split is not None and split not in record.splits:
         raise ValueError(
-            f"Data set {name!r} has no split {split!r}; it has {listing(record.splits)}."
-            + closest(str(split), record.splits)
+            f"Data set {record.name!r} has no split {split!r}; it has "
+            f"{listing(record.splits)}." + closest(str(split), record.splits)
         )
     parts = record.splits.values() if split is None else [record.splits[split]]
-    frames = Structures(atoms for part in parts for atoms in _read(part))
+    frames = Structures(a for part in parts for a in _read(record.folder, part))
     return Dataset(frames, read_energies(frames, key="calc"), record, split)
 
 
-def _read(part: DatasetFile) -> list[Atoms]:
+def _read(folder: Path, part: DatasetFile) -> list[Atoms]:
     """Read one file after comparing its checksum."""
-    path = _DATA / part.name
+    path = folder / part.name
+    own = "Restore it, or correct the record if the change was meant."
+    remedy = "Reinstall skatom." if folder == _RECORDS else own
     try:
-        compressed = path.read_bytes()
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"The data file {path} is missing from the installation: reinstall skatom."
-        ) from None
-    found = hashlib.sha256(compressed).hexdigest()
+        raise FileNotFoundError(f"The data file {path} is missing. {remedy}") from None
+    found = hashlib.sha256(data).hexdigest()
     if found != part.sha256:
         raise ValueError(
-            f"The data file {path} is not the one that was shipped (sha256 "
-            f"{found[:12]}… instead of {part.sha256[:12]}…): it was changed or damaged. "
-            "Reinstall skatom."
+            f"The data file {path} is not the one that was recorded (sha256 {found} "
+            f"instead of {part.sha256}): it was changed or damaged. {remedy}"
         )
-    text = io.StringIO(lzma.decompress(compressed).decode())
-    return ase.io.read(text, index=":", format="extxyz")
+    try:
+        text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode()
+        frames = ase.io.read(io.StringIO(text), index=":", format="extxyz")
+    except Exception as error:  # readers raise what they like
+        raise ValueError(
+            f"The data file {path} is no extended XYZ: {error}."
+        ) from error
+    if len(frames) != part.n_structures:
+        raise ValueError(
+            f"The data file {path} holds {len(frames)} structures, but the record says "
+            f"{part.n_structures}. {remedy}"
+        )
+    return frames

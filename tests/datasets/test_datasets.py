@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from skatom.datasets import _dataset, dataset_record, list_datasets, load_dataset
 from skatom.structures import content_hash
 
-DATA = _dataset._DATA
+DATA = _dataset._RECORDS
 
 
 @pytest.fixture(scope="module", params=list_datasets())
@@ -136,9 +136,9 @@ def test_unknown_split_lists_those_there_are():
 
 @pytest.fixture
 def copied_data(tmp_path, monkeypatch):
-    for name in ("silicon_test.extxyz.xz",):
+    for name in ("silicon_test.extxyz.xz", "silicon.toml"):
         (tmp_path / name).write_bytes((DATA / name).read_bytes())
-    monkeypatch.setattr(_dataset, "_DATA", tmp_path)
+    monkeypatch.setattr(_dataset, "_RECORDS", tmp_path)
     return tmp_path
 
 
@@ -147,12 +147,12 @@ def test_damaged_file_is_refused(copied_data):
     damaged = bytearray(path.read_bytes())
     damaged[1000] ^= 1  # a single bit
     path.write_bytes(damaged)
-    with pytest.raises(ValueError, match="not the one that was shipped"):
+    with pytest.raises(ValueError, match=r"was recorded .* Reinstall skatom"):
         load_dataset("silicon", "test")
 
 
 def test_missing_file_is_named(copied_data):
-    with pytest.raises(FileNotFoundError, match=r"silicon_train.*reinstall skatom"):
+    with pytest.raises(FileNotFoundError, match=r"silicon_train.*Reinstall skatom"):
         load_dataset("silicon", "train")
 
 
@@ -164,7 +164,8 @@ def test_every_file_is_recorded_small_and_licensed():
         for part in dataset_record(name).splits.values()
     }
     files = {path.name for path in DATA.iterdir()}
-    assert files == recorded | {"LICENSES.md"}
+    records = {f"{name}.toml" for name in list_datasets()}
+    assert files == recorded | records | {"LICENSES.md"}
     assert all(name in licences for name in recorded)
     assert all((DATA / name).stat().st_size < 700_000 for name in recorded)
     assert sum((DATA / name).stat().st_size for name in files) < 1_500_000
