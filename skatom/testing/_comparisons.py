@@ -100,7 +100,7 @@ def strained(atoms: Atoms, strain: np.ndarray, step: float) -> Atoms:
 
 
 def periodic(frames: list[Atoms], directions: int = 1) -> list[Atoms]:
-    """Structures that repeat in at least so many directions; skips the check without any."""
+    """Structures that repeat in at least so many directions; skip the check without any."""
     found = [atoms for atoms in frames if atoms.pbc.sum() >= directions]
     if not found:
         raise SkipTest(f"no structure is periodic in {directions} directions")
