@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import eigh
-from sklearn.base import BaseEstimator
-from sklearn.feature_selection import SelectorMixin
 
-from skatom._validation import (
-    Integral,
-    Interval,
-    _fit_context,
-    check_is_fitted,
-    validate_data,
-)
-from skatom.preprocessing._reduce_rows import triangle
-from skatom.preprocessing.select_fps import check_n_selected
+from skatom._validation import Integral, Interval
+from skatom.preprocessing._column_selector import ColumnSelector
 
 # What remains of a column, relative to the largest, that is rounding.
 DEPENDENT = 1e-12
 
 
-class SelectCUR(SelectorMixin, BaseEstimator):
+class SelectCUR(ColumnSelector):
     """Select the features that carry the leading singular vectors (CUR decomposition).
 
     A feature's importance is the sum of its squared entries in the leading right singular
@@ -72,7 +63,7 @@ class SelectCUR(SelectorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_features_to_select": [Interval(Integral, 1, None, closed="left"), None],
+        **ColumnSelector._parameter_constraints,
         "n_vectors": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -80,35 +71,10 @@ class SelectCUR(SelectorMixin, BaseEstimator):
         self.n_features_to_select = n_features_to_select
         self.n_vectors = n_vectors
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Choose columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_atoms, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If more columns are asked for than there are.
-        """
-        X = validate_data(self, X, dtype=np.float64)
-        n_selected = check_n_selected(self.n_features_to_select, X.shape[1])
-        rows = triangle(X)
+    def _choose(self, X: np.ndarray, n_selected: int) -> None:
         self.selection_, self.importances_ = _important_columns(
-            rows, n_selected, self.n_vectors
+            X, n_selected, self.n_vectors
         )
-        return self
-
-    def _get_support_mask(self) -> np.ndarray:
-        check_is_fitted(self)
-        return np.isin(np.arange(self.n_features_in_), self.selection_)
 
 
 def _important_columns(

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.feature_selection import SelectorMixin
 
-from skatom._validation import (
-    Integral,
-    Interval,
-    _fit_context,
-    check_is_fitted,
-    validate_data,
-)
-from skatom.preprocessing._reduce_rows import triangle
+from skatom._validation import Integral, Interval
+from skatom.preprocessing._column_selector import ColumnSelector
 
 
-class SelectFPS(SelectorMixin, BaseEstimator):
+class SelectFPS(ColumnSelector):
     """Select the features that differ most from each other (farthest-point sampling).
 
     Features are points in the space of the atoms. Each new one is that whose smallest
@@ -70,7 +62,7 @@ class SelectFPS(SelectorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_features_to_select": [Interval(Integral, 1, None, closed="left"), None],
+        **ColumnSelector._parameter_constraints,
         "start": [Interval(Integral, 0, None, closed="left")],
     }
 
@@ -78,51 +70,13 @@ class SelectFPS(SelectorMixin, BaseEstimator):
         self.n_features_to_select = n_features_to_select
         self.start = start
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Choose columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_atoms, n_features)
-        y : ignored
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If more columns are asked for than there are, or start is none of them.
-        """
-        X = validate_data(self, X, dtype=np.float64)
-        n_selected = check_n_selected(self.n_features_to_select, X.shape[1])
+    def _choose(self, X: np.ndarray, n_selected: int) -> None:
         if self.start >= X.shape[1]:
             raise ValueError(
                 f"start={self.start} is no column: X has {X.shape[1]} features, counted "
                 "from 0."
             )
-        self.selection_, self.distances_ = _farthest_columns(
-            triangle(X), n_selected, self.start
-        )
-        return self
-
-    def _get_support_mask(self) -> np.ndarray:
-        check_is_fitted(self)
-        return np.isin(np.arange(self.n_features_in_), self.selection_)
-
-
-def check_n_selected(n_selected: int | None, n_features: int) -> int:
-    """Fill in half of the features, and refuse more than there are."""
-    if n_selected is None:
-        return max(1, n_features // 2)
-    if n_selected > n_features:
-        raise ValueError(
-            f"n_features_to_select={n_selected}, but X has {n_features} features: "
-            "select at most that many."
-        )
-    return int(n_selected)
+        self.selection_, self.distances_ = _farthest_columns(X, n_selected, self.start)
 
 
 def _farthest_columns(
