@@ -1,9 +1,9 @@
-"""Training data of a network, cut into whole batches without a DataLoader."""
+"""Training data, cut into whole batches without a DataLoader."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,14 +11,24 @@ import torch
 from torch import Tensor
 
 from skatom._training.loss import Targets
-from skatom._training.readouts import AtomBatch
-from skatom.neighbors import ranges
-from skatom.structures import Labels
-from skatom.structures._voigt import virials_of
+
+
+class Batch(Protocol):
+    """Some structures as a module takes them, whatever it makes of them.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows (atoms, ...) that the module works on.
+    """
+
+    n_rows: int
 
 
 class TrainingData(Protocol):
     """What a training needs of its data, whatever the architecture.
+
+    A structure is whatever is drawn into batches: atoms together, or a row of a matrix.
 
     Attributes
     ----------
@@ -34,104 +44,11 @@ class TrainingData(Protocol):
     def __len__(self) -> int:
         """Return the number of structures."""
 
-    def batch(self, structures: np.ndarray, device: str) -> tuple[AtomBatch, Targets]:
+    def batch(self, structures: np.ndarray, device: str) -> tuple[Batch, Targets]:
         """Take some structures out, as tensors."""
 
     def fingerprint(self) -> str:
         """Tell these data from others, in a checkpoint."""
-
-
-@dataclass(frozen=True, eq=False)
-class Goals:
-    """Targets of all structures, in units of the scales of training.
-
-    Attributes
-    ----------
-    offsets : ndarray of shape (n_structures + 1,)
-    values : ndarray of shape (n_structures or n_atoms, n_outputs)
-    weights : ndarray of shape (n_structures,)
-    size_exponent : float
-        Errors of structures are divided by this power of the number of atoms.
-    per_atom : bool
-        Whether a row of the values is an atom.
-    forces : ndarray of shape (n_atoms, 3) or None
-    has_forces : ndarray of bool, shape (n_structures,), or None
-    virials : ndarray of shape (n_structures, 3, 3) or None
-    has_virials : ndarray of bool, shape (n_structures,), or None
-    """
-
-    offsets: np.ndarray
-    values: np.ndarray
-    weights: np.ndarray
-    size_exponent: float = 0.5
-    per_atom: bool = False
-    forces: np.ndarray | None = None
-    has_forces: np.ndarray | None = None
-    virials: np.ndarray | None = None
-    has_virials: np.ndarray | None = None
-
-    def with_labels(self, structures, labels: Labels, scale: float) -> Goals:
-        """Add forces and virials.
-
-        Parameters
-        ----------
-        structures : Structures
-        labels : Labels
-        scale : float
-            Unit of energies in training, in eV.
-        """
-        new = {}
-        if labels.has_forces.any():
-            new["forces"] = labels.forces / scale
-            new["has_forces"] = labels.has_forces
-        if labels.has_stress.any():
-            new["virials"] = virials_of(labels.stress, structures) / scale
-            new["has_virials"] = labels.has_stress
-        return replace(self, **new)
-
-    def batch(self, structures: np.ndarray, dtype, device: str) -> Targets:
-        """Take the targets of some structures out, as tensors."""
-        sizes = self.offsets[structures + 1] - self.offsets[structures]
-        weights = self.weights[structures]
-        if self.per_atom or self.forces is not None:
-            atoms = ranges(self.offsets[structures], self.offsets[structures + 1])
-
-        def tensor(array: np.ndarray) -> Tensor:
-            return tensor_of(array, device, dtype)
-
-        factors = sizes ** -float(self.size_exponent)
-        if self.per_atom:
-            rows, of_rows = atoms, np.repeat(weights / sizes, sizes)
-            of_values = np.ones(len(atoms))
-        else:
-            rows, of_rows, of_values = structures, weights, factors
-        targets = Targets(
-            len(structures),
-            tensor(self.values[rows]),
-            tensor(of_values),
-            tensor(of_rows),
-        )
-        if self.forces is not None:
-            share = weights * self.has_forces[structures] / (3.0 * sizes)
-            targets = replace(
-                targets,
-                forces=tensor(self.forces[atoms]),
-                force_weights=tensor(np.repeat(share, sizes)),
-            )
-        if self.virials is not None:
-            targets = replace(
-                targets,
-                virials=tensor(self.virials[structures]),
-                virial_factors=tensor(factors),
-                virial_weights=tensor(weights * self.has_virials[structures] / 9.0),
-            )
-        return targets
-
-    def arrays(self) -> list[np.ndarray]:
-        """Everything that a training depends on."""
-        optional = (self.forces, self.has_forces, self.virials, self.has_virials)
-        given = [array for array in optional if array is not None]
-        return [self.offsets, self.values, self.weights, *given]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +97,7 @@ class Batches:
         """Return the number of batches."""
         return -(-len(self.part) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[AtomBatch, Targets]]:
+    def __iter__(self) -> Iterator[tuple[Batch, Targets]]:
         if self.random_state is not None and len(self) > 1:
             return self._cut(self.random_state.permutation(self.part.structures))
         if self.part.data.streams:
@@ -189,7 +106,7 @@ class Batches:
             self._kept = list(self._cut(self.part.structures))
         return iter(self._kept)
 
-    def _cut(self, structures: np.ndarray) -> Iterator[tuple[AtomBatch, Targets]]:
+    def _cut(self, structures: np.ndarray) -> Iterator[tuple[Batch, Targets]]:
         k, n = self.share
         for start in range(0, len(structures), self.batch_size):
             chosen = structures[start : start + self.batch_size]

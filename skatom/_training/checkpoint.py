@@ -53,7 +53,7 @@ class Checkpoint(Callback):
 
         Parameters
         ----------
-        net : AtomNet
+        net : Net
         finished : bool
             Whether nothing is left to do.
         """
@@ -88,7 +88,7 @@ class Checkpoint(Callback):
 
         Parameters
         ----------
-        net : AtomNet
+        net : Net
         state : dict
             From `read_checkpoint`.
         """

@@ -1,22 +1,31 @@
-"""What every estimator with a trained network shares, whatever its architecture.
+"""Estimators that train a torch module, whatever it is and whatever it learns.
 
-A subclass says which torch module is trained and makes its data; parameters of training,
-the split, checkpoints, histories, warm starts and pickles are here. Nothing in this file
-knows about features of atoms.
+A subclass says which module is trained and makes its data; parameters of training, the
+split, checkpoints, histories, warm starts and pickles are here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random import RandomState
 
 from skatom._training.torch_side import torch_side
-from skatom._training.training_parameters import TrainingParameters
-from skatom._validation import check_n_structures, check_random_state
+from skatom._validation import (
+    Integral,
+    Interval,
+    Real,
+    StrOptions,
+    check_n_structures,
+    check_random_state,
+)
 
 if TYPE_CHECKING:
     from skatom._training.batches import Part, TrainingData
@@ -25,17 +34,85 @@ LARGEST_SEED = 2**31 - 1
 # What changes nothing about the numbers of a training.
 PRESENTATION = ("verbose", "log_to", "checkpoint", "random_state", "cache_size")
 
+TRAINING_CONSTRAINTS: dict = {
+    "optimizer": [StrOptions({"adam", "adamw", "soap", "sgd", "adagrad", "lbfgs"})],
+    "lr": [Interval(Real, 0, None, closed="neither"), None],
+    "lr_schedule": [StrOptions({"plateau", "cosine", "step", "onecycle"}), None],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+    "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "ema": [Interval(Real, 0, 1, closed="neither"), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "loss": [StrOptions({"mse", "mae", "huber"})],
+    "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "patience": [Interval(Integral, 1, None, closed="left"), None],
+    "checkpoint": [str, os.PathLike, None],
+    "log_to": ["array-like", str, os.PathLike, None],
+    "dtype": [StrOptions({"float32", "float64"})],
+    "device": [str],
+    "warm_start": ["boolean", StrOptions({"transfer"})],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "net_params": [dict, None],
+}
 
-class NetworkEstimator(TrainingParameters):
-    """Mixin of estimators that train a torch module on batches of structures.
 
-    The subclass is a dataclass of its own parameters, sets ``scale_`` and ``_scales``
-    (units of the targets), and defines `_architecture`.
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkEstimator:
+    """Mixin of estimators that train a torch module on batches.
+
+    It is a dataclass, whose ``__init__`` stores its arguments and does nothing else, as
+    scikit-learn wants it. So are its subclasses, of parameters of their own; where other
+    defaults suit one better, it says so by the name alone. A subclass sets ``scale_``,
+    the unit of its targets, and defines `_architecture`. See `NeuralNetworkRegressor` for
+    the parameters.
     """
+
+    optimizer: str = "adam"
+    lr: float | None = None
+    lr_schedule: str | None = "plateau"
+    weight_decay: float | None = None
+    max_grad_norm: float | None = None
+    ema: float | None = None
+    batch_size: int = 8
+    max_epochs: int = 500
+    loss: str = "mse"
+    huber_delta: float = 0.1
+    validation_fraction: float = 0.1
+    patience: int | None = 100
+    checkpoint: str | os.PathLike | None = None
+    log_to: str | os.PathLike | Sequence | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    warm_start: bool | str = False
+    random_state: int | RandomState | None = None
+    verbose: int = 0
+    net_params: dict | None = None
 
     @abstractmethod
     def _architecture(self) -> tuple[type, dict]:
         """Give the torch module that is trained, and what it is built with."""
+
+    def _net_settings(self) -> dict:
+        """Give settings of the net, such as how predictions are read."""
+        return {}
+
+    @property
+    def _scales(self) -> np.ndarray:
+        return np.atleast_1d(self.scale_)
+
+    def _start(self) -> dict | None:
+        """Check parameters, and give the weights to go on from."""
+        side = torch_side(type(self).__name__)  # say what is missing before all else
+        if self.optimizer == "lbfgs" and self.weight_decay:
+            raise ValueError(
+                f"optimizer='lbfgs' has no weight decay, but weight_decay is "
+                f"{self.weight_decay}: set it to 0 or choose 'adamw'."
+            )
+        if not (self.warm_start and "net_" in vars(self)):
+            return None
+        return side.weights_of(self.net_)
 
     def _train(
         self, data: TrainingData, start: dict | None, groups=None, validation=None
@@ -59,12 +136,7 @@ class NetworkEstimator(TrainingParameters):
         saves = identity and side.Checkpoint(
             self.checkpoint, identity | {"seed": seed}, order
         )
-        module, module_params = self._architecture()
-        net = side.build_net(
-            self.get_params(deep=False),
-            module,
-            module_params,
-            scales=self._scales,
+        net = self._new_net(
             seed=weight_seed,
             order=order,
             n_structures=len(learning),
@@ -75,6 +147,16 @@ class NetworkEstimator(TrainingParameters):
             side.load_weights(net, start)
         self.best_epoch_ = side.train(net, learning, held_out, state)
         self._keep(net, side)
+
+    def _new_net(self, changed: dict | None = None, **more):
+        """Build the net, some parameters of the estimator changed."""
+        return torch_side(type(self).__name__).build_net(
+            self.get_params(deep=False) | (changed or {}),
+            *self._architecture(),
+            scales=self._scales,
+            settings=self._net_settings(),
+            **more,
+        )
 
     def _keep(self, net, side) -> None:
         self.n_epochs_ = len(net.history)
@@ -88,13 +170,9 @@ class NetworkEstimator(TrainingParameters):
         net = vars(self).get("_partial_net")
         if net is None or net is not vars(self).get("net_"):
             rng = check_random_state(self.random_state)
-            module, module_params = self._architecture()
-            params = self.get_params(deep=False) | {"lr_schedule": None, "ema": None}
-            net = side.build_net(
-                params | {"checkpoint": None, "log_to": None, "verbose": 0},
-                module,
-                module_params,
-                scales=self._scales,
+            quiet = {"checkpoint": None, "log_to": None, "verbose": 0}
+            net = self._new_net(
+                quiet | {"lr_schedule": None, "ema": None},
                 seed=rng.randint(LARGEST_SEED),
                 order=np.random.RandomState(rng.randint(LARGEST_SEED)),
                 n_structures=len(learning),
@@ -162,10 +240,7 @@ class NetworkEstimator(TrainingParameters):
         if weights is None:
             return
         side = torch_side(type(self).__name__)
-        params = self.get_params(deep=False)
-        params |= {"device": "cpu", "log_to": None, "net_params": None}
-        module, module_params = self._architecture()
-        net = side.build_net(params, module, module_params, scales=self._scales)
+        net = self._new_net({"device": "cpu", "log_to": None, "net_params": None})
         side.load_weights(net, side.weights_from_bytes(weights))
         self.net_ = side.for_prediction(net)
 

@@ -1,4 +1,4 @@
-"""What a prediction of a batch is compared with, and how."""
+"""Predictions of a batch, the targets they are compared with, and the loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BESIDE = {"gaussian_nll": "mse", "quantile": "mae"}
 
 
 class Prediction(NamedTuple):
-    """What a network says about a batch, in units of the scales of training.
+    """Prediction of a batch, in units of the scales of training.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the prediction of a batch is compared with.
+    """Targets of a batch, with weights.
 
     Weights are zero where a label is missing, and otherwise divided by the number of
     entries that the structure contributes, so that the loss is a mean over structures.
@@ -98,11 +98,11 @@ class WeightedLoss(nn.Module):
 
     def __init__(
         self,
-        energy_weight,
-        force_weight,
-        stress_weight,
-        kind,
-        delta,
+        energy_weight=1.0,
+        force_weight=1.0,
+        stress_weight=1.0,
+        kind="mse",
+        delta=1.0,
         beta=0.0,
         quantiles=(),
         spread_unit=1.0,

@@ -1,60 +1,50 @@
-"""The skorch net inside an estimator: targets by a readout, forces as derivatives."""
+"""The skorch net inside an estimator: any module, trained on whole batches."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
 from skorch.utils import TeeGenerator
+from torch import nn
 
+from skatom._training.batches import Batch
 from skatom._training.loss import Prediction
 from skatom._training.optimizers import WITHOUT_CLOSURE
-from skatom._training.readouts import READOUTS, AtomBatch
 
 
-class AtomNet(NeuralNet):
-    """A skorch net over batches of atoms, with forces as derivatives.
+def as_values(module: nn.Module, batch: Batch) -> Prediction:
+    """Take what a module gives for the values to be predicted."""
+    return Prediction(module(batch))
+
+
+class Net(NeuralNet):
+    """A skorch net over batches that data cut by themselves.
 
     Its data are `Part` objects, given to ``fit_loop`` as (training, validation or None).
-    Its module maps an `AtomBatch` to contributions of atoms, (n_atoms, n_outputs); that
-    is all an architecture has to do. Its criterion compares `Prediction` with `Targets`.
+    Its criterion compares `Prediction` with `Targets`.
 
     Parameters
     ----------
     *args, **kwargs
         As in :class:`skorch.NeuralNet`.
-    readout : str
-        Key of ``READOUTS``.
-    n_spreads : int
-        How many of the last contributions are spreads rather than shares of values.
+    reading : callable
+        Makes a `Prediction` from the module and a batch.
     """
 
-    def __init__(self, *args, readout="sum", n_spreads=0, **kwargs):
-        self.readout = readout
-        self.n_spreads = n_spreads
+    def __init__(
+        self,
+        *args,
+        reading: Callable[[nn.Module, Batch], Prediction] = as_values,
+        **kwargs,
+    ):
+        self.reading = reading
         super().__init__(*args, **kwargs)
 
-    def infer(self, x: AtomBatch, **fit_params) -> Prediction:
-        """Predict a batch, with forces when it asks for them."""
-        read = READOUTS[self.readout]
-        if not x.has_forces:
-            return self._prediction(read(x, self.module_(x)))
-        # validation runs under no_grad, but forces are a gradient themselves
-        with torch.enable_grad():
-            leaf = x.leaf.detach().requires_grad_(True)
-            x = x.with_leaf(leaf)
-            atoms = self.module_(x)
-            energies = atoms[:, 0] if self.n_spreads else atoms
-            gradient = torch.autograd.grad(
-                energies.sum(), leaf, create_graph=self.module_.training
-            )[0]
-        return self._prediction(read(x, atoms), *x.forces(gradient))
-
-    def _prediction(self, rows, forces=None, virials=None) -> Prediction:
-        if not self.n_spreads:
-            return Prediction(rows, forces, virials)
-        n = rows.shape[1] - self.n_spreads
-        return Prediction(rows[:, :n], forces, virials, rows[:, n:])
+    def infer(self, x: Batch, **fit_params) -> Prediction:
+        """Predict a batch."""
+        return self.reading(self.module_, x)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compare a prediction with its targets."""

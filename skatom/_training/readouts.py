@@ -1,11 +1,14 @@
-"""How the targets of structures are made of what their atoms contribute."""
+"""Targets of structures from what their atoms contribute, with forces as derivatives."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from skatom._training.loss import Prediction
 
 # Slope of a length at zero is undefined; in units of the scale of training.
 SMALLEST_LENGTH = 1e-6
@@ -21,7 +24,7 @@ class AtomBatch(Protocol):
 
     Attributes
     ----------
-    n_structures : int
+    n_rows, n_structures : int
     owner : Tensor of int64, shape (n_atoms,)
         Structure of every row.
     place : Tensor of int64, shape (n_atoms,)
@@ -36,6 +39,7 @@ class AtomBatch(Protocol):
         Whether forces are asked for.
     """
 
+    n_rows: int
     n_structures: int
     owner: Tensor
     place: Tensor
@@ -88,3 +92,41 @@ READOUTS = {
     "dipole_magnitude": dipole_magnitude,
     "atoms": each_atom,
 }
+
+
+@dataclass(frozen=True)
+class AtomReading:
+    """Predictions of a batch from what a module says of its atoms.
+
+    Parameters
+    ----------
+    output : str
+        Key of ``READOUTS``.
+    n_spreads : int
+        How many of the last contributions are spreads rather than shares of values.
+    """
+
+    output: str = "sum"
+    n_spreads: int = 0
+
+    def __call__(self, module: nn.Module, batch: AtomBatch) -> Prediction:
+        """Predict a batch, with forces when it asks for them."""
+        read = READOUTS[self.output]
+        if not batch.has_forces:
+            return self._prediction(read(batch, module(batch)))
+        # validation runs under no_grad, but forces are a gradient themselves
+        with torch.enable_grad():
+            leaf = batch.leaf.detach().requires_grad_(True)
+            batch = batch.with_leaf(leaf)
+            atoms = module(batch)
+            energies = atoms[:, 0] if self.n_spreads else atoms
+            gradient = torch.autograd.grad(
+                energies.sum(), leaf, create_graph=module.training
+            )[0]
+        return self._prediction(read(batch, atoms), *batch.forces(gradient))
+
+    def _prediction(self, rows, forces=None, virials=None) -> Prediction:
+        if not self.n_spreads:
+            return Prediction(rows, forces, virials)
+        n = rows.shape[1] - self.n_spreads
+        return Prediction(rows[:, :n], forces, virials, rows[:, n:])

@@ -21,15 +21,19 @@ from skatom._training.callbacks import (
 )
 from skatom._training.checkpoint import Checkpoint, read_checkpoint
 from skatom._training.distributed import MeanGradients, share_of_this_process
+from skatom._training.goals import Goals
 from skatom._training.logs import log_callbacks
 from skatom._training.loss import WeightedLoss
-from skatom._training.net import AtomNet
+from skatom._training.net import Net
 from skatom._training.optimizers import lr_callback, optimizer_settings
+from skatom._training.readouts import AtomReading
 from skatom._training.tensor_files import from_bytes, to_bytes
 from skatom._training.torch_threads import torch_threads
 
 __all__ = [
+    "AtomReading",
     "Checkpoint",
+    "Goals",
     "Part",
     "build_net",
     "for_prediction",
@@ -75,24 +79,27 @@ def build_net(
     module_params: dict,
     *,
     scales: np.ndarray,
+    settings: dict | None = None,
     seed: int = 0,
     order: np.random.RandomState | None = None,
     n_structures: int = 1,
     validates: bool = False,
     checkpoint: Checkpoint | None = None,
-) -> AtomNet:
-    """Make an initialised net.
+) -> Net:
+    """Build the net that an estimator trains.
 
     Parameters
     ----------
     params : dict
         Parameters of the estimator.
     module : type
-        A torch module whose ``forward(batch)`` gives contributions of atoms, of shape
-        (n_atoms, n_outputs), built with ``seed`` and ``dtype`` beside `module_params`.
+        A torch module whose ``forward(batch)`` gives what the net reads its predictions
+        from, built with ``seed`` and ``dtype`` beside `module_params`.
     module_params : dict
     scales : ndarray of shape (n_outputs,)
         Units of the targets in training.
+    settings : dict, optional
+        Of the net, how it reads predictions and how it weighs losses among them.
     seed : int
         Seed of the initial weights.
     order : RandomState
@@ -116,18 +123,9 @@ def build_net(
         **{f"module__{key}": value for key, value in module_params.items()},
         "module__seed": seed,
         "module__dtype": getattr(torch, params["dtype"]),
-        "readout": params["output"],
-        "n_spreads": module_params["n_spreads"],
         "criterion": WeightedLoss,
-        **{
-            f"criterion__{key}": params[key]
-            for key in ("energy_weight", "force_weight", "stress_weight")
-        },
         "criterion__kind": params["loss"],
         "criterion__delta": params["huber_delta"] / float(np.mean(scales)),
-        "criterion__beta": params["nll_beta"],
-        "criterion__quantiles": params["quantiles"],
-        "criterion__spread_unit": module_params["spread_unit"],
         "batch_size": batch_size,
         "max_epochs": params["max_epochs"],
         "iterator_train": Batches,
@@ -139,6 +137,7 @@ def build_net(
         "train_split": None,
         "device": device,
         "verbose": 0,
+        **(settings or {}),
     }
     given = dict(params["net_params"] or {})
     n_batches = -(-n_structures // batch_size)
@@ -146,7 +145,7 @@ def build_net(
     if checkpoint is not None:
         own.append(("checkpoint", checkpoint))
     settings["callbacks"] = own + list(given.pop("callbacks", None) or [])
-    return AtomNet(**{**settings, **given}).initialize()
+    return Net(**{**settings, **given}).initialize()
 
 
 def _callbacks(
@@ -181,7 +180,7 @@ def _callbacks(
         callbacks += [("progress", TellProgress(bool(params["verbose"]))), *logs]
     if validates:
         callbacks.append(("keep_best", KeepBest(patience)))
-    limits = params["energy_tol"], params["force_tol"]
+    limits = params.get("energy_tol"), params.get("force_tol")
     if limits != (None, None):
         part = "valid" if validates else "train"
         callbacks.append(("converged", Converged(part, *limits)))
@@ -189,7 +188,7 @@ def _callbacks(
 
 
 def train(
-    net: AtomNet, learning: Part, validation: Part | None, state: dict | None = None
+    net: Net, learning: Part, validation: Part | None, state: dict | None = None
 ) -> int:
     """Train until the end or until nothing improves; return the epoch that is kept.
 
@@ -198,7 +197,7 @@ def train(
 
     Parameters
     ----------
-    net : AtomNet
+    net : Net
     learning, validation : Part
         The structures to learn from, and those to choose the best epoch by.
     state : dict, optional
@@ -227,12 +226,12 @@ def train(
     return net.history[-1, "epoch"]
 
 
-def one_pass(net: AtomNet, learning: Part) -> None:
+def one_pass(net: Net, learning: Part) -> None:
     """Learn once from some structures, with the optimizer where it is.
 
     Parameters
     ----------
-    net : AtomNet
+    net : Net
         Its module is brought back to where it is trained.
     learning : Part
     """
@@ -243,7 +242,7 @@ def one_pass(net: AtomNet, learning: Part) -> None:
         net.fit_loop((learning, None), epochs=1)
 
 
-def loss_curves(net: AtomNet) -> dict[str, list[float]]:
+def loss_curves(net: Net) -> dict[str, list[float]]:
     """Turn the history of a net, one record an epoch, into one list a quantity."""
     names = ["train_loss", "valid_loss"]
     for part in ("train", "valid"):
@@ -257,23 +256,23 @@ def loss_curves(net: AtomNet) -> dict[str, list[float]]:
     }
 
 
-def for_prediction(net: AtomNet) -> AtomNet:
+def for_prediction(net: Net) -> Net:
     """Move a trained net to where predictions are made: the CPU, in float64."""
     net.module_.to("cpu", torch.float64).eval()
     return net
 
 
-def load_weights(net: AtomNet, weights: dict[str, torch.Tensor]) -> None:
+def load_weights(net: Net, weights: dict[str, torch.Tensor]) -> None:
     """Put stored weights into a net, in its dtype."""
     net.module_.load_state_dict(weights)
 
 
-def weights_of(net: AtomNet) -> dict[str, torch.Tensor]:
+def weights_of(net: Net) -> dict[str, torch.Tensor]:
     """Copy the weights of a net, of which those never change that are not trained."""
     return {k: t.detach().clone() for k, t in net.module_.state_dict().items()}
 
 
-def weights_to_bytes(net: AtomNet) -> bytes:
+def weights_to_bytes(net: Net) -> bytes:
     """Write the weights of a net as safetensors."""
     return to_bytes(weights_of(net))
 
@@ -283,10 +282,10 @@ def weights_from_bytes(data: bytes) -> dict[str, torch.Tensor]:
     return from_bytes(data)
 
 
-def _multiplications(net: AtomNet, learning: Part) -> float:
-    """Atoms of a batch times weights that each of them meets."""
+def _multiplications(net: Net, learning: Part) -> float:
+    """Rows of a batch times weights that each of them meets."""
     size = min(net.batch_size, len(learning))
     first = learning.data.batch(learning.structures[:1], "cpu")[0]
     n_stacks = max(1, len(getattr(net.module_, "stacks", ())))
     n_weights = sum(p.numel() for p in net.module_.parameters())
-    return size * float(first.n_atoms.sum()) * n_weights / n_stacks
+    return size * first.n_rows * n_weights / n_stacks

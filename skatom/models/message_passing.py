@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from skatom.models._message_passing.structure_regressor import (
+from skatom.models._message_passing.structure_network import (
     STRUCTURE_CONSTRAINTS,
-    StructureRegressor,
+    StructureNetwork,
 )
 
 __all__ = ["MessagePassingRegressor"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MessagePassingRegressor(StructureRegressor):
+class MessagePassingRegressor(StructureNetwork):
     """A torch module from structures to atomic energies, as an estimator.
 
     The module is all that a new architecture needs: training on energies, forces and

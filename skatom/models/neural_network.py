@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from sklearn.metrics import r2_score
+
+from skatom._training.atom_rows import AtomRows
+from skatom._training.estimator import LARGEST_SEED
+from skatom._training.front import FRONT_CONSTRAINTS, Front, largest_weight, mean_one
+from skatom._training.outputs import OUTPUTS, squeezed
 from skatom._training.torch_side import torch_side
-from skatom._training.training_parameters import TRAINING_CONSTRAINTS
 from skatom._validation import (
     Integral,
     Interval,
     Real,
     StrOptions,
     _fit_context,
+    check_is_fitted,
+    check_random_state,
+    check_sample_weight,
 )
-from skatom.models._feature_network.before_training import ACTIVATIONS, FeatureNetwork
+from skatom.base import AtomicRegressor
+from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.models._feature_network.element_scaling import (
+    SMOOTH_INPUT_SCALE,
+    ElementScaling,
+)
+from skatom.structures import Labels
+
+if TYPE_CHECKING:
+    from skatom._training.batches import TrainingData
 
 __all__ = ["NeuralNetworkRegressor"]
 
+ACTIVATIONS = {"tanh", "sigmoid", "silu", "gelu", "softplus"}
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NeuralNetworkRegressor(FeatureNetwork):
+class NeuralNetworkRegressor(Front, AtomicRegressor):
     """Sum of atomic energies from small neural networks of the features of atoms [1]_.
 
     Parameters
@@ -233,7 +254,7 @@ class NeuralNetworkRegressor(FeatureNetwork):
         "input_scale": [Interval(Real, 0, None, closed="neither"), None],
         "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "cache_size": [Interval(Real, 0, None, closed="left")],
-        **TRAINING_CONSTRAINTS,
+        **FRONT_CONSTRAINTS,
     }
 
     hidden_layers: Sequence[int] = field(default=(64, 64), kw_only=False)
@@ -283,7 +304,6 @@ class NeuralNetworkRegressor(FeatureNetwork):
         -------
         self : object
         """
-        torch_side(type(self).__name__)  # say what is missing before anything else
         start = self._start()
         if hasattr(X, "batches"):  # a FeatureStore
             data = self._stream(X, y, sample_weight, fresh=start is None)
@@ -319,3 +339,314 @@ class NeuralNetworkRegressor(FeatureNetwork):
         data = self._data(X, y, sample_weight, forces, stress, fresh=fresh)
         self._train_once(data)
         return self
+
+    def predict_atoms(self, X, return_std: bool = False):
+        """Predict the energy of every atom; they sum to the energies of structures.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        return_std : bool, default=False
+            Whether standard deviations are wanted too, of ``loss="gaussian_nll"``.
+
+        Returns
+        -------
+        energies : ndarray of shape (n_atoms_total,)
+            Or with a second axis for several outputs.
+        std : ndarray of shape (n_atoms_total,)
+            Their squares sum to those of the structures; only with ``return_std``.
+        """
+        check_is_fitted(self)
+        X = self._inputs(X)
+        rows = self._rows(X)
+        if not return_std:
+            return self._shares(X, rows)
+        spreads = self._kind.contributions(self._atoms(X), self._spreads(rows))
+        return self._shares(X, rows), self._std(spreads)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Give the coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        y : array-like
+            As in `fit`.
+        sample_weight : array-like of shape (n_structures,), optional
+
+        Returns
+        -------
+        score : float
+        """
+        if self.output != "atoms":
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        X = self._inputs(X)
+        weights = np.repeat(check_sample_weight(sample_weight, len(X)), X.n_atoms)
+        flat = self._kind.check(self._atoms(X), y)
+        return r2_score(flat, self.compute_atoms(X), sample_weight=weights)
+
+    def latent(self, X) -> np.ndarray:
+        """Give the last hidden layer of every atom, whose linear head is its energy.
+
+        Every element with a head of its own has columns of its own, zero for other atoms,
+        so that one linear function of all columns, plus a constant for each element,
+        gives the atomic energies.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        latent : ndarray of shape (n_atoms_total, n_latent)
+        """
+        check_is_fitted(self)
+        X = self._inputs(X)
+        return _side("prediction").latent(self.net_.module_, *self._scaled(X))
+
+    def sample_atoms(self, X, n_samples=20, random_state=None) -> np.ndarray:
+        """Predict contributions of atoms with dropout at work, again and again.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+        n_samples : int, default=20
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_atoms_total)
+            Or with one more axis for several outputs. All are equal without `dropout`.
+        """
+        check_is_fitted(self)
+        X = self._inputs(X)
+        seed = check_random_state(random_state).randint(LARGEST_SEED)
+        drawn = _side("prediction").dropped_contributions(
+            self.net_.module_, *self._scaled(X), n_samples, seed
+        )
+        return np.stack([self._shares(X, rows) for rows in drawn])
+
+    def thinned(self, random_state=None):
+        """Copy the fitted model, with units left out as dropout does, for good.
+
+        One draw serves all atoms, so that the copy is a potential like the model itself.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        thinned : estimator
+            For predictions only. Equal to the model without `dropout`.
+        """
+        check_is_fitted(self)
+        seed = int(check_random_state(random_state).randint(LARGEST_SEED))
+        copy = object.__new__(type(self))
+        module = _side("prediction").thinned(self.net_.module_, seed)
+        vars(copy).update(vars(self), net_=SimpleNamespace(module_=module))
+        return copy
+
+    def predict_with_latent_sums(self, X) -> tuple[np.ndarray, np.ndarray]:
+        """Predict, and sum the last hidden layer over structures, in one pass.
+
+        Parameters
+        ----------
+        X : AtomFeatures, or array-like of shape (n_structures, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_structures,)
+            As from `predict`.
+        sums : ndarray of shape (n_structures, n_latent)
+            Sums of the rows of `latent`.
+        """
+        check_is_fitted(self)
+        X = self._inputs(X)
+        rows, sums = _side("prediction").with_latent_sums(
+            self.net_.module_, *self._scaled(X), X.structure_index, len(X)
+        )
+        atoms = self._atoms(X)
+        return self._kind.predict(atoms, self._in_units(atoms, rows)), sums
+
+    def latent_pushforward(self, values, numbers, v) -> np.ndarray:
+        """Carry changes of features on to the last hidden layer.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, n_features)
+            Features of atoms, of which there may be several copies.
+        numbers : ndarray of int, shape (n,)
+            Their species.
+        v : ndarray of shape (n, n_features)
+            How they change.
+
+        Returns
+        -------
+        tangent : ndarray of shape (n, n_latent)
+        """
+        scaling = self._scaling
+        return _side("prediction").latent_pushforward(
+            self.net_.module_,
+            scaling.apply(values, numbers),
+            scaling.elements(numbers),
+            scaling.pushforward(values, numbers, v),
+        )
+
+    def _inputs(self, X) -> AtomFeatures:
+        return self.check_features(X, reset=False)
+
+    def _atoms(self, X: AtomFeatures) -> AtomRows:
+        return AtomRows(X.offsets, X.numbers, X.structures)
+
+    def _rows(self, X: AtomFeatures) -> np.ndarray:
+        return _side("prediction").contributions(self.net_.module_, *self._scaled(X))
+
+    def _read_labels(self, atoms: AtomRows, forces, stress) -> Labels | None:
+        return self.read_labels(atoms, forces, stress)
+
+    def _shares(self, X: AtomFeatures, rows: np.ndarray) -> np.ndarray:
+        """Give what atoms contribute to the targets, in their unit."""
+        atoms = self._atoms(X)
+        return squeezed(self._kind.contributions(atoms, self._in_units(atoms, rows)))
+
+    def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
+        """Run the network."""
+        return self._shares(X, self._rows(X))
+
+    def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
+        """Run the network, and backwards."""
+        return self.compute_with_gradient(X)[1]
+
+    def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Run the network forwards and backwards."""
+        refusal = self._why_no_slopes()
+        if refusal is not None:
+            raise NoDerivativeError(refusal)
+        rows, slopes = _side("prediction").with_gradient(
+            self.net_.module_, *self._scaled(X)
+        )
+        slopes = self._kind.contributions(self._atoms(X), self._scales[0] * slopes)
+        slopes = self._scaling.pullback(X.values, X.numbers, slopes)
+        return self._shares(X, rows), slopes
+
+    def _scaled(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Scale features, and give the element of every atom."""
+        scaling = self._scaling
+        return scaling.apply(X.values, X.numbers), scaling.elements(X.numbers)
+
+    @property
+    def _scaling(self) -> ElementScaling:
+        return ElementScaling(self.numbers_, self.feature_means_, self.feature_gains_)
+
+    # -- training ----------------------------------------------------------------------
+
+    def _start(self) -> dict | None:
+        widths = list(self.hidden_layers)
+        if not all(isinstance(w, Integral) and w > 0 for w in widths):
+            raise ValueError(
+                f"hidden_layers holds {widths}: give positive whole numbers, one a layer."
+            )
+        names = self._activations()
+        if len(names) != len(widths) or not set(names) <= ACTIVATIONS:
+            raise ValueError(
+                f"activation is {self.activation}: give one of {sorted(ACTIVATIONS)}, or "
+                f"one for each of the {len(widths)} hidden layers."
+            )
+        if self.frozen_layers > len(widths):
+            raise ValueError(
+                f"frozen_layers is {self.frozen_layers}, but there are {len(widths)} "
+                "hidden layers."
+            )
+        return super()._start()
+
+    def _activations(self) -> list[str]:
+        if isinstance(self.activation, str):
+            return [self.activation] * len(self.hidden_layers)
+        return list(self.activation)
+
+    def _data(
+        self, X: AtomFeatures, y, sample_weight, forces, stress, *, fresh: bool
+    ) -> TrainingData:
+        """Put features and goals together, on scales of their own."""
+        goals = self._goals(X, y, sample_weight, forces, stress, fresh=fresh)
+        if fresh:
+            scale = SMOOTH_INPUT_SCALE if goals.has_slopes else 1.0
+            scaling = ElementScaling.of(
+                X.values,
+                X.numbers,
+                self.numbers_,
+                np.repeat(goals.weights, X.n_atoms),
+                scale if self.input_scale is None else self.input_scale,
+                shared=self.networks != "per_element",
+            )
+            self._remember(scaling)
+        return _side("data").TrainingSet.of(
+            X, goals, self._scaling, self.dtype, self.cache_size
+        )
+
+    def _stream(self, store, y, sample_weight, *, fresh: bool) -> TrainingData:
+        """Measure a store in one pass, and leave its features on disk."""
+        if self.output != "sum" or not fresh:
+            raise ValueError(
+                "A store is trained on afresh, with output='sum': give the features "
+                "themselves, store[...], for anything else."
+            )
+        side, kind = _side("streamed_data"), OUTPUTS["sum"]
+        weights = mean_one(check_sample_weight(sample_weight, len(store)))
+        forces = self.forces if largest_weight(self.force_weight) > 0 else None
+        stress = self.stress if largest_weight(self.stress_weight) > 0 else None
+        atoms, scaling, square = side.measure(
+            store,
+            weights,
+            forces=forces,
+            rms=self.input_scale,
+            shared=self.networks != "per_element",
+        )
+        y = kind.check(atoms, y)
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+        self.n_atom_features_ = scaling.means.shape[1]
+        self._measure(atoms, y, weights, square)
+        self._remember(scaling)
+        left = kind.subtract(atoms, y, self._baseline, self.numbers_)
+        return side.StreamedSet(
+            store,
+            left / self.scale_,
+            weights,
+            scaling,
+            self.scale_,
+            self.size_exponent,
+            self.dtype,
+            forces,
+            stress,
+        )
+
+    def _remember(self, scaling: ElementScaling) -> None:
+        """Set what predictions need of scaling and networks."""
+        self.feature_means_, self.feature_gains_ = scaling.means, scaling.gains
+        names = ("networks", "residual", "batch_norm", "dropout", "initialization")
+        self._built = {
+            "n_features": scaling.means.shape[1],
+            "n_elements": len(self.numbers_),
+            "hidden_layers": [int(width) for width in self.hidden_layers],
+            "activations": self._activations(),
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def _architecture(self) -> tuple[type, dict]:
+        """Give the networks as they were first fitted, whatever parameters say now."""
+        outputs = ("n_outputs", "n_spreads", "spread_unit")
+        return _side("modules").AtomicNetworks, {
+            **self._built,
+            **{name: self._shape[name] for name in outputs},
+            "frozen_layers": self.frozen_layers,
+        }
+
+
+def _side(module: str) -> ModuleType:
+    """Import a module of networks of features, which needs torch, when it is needed."""
+    return torch_side(
+        NeuralNetworkRegressor.__name__, f"skatom.models._feature_network.{module}"
+    )

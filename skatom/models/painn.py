@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from skatom._validation import Integral, Interval, StrOptions
-from skatom.models._message_passing.structure_network import ACTIVATIONS
-from skatom.models._message_passing.structure_regressor import (
+from skatom.models._message_passing.structure_network import (
+    ACTIVATIONS,
     STRUCTURE_CONSTRAINTS,
-    StructureRegressor,
+    StructureNetwork,
 )
 
 __all__ = ["PaiNNRegressor"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class PaiNNRegressor(StructureRegressor):
+class PaiNNRegressor(StructureNetwork):
     """PaiNN: equivariant messages of scalars and vectors [1]_, as an estimator.
 
     Atoms carry scalars and vectors that turn with the structure, and tell both to their

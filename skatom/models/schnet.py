@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from skatom._validation import Integral, Interval, StrOptions
-from skatom.models._message_passing.structure_network import ACTIVATIONS
-from skatom.models._message_passing.structure_regressor import (
+from skatom.models._message_passing.structure_network import (
+    ACTIVATIONS,
     STRUCTURE_CONSTRAINTS,
-    StructureRegressor,
+    StructureNetwork,
 )
 
 __all__ = ["SchNetRegressor"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SchNetRegressor(StructureRegressor):
+class SchNetRegressor(StructureNetwork):
     """SchNet: continuous-filter convolutions over neighbours [1]_, as an estimator.
 
     Every element has a vector, which rounds of convolutions refine by what stands around

@@ -324,7 +324,7 @@ def test_warm_start_with_a_new_element_is_refused():
     step = RadialSums(species=["H", "O", "C"]).fit(frames)
     model = quick(warm_start=True, forces=None)
     model.fit(step.transform(frames), read_energies(frames))
-    with pytest.raises(ValueError, match="is C, but NeuralNetworkRegressor was fitted"):
+    with pytest.raises(ValueError, match="is C, but NeuralNetworkRegressor knows"):
         model.fit(step.transform([molecule("CH4")] * 3), np.zeros(3))
 
 

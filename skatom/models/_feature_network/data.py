@@ -1,4 +1,4 @@
-"""Features and targets of a network, and the batches that it is trained on."""
+"""Features and goals of a network, and the batches that it is trained on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from hashlib import sha256
 import numpy as np
 from torch import Tensor
 
-from skatom._training.batches import Goals, tensor_of
+from skatom._training.batches import tensor_of
+from skatom._training.goals import Goals
 from skatom._training.loss import Targets
 from skatom.features import AtomFeatures
+from skatom.models._feature_network.element_scaling import ElementScaling
 from skatom.models._feature_network.pair_gradients import (
     PairSums,
     RecomputedBatch,
@@ -20,10 +22,12 @@ from skatom.models._feature_network.pair_gradients import (
 )
 from skatom.neighbors import ranges
 
+MEGABYTE = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Features and targets of all structures.
+    """Features and goals of all structures.
 
     Attributes
     ----------
@@ -35,9 +39,6 @@ class TrainingSet:
     goals : Goals
     gradients : StoredJacobian, RecomputedJacobian or None
         None trains without forces and stress.
-    positions : ndarray of shape (n_atoms, 3) or None
-    charges : ndarray of shape (n_structures,) or None
-        Of whole structures, for dipoles.
     """
 
     values: np.ndarray
@@ -45,9 +46,40 @@ class TrainingSet:
     n_elements: int
     goals: Goals
     gradients: StoredJacobian | RecomputedJacobian | None = None
-    positions: np.ndarray | None = None
-    charges: np.ndarray | None = None
     streams = False
+
+    @classmethod
+    def of(
+        cls,
+        X: AtomFeatures,
+        goals: Goals,
+        scaling: ElementScaling,
+        dtype: str,
+        cache_size: float,
+    ) -> TrainingSet:
+        """Scale features, and keep their derivatives where goals have slopes.
+
+        Parameters
+        ----------
+        X : AtomFeatures
+        goals : Goals
+        scaling : ElementScaling
+        dtype : {"float32", "float64"}
+        cache_size : float
+            Memory in MB for the derivatives of all features.
+        """
+        scaled = X.transformed(scaling, scaling.apply(X.values, X.numbers))
+        gradients = None
+        if goals.has_slopes:
+            virials = goals.virials is not None
+            gradients = jacobians(scaled, dtype, virials, cache_size * MEGABYTE)
+        return cls(
+            values=scaled.values.astype(dtype),
+            elements=scaling.elements(X.numbers),
+            n_elements=len(scaling.numbers),
+            goals=goals,
+            gradients=gradients,
+        )
 
     @property
     def weights(self) -> np.ndarray:
@@ -56,13 +88,12 @@ class TrainingSet:
 
     def __len__(self) -> int:
         """Return the number of structures."""
-        return len(self.goals.weights)
+        return len(self.goals)
 
     def fingerprint(self) -> str:
         """Hash everything that a training depends on."""
         digest = sha256()
-        extra = [a for a in (self.positions, self.charges) if a is not None]
-        for array in (self.values, self.elements, *extra, *self.goals.arrays()):
+        for array in (self.values, self.elements, *self.goals.arrays()):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -75,7 +106,8 @@ class TrainingSet:
         structures : ndarray of int64
         device : str
         """
-        offsets, dtype = self.goals.offsets, self.values.dtype
+        goals, dtype = self.goals, self.values.dtype
+        offsets = goals.offsets
         atoms = ranges(offsets[structures], offsets[structures + 1])
         batch = Batch.build(
             self.values,
@@ -85,10 +117,10 @@ class TrainingSet:
             device,
             atoms=atoms,
             gradients=self.gradients and self.gradients.batch(structures),
-            positions=self.positions,
-            charges=None if self.charges is None else self.charges[structures],
+            positions=goals.positions,
+            charges=None if goals.charges is None else goals.charges[structures],
         )
-        return batch, self.goals.batch(structures, dtype, device)
+        return batch, goals.batch(structures, dtype, device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +202,11 @@ class Batch:
             positions=tensor(None if positions is None else positions[rows]),
             charges=tensor(charges),
         )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of atoms."""
+        return len(self.values)
 
     @property
     def leaf(self) -> Tensor:

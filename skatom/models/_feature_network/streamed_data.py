@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skatom._training.batches import Goals
+from skatom._training.atom_rows import AtomRows
+from skatom._training.goals import Goals
 from skatom._training.loss import Targets
-from skatom.features import AtomFeatures
 from skatom.models._feature_network.data import Batch
 from skatom.models._feature_network.element_scaling import (
     SMALLEST_SHARE,
@@ -25,18 +25,18 @@ CHUNK = 256  # structures that are in memory at a time while the store is measur
 
 
 class Measured(NamedTuple):
-    """What one pass over a store tells.
+    """Numbers of one pass over a store.
 
     Attributes
     ----------
-    atoms : AtomFeatures
-        All atoms, without a single feature.
+    atoms : AtomRows
+        All atoms, without their structures.
     scaling : ElementScaling
     mean_square_force : float or None
         None where no structure has forces.
     """
 
-    atoms: AtomFeatures
+    atoms: AtomRows
     scaling: ElementScaling
     mean_square_force: float | None
 
@@ -75,10 +75,10 @@ def measure(
         n_known += 3 * known.sum()
     flat = np.concatenate(numbers)
     offsets = np.concatenate([[0], np.cumsum(store.n_atoms)])
-    atoms = AtomFeatures(np.empty((len(flat), 0)), offsets, flat)
     if rms is None:
         rms = SMOOTH_INPUT_SCALE if n_known else 1.0
     scaling = _scaling(sums, np.unique(flat), rms)
+    atoms = AtomRows(offsets, flat)
     return Measured(atoms, scaling, square / n_known if n_known else None)
 
 

@@ -1,4 +1,4 @@
-"""Evaluate trained modules on structures, in float64, and build what is trained."""
+"""Modules of structures as they are trained, and evaluated in float64."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from skatom._training.batches import Goals
 from skatom._training.spreads import positive_spreads
-from skatom.models._message_passing.graph_data import GraphData
 from skatom.models._message_passing.graphs import GraphBatch
 from skatom.neighbors import NeighborPairs
-
-__all__ = ["Goals", "GraphData", "StructureModule", "contributions", "latent"]
 
 
 class StructureModule(nn.Module):

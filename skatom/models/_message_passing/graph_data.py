@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 import torch
 
-from skatom._training.batches import Goals
+from skatom._training.goals import Goals
 from skatom._training.loss import Targets
 from skatom.models._message_passing.graphs import GraphBatch
 from skatom.neighbors import NeighborPairs, ranges
@@ -26,20 +26,11 @@ class GraphData:
     goals : Goals
     dtype : str
         Of training.
-    has_forces : bool
-        Whether forces or stress are trained on.
-    positions : ndarray of shape (n_atoms, 3) or None
-    charges : ndarray of shape (n_structures,) or None
-        Of whole structures, for dipoles.
     """
 
     pairs: NeighborPairs
     goals: Goals
     dtype: str
-    has_forces: bool = False
-    positions: np.ndarray | None = None
-    charges: np.ndarray | None = None
-
     streams = False
 
     @property
@@ -49,14 +40,13 @@ class GraphData:
 
     def __len__(self) -> int:
         """Return the number of structures."""
-        return len(self.goals.weights)
+        return len(self.goals)
 
     def fingerprint(self) -> str:
         """Hash everything that a training depends on."""
         digest = sha256(self.dtype.encode())
         pairs = (self.pairs.offsets, self.pairs.neighbors, self.pairs.vectors)
-        extra = [a for a in (self.positions, self.charges) if a is not None]
-        for array in (self.pairs.numbers, *pairs, *extra, *self.goals.arrays()):
+        for array in (self.pairs.numbers, *pairs, *self.goals.arrays()):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -69,7 +59,8 @@ class GraphData:
         structures : ndarray of int64
         device : str
         """
-        offsets = self.goals.offsets
+        goals = self.goals
+        offsets, positions, charges = goals.offsets, goals.positions, goals.charges
         sizes = offsets[structures + 1] - offsets[structures]
         atoms = ranges(offsets[structures], offsets[structures + 1])
         batch = GraphBatch.of(
@@ -77,9 +68,9 @@ class GraphData:
             np.concatenate([[0], np.cumsum(sizes)]),
             DTYPES[self.dtype],
             device,
-            has_forces=self.has_forces,
-            has_virials=self.goals.virials is not None,
-            positions=None if self.positions is None else self.positions[atoms],
-            charges=None if self.charges is None else self.charges[structures],
+            has_forces=goals.has_slopes,
+            has_virials=goals.virials is not None,
+            positions=None if positions is None else positions[atoms],
+            charges=None if charges is None else charges[structures],
         )
-        return batch, self.goals.batch(structures, np.dtype(self.dtype), device)
+        return batch, goals.batch(structures, np.dtype(self.dtype), device)

@@ -103,6 +103,11 @@ class GraphBatch:
         return len(self.n_atoms)
 
     @property
+    def n_rows(self) -> int:
+        """Number of atoms."""
+        return len(self.owner)
+
+    @property
     def n_structures(self) -> int:
         """Number of structures."""
         return len(self.n_atoms)

@@ -8,10 +8,7 @@ from inspect import signature
 import pytest
 from sklearn.base import clone
 
-from skatom._training.training_parameters import (
-    TRAINING_CONSTRAINTS,
-    TrainingParameters,
-)
+from skatom._training.front import FRONT_CONSTRAINTS, Front
 from skatom.models import (
     MessagePassingRegressor,
     NeuralNetworkRegressor,
@@ -21,13 +18,13 @@ from skatom.models import (
 
 ON_STRUCTURES = [SchNetRegressor, PaiNNRegressor, MessagePassingRegressor]
 NETWORKS = [NeuralNetworkRegressor, *ON_STRUCTURES]
-SHARED = {field.name: field.default for field in fields(TrainingParameters)}
+SHARED = {field.name: field.default for field in fields(Front)}
 
 
 @pytest.mark.parametrize("cls", NETWORKS)
 def test_every_network_is_trained_by_the_same_parameters(cls):
     parameters = signature(cls).parameters
-    assert set(SHARED) == set(TRAINING_CONSTRAINTS)
+    assert set(SHARED) == set(FRONT_CONSTRAINTS)
     assert set(SHARED) <= set(parameters)
     assert set(parameters) == set(cls._parameter_constraints)
     own = {"lr", "max_epochs", "patience"} if cls in ON_STRUCTURES else set()
