@@ -1,4 +1,4 @@
-"""The progress of everything that takes a while."""
+"""Progress of long computations."""
 
 from __future__ import annotations
 

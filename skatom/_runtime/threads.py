@@ -1,4 +1,4 @@
-"""Work shared over threads, with results that do not depend on how many there are."""
+"""Threads for compiled loops, whose results do not depend on the number of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are complete or not there."""
+"""Writing of files that are either complete or absent."""
 
 from __future__ import annotations
 

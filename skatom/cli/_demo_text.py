@@ -1,4 +1,4 @@
-"""What the demo says and draws."""
+"""Text and figure of the demo."""
 
 from __future__ import annotations
 

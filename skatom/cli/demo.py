@@ -1,4 +1,4 @@
-"""The steps of the main job, in the order in which a person would take them."""
+"""The demo: fit, judge, save and run a potential."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEMPERATURE = 300.0
 
 @dataclass(frozen=True)
 class Size:
-    """How much the job computes."""
+    """Amount of work that the demo does."""
 
     n_fit: int
     n_calibration: int

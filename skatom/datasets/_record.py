@@ -50,7 +50,7 @@ class DatasetFile:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """Where a data set comes from and what may be done with it.
+    """Origin, theory, licence and files of a data set.
 
     A data set is a record and files, not a program: a new one is added by writing a
     record, and the loader, the checks and the documentation follow from it.

@@ -1,4 +1,4 @@
-"""A run at constant energy, and what it says about a potential."""
+"""Molecular dynamics at constant energy, and the drift of that energy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skatom.calculator import SkatomCalculator
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What a run at constant energy shows.
+    """Record of a run at constant energy.
 
     Attributes
     ----------

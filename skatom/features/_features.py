@@ -27,7 +27,7 @@ class NoStandardDeviationError(ValueError):
 
 
 class Origin(Protocol):
-    """How values came to be, and how they move when the neighbour vectors do."""
+    """Steps that made the values, and their derivatives by the pair vectors."""
 
     steps: tuple
 
@@ -106,7 +106,7 @@ class AtomFeatures:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_structures, n_features)."""
+        """Shape (n_structures, n_features)."""
         return (len(self), self.values.shape[1])
 
     @property

@@ -1,4 +1,4 @@
-"""Structures, features of atoms, or rows of numbers: which of them X is."""
+"""Kinds of X: structures, features of atoms, or rows of numbers."""
 
 from __future__ import annotations
 

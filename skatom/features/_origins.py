@@ -1,4 +1,4 @@
-"""Origins: how values of atoms came to be, and how they move with the neighbours.
+"""Origins of features: the steps that made them, and their derivatives.
 
 A tree: features come from a featurizer, from a per-atom step behind other features, or from
 several features side by side.

@@ -1,4 +1,4 @@
-"""How well standard deviations tell the size of errors. Pure functions on arrays.
+"""Scores of standard deviations against errors, as pure functions on arrays.
 
 Errors are taken as normal where a distribution is needed. Arrays of any shape are read
 flat: components of forces count one by one.

@@ -1,4 +1,4 @@
-"""How often intervals cover, how wide they are, and both in one number."""
+"""Coverage, width and Winkler score of intervals."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def mean_width(intervals):
 
 
 def winkler_score(y, intervals, confidence_level):
-    r"""Mean Winkler score of intervals: width, and a fine for every miss [1]_.
+    r"""Mean Winkler score of intervals: width, and a penalty for every miss [1]_.
 
     An interval scores its width, plus :math:`2 / \alpha` times the distance to a label
     outside, with :math:`\alpha` one minus the level. The smaller the better; the score is

@@ -1,4 +1,4 @@
-"""What displays share: axes, colours, and checks of what is drawn."""
+"""Axes, colours and checks that all displays share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells structures apart, for many structures at once."""
+"""Contents of structures and their hashes, for many structures at once."""
 
 from __future__ import annotations
 

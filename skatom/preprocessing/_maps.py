@@ -52,7 +52,7 @@ class Columns:
 
 
 class Chain:
-    """One after the other."""
+    """Maps applied one after the other."""
 
     def __init__(self, parts):
         self.parts = parts
@@ -91,7 +91,7 @@ class SideBySide:
 
 
 class OnSphere:
-    """x / norm(x): with n the gradient of the norm, v -> (v - y (n . v)) / norm."""
+    """Rows over their norm: v -> (v - y (n . v)) / norm with the gradient n of the norm."""
 
     def __init__(self, X, norm: str):
         size, self.direction = _NORMS[norm](X)

@@ -1,4 +1,4 @@
-"""Where structures are in a store, by content hash, in memory of twenty bytes each."""
+"""Index of the structures of a store by content hash, twenty bytes each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What made the features of a store: parameters and fitted numbers, and their hash."""
+"""Identity of a store's featurizer: parameters, fitted numbers, and their hash."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Blobs:
         return self._n
 
     def refresh(self) -> None:
-        """Take notice of what other writers have committed."""
+        """Read what other writers have committed since."""
         with self._environment.reading() as transaction:
             self._n = _number(transaction.get(COUNT, bytes(8)))
 

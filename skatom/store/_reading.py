@@ -1,4 +1,4 @@
-"""Records given back as AtomFeatures, whose frames and pairs are made when asked for."""
+"""AtomFeatures from the records of a store; frames and pairs are made on demand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StoredStructures(Structures):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_structures, 1)."""
+        """Shape (n_structures, 1), that of a column."""
         return (len(self), 1)
 
     @property

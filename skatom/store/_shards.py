@@ -57,7 +57,7 @@ class Shards:
         return int(self._starts[-1])
 
     def refresh(self) -> None:
-        """Take notice of what other writers have committed."""
+        """Read what other writers have committed since."""
         while (folder := self._place(len(self._shards))).is_dir():
             shard = Shard(folder, self._width, self._dtype)
             self._shards.append(shard)

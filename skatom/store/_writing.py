@@ -1,4 +1,4 @@
-"""What turns a stream of structures into records, and hands them on by the shard."""
+"""Writing of a stream of structures to a store, one shard at a time."""
 
 from __future__ import annotations
 

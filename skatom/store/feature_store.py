@@ -143,7 +143,7 @@ class FeatureStore:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_structures, n_features)."""
+        """Shape (n_structures, n_features)."""
         return (len(self), len(self.feature_names))
 
     @property
@@ -302,7 +302,7 @@ class FeatureStore:
         return writer.write(frames, y)
 
     def refresh(self) -> FeatureStore:
-        """Take notice of what other processes have stored since this one opened.
+        """Read what other processes have stored since this one opened.
 
         Returns
         -------
@@ -319,7 +319,7 @@ class FeatureStore:
 
     @property
     def _layout(self) -> Shards | Blobs:
-        """What reads and writes, opened when this process first needs it."""
+        """Files of the store, opened when this process first needs them."""
         if self._opened is None or self._opened[0] != os.getpid():
             layout = LAYOUTS[self.manifest["layout"]]
             opened = layout(self.path, len(self.feature_names), self.dtype)

@@ -1,4 +1,4 @@
-"""The gatekeeper: any sequence of frames in, checked Structures out."""
+"""Checks of the structures that are passed as X."""
 
 from __future__ import annotations
 

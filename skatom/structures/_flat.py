@@ -1,4 +1,4 @@
-"""What frames hold, as one array a kind: read once, where Python would loop again."""
+"""Flat arrays of the numbers, positions and cells of all structures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ase import Atoms
 
 
 class FlatStructures(NamedTuple):
-    """Copies of what structures are made of, one structure after the other.
+    """Numbers, positions, cells and periodic directions, structure after structure.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class FlatStructures(NamedTuple):
 
 
 def flatten(frames: Sequence[Atoms]) -> FlatStructures:
-    """Copy what frames hold into flat arrays.
+    """Copy the numbers, positions and cells of structures into flat arrays.
 
     Parameters
     ----------

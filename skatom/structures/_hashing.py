@@ -17,7 +17,7 @@ IDENTITY_INFO = ("charge", "spin")
 
 
 def content_hash(atoms: Atoms) -> str:
-    """Hash what a structure is: numbers, positions, cell, pbc, charge and spin.
+    """Hash the content of a structure: numbers, positions, cell, pbc, charge and spin.
 
     Labels, the calculator, constraints and all other ``info`` do not count. Cell and
     pbc do: two frames that differ only in the cell are two structures.

@@ -1,4 +1,4 @@
-"""Structures that the checks use unless others are given."""
+"""Small structures for the shipped checks and for compiling ahead."""
 
 from __future__ import annotations
 

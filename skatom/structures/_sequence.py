@@ -54,7 +54,7 @@ class Structures(Sequence):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n_structures, 1)."""
+        """Shape (n_structures, 1), that of a column."""
         return (len(self.frames), 1)
 
     @property
