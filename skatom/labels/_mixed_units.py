@@ -80,7 +80,7 @@ def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
         f"The energies of structures {listing(odd)} lie up to {off[odd].max():.2g} robust "
         "standard deviations from a sum over elements that describes the others. "
         f"{advice}, so that all of y is in eV, or drop these structures.",
-        stacklevel=4,  # past the wrapper of fit
+        stacklevel=5,  # past the wrapper of fit
     )
 
 

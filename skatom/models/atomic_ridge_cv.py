@@ -18,7 +18,6 @@ from skatom._validation import (
 )
 from skatom.features import AtomFeatures
 from skatom.models._algebra.left_out import merged
-from skatom.models._labelled.derivative_rows import LossWeights
 from skatom.models._linear.model import LinearModel
 from skatom.models._linear.problem import LinearProblem, LinearSolution
 
@@ -152,9 +151,10 @@ class AtomicRidgeCV(LinearModel):
         """
         X = self.check_features(X, reset=True)
         self._begin()
-        data = self._data(X, y, sample_weight, forces, stress)
-        folds = self._folds(X, data[1], groups)
-        parts = [self._fold(data, keep) for keep in folds]
+        given = self._read(X, y, sample_weight, forces, stress)
+        folds = self._folds(X, given.y, groups)
+        nothing = self._no_rows()
+        parts = [self._folded(nothing, given.take(keep)) for keep in folds]
         everything = merged([triangle for triangle, _ in parts])
         self._triangle = everything
         self._n_targets = sum(n for _, n in parts)
@@ -185,16 +185,6 @@ class AtomicRidgeCV(LinearModel):
         self._n_held_out = len(folds)
         never = np.flatnonzero(times == 0)
         return [*folds, never] if len(never) else folds
-
-    def _fold(self, data: tuple, keep: np.ndarray) -> tuple[np.ndarray, float]:
-        """Triangle of the rows of some structures, and how many they are."""
-        X, y, labels, weights = data
-        if labels is not None:
-            labels = labels.take(keep, X.offsets)
-            if not (labels.has_forces.any() or labels.has_stress.any()):
-                labels = None
-        weights = LossWeights(weights.samples[keep], weights.forces, weights.stress)
-        return self._folded(self._no_rows(), X[keep], y[keep], labels, weights)
 
     def _alphas(self) -> np.ndarray:
         """Penalties to try, ascending."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 from joblib import parallel_config
@@ -14,15 +15,10 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
     check_random_state,
-    check_sample_weight,
-    check_targets,
 )
-from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.labels._mixed_units import warn_of_mixed_units
-from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models._gaussian_process.blocks import Blocks
-from skatom.models._gaussian_process.data import TrainingSet
+from skatom.models._gaussian_process.data import label_sizes
 from skatom.models._gaussian_process.hyperparameters import (
     Hyperparameters,
     choose,
@@ -30,6 +26,7 @@ from skatom.models._gaussian_process.hyperparameters import (
 )
 from skatom.models._gaussian_process.process import Process
 from skatom.models._gaussian_process.regressor import ProcessRegressor
+from skatom.models._labelled.training_set import TrainingSet, training_set
 
 # solver="auto" factors the matrix of up to so many labels: 5 GB.
 DENSE_LABELS = 25_000
@@ -294,26 +291,21 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         """
         plain = not isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
-        y = check_targets(y, len(X))
-        warn_of_mixed_units(X, y)
-        samples = check_sample_weight(sample_weight, len(X))
-        labels = self.read_labels(X, forces, stress)
-        if labels is not None:
-            refuse_rescaled_targets(y, X.structures)
-        elif not self.energies:
+        given = training_set(self, X, y, sample_weight, forces, stress)
+        if given.labels is None and not self.energies:
             raise ValueError(
                 "energies=False trains on forces and stress alone, but the structures "
                 "have none: attach forces, or set energies=True."
             )
         self.baseline_ = np.zeros(len(self.numbers_))
         if self.baseline is not None and not plain:
-            self.baseline_ = self._fitted_baseline(X, y, samples)
-        given = self._given(X, y, labels, samples)
+            self.baseline_ = given.baseline(self.numbers_)
+        seen = self._counted(given)
         with self._threads():
-            self._keep(self._learned(given, self._choose(given)))
+            self._keep(self._learned(seen, self._choose(seen)))
         if not self.energies and not plain:  # forces say nothing of the constant
-            left = y - self.predict(X)
-            self.baseline_ = self.baseline_ + self._fitted_baseline(X, left, samples)
+            left = replace(given, y=given.y - self.predict(X))
+            self.baseline_ = self.baseline_ + left.baseline(self.numbers_)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -339,18 +331,15 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         if not hasattr(self, "_process"):
             return self.fit(X, y, sample_weight, forces=forces, stress=stress)
         X = self.check_features(X, reset=False)
-        y = check_targets(y, len(X))
-        samples = check_sample_weight(sample_weight, len(X))
-        labels = self.read_labels(X, forces, stress)
-        given = self._given(X, y, labels, samples)
+        given = training_set(self, X, y, sample_weight, forces, stress)
         with self._threads():
-            self._keep(self._process.extended(given))
+            self._keep(self._process.extended(self._counted(given)))
         return self
 
-    def _given(self, X, y, labels, samples) -> TrainingSet:
-        """Structures that count, with their labels."""
-        every = TrainingSet(X, self._left(X, y), labels, samples, self.energies)
-        return every.take(np.flatnonzero(samples > 0))
+    def _counted(self, given: TrainingSet) -> TrainingSet:
+        """Structures that count, with energies above the baseline."""
+        above = given.above(self.baseline_, self.numbers_)
+        return above.take(np.flatnonzero(given.samples > 0))
 
     def _choose(self, given: TrainingSet) -> Hyperparameters:
         """Hyperparameters for these labels, or as given."""
@@ -362,7 +351,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         """Condition on all labels by the solver that fits."""
         solver = self.solver
         if solver == "auto":
-            few = given.sizes.sum() <= DENSE_LABELS
+            few = label_sizes(given).sum() <= DENSE_LABELS
             solver = "dense" if few else "iterative"
         if solver == "dense":
             return Process.dense(given, at)
@@ -378,14 +367,6 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         if self.n_jobs is None:
             return nullcontext()
         return parallel_config("threading", n_jobs=self.n_jobs)
-
-    def _left(self, X: AtomFeatures, y: np.ndarray) -> np.ndarray:
-        """Subtract the baseline from energies."""
-        return y - species_counts(X, self.numbers_) @ self.baseline_
-
-    def _fitted_baseline(self, X, y, samples) -> np.ndarray:
-        weights = samples / X.n_atoms
-        return fit_composition(X, y, weights, self.numbers_)
 
     def _blocks(self, X: AtomFeatures) -> Blocks:
         """Blocks of features, and species, that have a kernel of their own."""

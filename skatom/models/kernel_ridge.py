@@ -14,7 +14,6 @@ from skatom._validation import (
     _fit_context,
     check_random_state,
 )
-from skatom.features import AtomFeatures
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.choose_references import SELECTIONS, choose_references
 from skatom.models._kernel_ridge.exact import solve_exactly
@@ -22,7 +21,7 @@ from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact, spars
 from skatom.models._kernel_ridge.rows_against_references import take_references
 from skatom.models._kernel_ridge.sparse import solve_sparsely
 from skatom.models._kernels.named import KERNELS
-from skatom.models._labelled.training_set import Problem
+from skatom.models._labelled.training_set import TrainingSet
 
 # "auto" solves exactly up to this many labels, a matrix of 7 GB and minutes, if that is not
 # more than half of the memory.
@@ -268,32 +267,28 @@ class AtomicKernelRidge(KernelModel):
             are to be trained with the Laplacian kernel, or with y a rescaled copy of the
             energies of the structures; if the exact solution needs more than 16 GB.
         """
-        problem = self._problem(X, y, sample_weight, forces, stress)
-        above = self._fit_baseline(problem)
-        self.kernel_ = self._make_kernel(problem, self.kernel, self.gamma)
+        given = self._read(X, y, sample_weight, forces, stress)
+        self.kernel_ = self._make_kernel(given, self.kernel, self.gamma)
         self.gamma_ = self.kernel_.gamma
-        self._solve(problem, above)
+        self._solve(self._above_baseline(given))
         return self
 
-    def _solve(self, problem: Problem, y: np.ndarray) -> None:
+    def _solve(self, given: TrainingSet) -> None:
         """Solve for all labels exactly, or in the span of chosen references."""
         kernel = self.kernel_
-        X = kernel.scale_features(problem.X)
-        atoms = self._choose_atoms(problem, X)
+        scaled = kernel.scale_set(given)
+        atoms = self._choose_atoms(scaled)
         if atoms is None:
-            self._keep(problem, *solve_exactly(*self._labels(problem, y), self.alpha))
+            self._keep(given, *solve_exactly(scaled, kernel, self.alpha))
             return
-        references = take_references(X, atoms, kernel)
-        blocks = map(kernel.scale_rows, self._rows(problem, len(atoms)))
-        coef = solve_sparsely(
-            X, y, problem.energy_weights, blocks, references, self.alpha
-        )
-        self._keep(problem, references, coef, None)
+        references = take_references(scaled.X, atoms, kernel)
+        coef = solve_sparsely(scaled, references, self.alpha)
+        self._keep(given, references, coef, None)
 
-    def _choose_atoms(self, problem: Problem, X: AtomFeatures) -> np.ndarray | None:
+    def _choose_atoms(self, given: TrainingSet) -> np.ndarray | None:
         """Choose references; None is the exact solution. Refuse what does not fit."""
-        n_labels, half = problem.n_labels, 0.5 * memory_limit(self.max_memory)
-        needed = exact_memory(problem.X, problem.labels, n_labels)
+        X, n_labels, half = given.X, given.n_labels, 0.5 * memory_limit(self.max_memory)
+        needed = exact_memory(X, given.labels, n_labels)
         n_references = self.n_references
         if n_references == "auto":
             exact = n_labels <= EXACT_LABELS and needed <= half
@@ -301,7 +296,7 @@ class AtomicKernelRidge(KernelModel):
         if n_references is None:
             refuse_exact(needed, self.max_memory, n_labels)
             return None
-        candidates = np.flatnonzero(problem.weights.samples[X.structure_index] > 0)
+        candidates = np.flatnonzero(given.samples[X.structure_index] > 0)
         if n_references == "all":
             n_references = len(candidates)
         n_references = min(n_references, len(candidates))

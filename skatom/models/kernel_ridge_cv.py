@@ -21,7 +21,7 @@ from skatom.models._kernel_ridge.exact import exact_problem, solve_exactly
 from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact
 from skatom.models._kernel_ridge.scores import SCORES, score
 from skatom.models._kernels.named import KERNELS
-from skatom.models._labelled.training_set import Problem
+from skatom.models._labelled.training_set import TrainingSet
 
 # Multiples of gamma="scale" that "auto" tries.
 AUTO_GAMMAS = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -193,15 +193,15 @@ class AtomicKernelRidgeCV(KernelModel):
             structure only, or if ``scoring`` needs labels that are not trained on.
         """
         alphas = _check_alphas(self.alphas)
-        problem = self._problem(X, y, sample_weight, forces, stress)
-        self._refuse(problem)
-        folds = self._folds(problem, groups)
-        baselines = self._baselines(problem, folds)
+        given = self._read(X, y, sample_weight, forces, stress)
+        self._refuse(given)
+        folds = self._folds(given, groups)
+        baselines = self._baselines(given, folds)
         results = {"kernel": [], "gamma": [], "alpha": [], "score": []}
         best = (-np.inf, None, None)
-        for kernel, gamma in self._candidates(problem):
-            self.kernel_ = self._make_kernel(problem, kernel, gamma)
-            scores = self._scores(problem, folds, baselines, alphas)
+        for kernel, gamma in self._candidates(given):
+            self.kernel_ = self._make_kernel(given, kernel, gamma)
+            scores = self._scores(given, folds, baselines, alphas)
             for alpha, found in zip(alphas, scores):
                 for name, value in zip(results, (kernel, gamma, alpha, found)):
                     results[name].append(value)
@@ -210,59 +210,60 @@ class AtomicKernelRidgeCV(KernelModel):
         self.cv_results_ = results
         self.best_score_, self.alpha_, self.kernel_ = best
         self.gamma_ = self.kernel_.gamma
-        above = self._fit_baseline(problem)
-        self._keep(problem, *solve_exactly(*self._labels(problem, above), self.alpha_))
+        scaled = self.kernel_.scale_set(self._above_baseline(given))
+        self._keep(given, *solve_exactly(scaled, self.kernel_, self.alpha_))
         return self
 
-    def _refuse(self, problem: Problem) -> None:
+    def _refuse(self, given: TrainingSet) -> None:
         """Refuse what cannot be scored or does not fit into memory."""
-        if len(problem.X) < 2:
+        if len(given.X) < 2:
             raise ValueError(
                 f"{type(self).__name__} holds structures out, but X has n_samples=1: "
                 "give at least two, or use AtomicKernelRidge."
             )
         kind = SCORES[self.scoring].kind
-        if kind is not None and not np.any(problem.table().kinds == kind):
+        if kind is not None and not np.any(given.table().kinds == kind):
             raise ValueError(
                 f"scoring={self.scoring!r} needs {('', 'forces', 'stress')[kind]} to "
                 "train on, and there are none: choose another, or say where they are."
             )
-        needed = exact_memory(problem.X, problem.labels, problem.n_labels)
-        needed += 16.0 * problem.n_labels**2  # the inverse and a copy
-        refuse_exact(needed, self.max_memory, problem.n_labels)
+        needed = exact_memory(given.X, given.labels, given.n_labels)
+        needed += 16.0 * given.n_labels**2  # the inverse and a copy
+        refuse_exact(needed, self.max_memory, given.n_labels)
 
-    def _folds(self, problem: Problem, groups) -> list[np.ndarray]:
+    def _folds(self, given: TrainingSet, groups) -> list[np.ndarray]:
         """Structures that are held out together."""
         cv = LeaveOneOut() if self.cv is None else check_cv(self.cv)
-        rows = np.zeros((len(problem.X), 1))
-        return [np.asarray(test) for _, test in cv.split(rows, problem.y, groups)]
+        rows = np.zeros((len(given.X), 1))
+        return [np.asarray(test) for _, test in cv.split(rows, given.y, groups)]
 
-    def _baselines(self, problem: Problem, folds) -> list[np.ndarray]:
+    def _baselines(self, given: TrainingSet, folds) -> list[np.ndarray]:
         """Energies of species, fitted on the structures that each fold keeps."""
         if not self._has_baseline():
             return [np.zeros(len(self.numbers_))] * len(folds)
-        every = np.arange(len(problem.X))
-        return [problem.baseline(self.numbers_, ~np.isin(every, f)) for f in folds]
+        every = np.arange(len(given.X))
+        return [given.baseline(self.numbers_, ~np.isin(every, f)) for f in folds]
 
-    def _candidates(self, problem: Problem):
+    def _candidates(self, given: TrainingSet):
         """Give kernels with gammas, those that do not use gamma once."""
         kernels = self.kernel if isinstance(self.kernel, list) else [self.kernel]
         gammas = self.gammas
         if isinstance(gammas, str):
-            scale = self._make_kernel(problem, "rbf", "scale").gamma
+            scale = self._make_kernel(given, "rbf", "scale").gamma
             gammas = [factor * scale for factor in AUTO_GAMMAS]
         for kernel in kernels:
             used = isinstance(kernel, str) and kernel in WITH_GAMMA
             for gamma in gammas if used else [1.0]:
                 yield kernel, gamma
 
-    def _scores(self, problem, folds, baselines, alphas) -> list[float]:
+    def _scores(self, given, folds, baselines, alphas) -> list[float]:
         """Score one kernel with all alphas."""
-        system = exact_problem(*self._labels(problem, problem.y), reduce=False)
+        scaled = self.kernel_.scale_set(given)
+        system = exact_problem(scaled, self.kernel_, reduce=False)
         columns = np.zeros((len(system.targets), len(self.numbers_)))
-        columns[: len(problem.X)] = species_counts(problem.X, self.numbers_)
-        columns[: len(problem.X)] *= system.observables.energy_scale[:, None]
-        table = problem.table()
+        columns[: len(given.X)] = species_counts(given.X, self.numbers_)
+        columns[: len(given.X)] *= system.observables.energy_scale[:, None]
+        table = given.table()
         held_out = labels_of_folds(table.owners, table.weights > 0, folds)
         labels = np.concatenate(held_out)
         scores = []
@@ -271,7 +272,7 @@ class AtomicKernelRidgeCV(KernelModel):
                 system.K, system.targets, columns, baselines, held_out, alpha
             )
             residuals = np.concatenate(parts)
-            scores.append(score(self.scoring, problem, table, labels, residuals))
+            scores.append(score(self.scoring, given, table, labels, residuals))
         return scores
 
 

@@ -10,7 +10,8 @@ from radial import RadialSums
 from sklearn.linear_model import LinearRegression, Ridge
 
 from skatom.models import AtomicRidge
-from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
+from skatom.models._labelled.derivative_rows import derivative_rows
+from skatom.models._labelled.training_set import training_set
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
 
@@ -133,9 +134,8 @@ def test_derivative_rows_reproduce_forces_and_virials(crystals):
     fitted = potential(alpha=1e-4).fit(frames, y)
     features = fitted[:-1].transform(frames)
     gradient = fitted.named_steps["model"].feature_gradient(features)
-    labels = read_labels(frames, stress="calc")
-    weights = LossWeights(np.ones(len(frames)), 1.0, 1.0)
-    (block,) = derivative_rows(features, labels, weights, n_columns=1)
+    given = training_set(fitted[-1], features, y, stress="calc")
+    (block,) = derivative_rows(given, n_columns=1)
     found = np.zeros(block.n_targets)
     np.add.at(
         found, block.targets, np.sum(block.rows * gradient[block.centers], axis=1)

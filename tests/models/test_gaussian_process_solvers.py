@@ -16,12 +16,13 @@ from skatom.featurizers import ACSF, SOAP
 from skatom.models import AtomicGaussianProcessRegressor
 from skatom.models._gaussian_process import product
 from skatom.models._gaussian_process.blocks import Blocks
-from skatom.models._gaussian_process.data import TrainingSet, collect
+from skatom.models._gaussian_process.data import collect
 from skatom.models._gaussian_process.hyperparameters import draw
 from skatom.models._gaussian_process.iterative import conjugate_gradients
 from skatom.models._gaussian_process.likelihood import Likelihood, _climb, _score
 from skatom.models._gaussian_process.variance import energy_prior
 from skatom.models._kernels import covariance
+from skatom.models._labelled.training_set import training_set
 from skatom.potential import evaluate, make_potential
 from skatom.preprocessing import AtomFeatureUnion
 from skatom.structures import Structures, read_energies, read_labels
@@ -314,9 +315,8 @@ def test_net_forces_and_torques_are_no_labels_whatever_the_radius():
     """They are zero without noise, which would pass for a proof that there is none."""
     frame = Structures([labelled(rattled(molecule("C3H4_C3v"), seed=0, stdev=0.1))])
     X = ACSF(r_cut=2.0, n_radial=4, n_angular=1, zetas=(1,)).fit_transform(frame)
-    labels, samples = read_labels(frame), np.ones(1)
-    blocks = Blocks((0, X.values.shape[1]))
-    seen = collect(TrainingSet(X, np.zeros(1), labels, samples, True), blocks)
+    given = training_set(AtomicGaussianProcessRegressor(), X, np.zeros(1))
+    seen = collect(given, Blocks((0, X.values.shape[1])))
     assert len(seen.targets) == 1 + 3 * len(frame[0]) - 6
 
 

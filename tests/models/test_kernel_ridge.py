@@ -19,7 +19,8 @@ from skatom.models import AtomicKernelRidge
 from skatom.models import kernel_ridge as module
 from skatom.models._kernel_ridge import exact
 from skatom.models._labelled import rigid_motions as rigid
-from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
+from skatom.models._labelled.derivative_rows import derivative_rows
+from skatom.models._labelled.training_set import training_set
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies, read_labels
 
@@ -394,16 +395,13 @@ def test_net_forces_and_torques_are_left_out(acids, monkeypatch):
 
 
 def test_molecules_have_six_labels_less(acids):
-    frames, _ = acids
+    frames, y = acids
     features = ACSF(r_cut=4.0).fit_transform(frames)
-    labels = read_labels(frames)
-    blocks = derivative_rows(features, labels, LossWeights(np.ones(8), 1.0, 1.0), 1)
-    block = rigid.without_rigid_motion(next(blocks))
+    given = training_set(AtomicKernelRidge(), features, y)
+    block = rigid.without_rigid_motion(next(derivative_rows(given, 1)))
     assert block.n_targets == 8 * (3 * 5 - 6)
-    uneven = LossWeights(np.arange(1.0, 9.0), 1.0, 1.0)
-    block = rigid.without_rigid_motion(
-        next(derivative_rows(features, labels, uneven, 1))
-    )
+    uneven = training_set(AtomicKernelRidge(), features, y, np.arange(1.0, 9.0))
+    block = rigid.without_rigid_motion(next(derivative_rows(uneven, 1)))
     np.testing.assert_array_equal(block.weights, np.repeat(np.arange(1.0, 9.0), 9))
 
 

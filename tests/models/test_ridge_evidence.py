@@ -12,9 +12,10 @@ from sklearn.linear_model import BayesianRidge
 from test_atomic_ridge import ROWS, TARGETS, WEIGHTS, cells
 
 from skatom.models import AtomicRidge
-from skatom.models._labelled.derivative_rows import LossWeights, derivative_rows
+from skatom.models._labelled.derivative_rows import derivative_rows
+from skatom.models._labelled.training_set import training_set
 from skatom.potential import Potential, predict_forces
-from skatom.structures import read_energies, read_labels
+from skatom.structures import read_energies
 
 NEW = np.random.default_rng(5).normal(size=(9, 4)) * 3.0
 
@@ -111,9 +112,8 @@ def test_deviations_are_those_of_a_dense_posterior(by_species, crystals):
     atoms = model.latent(X)
     mean, std = pipeline.predict(frames, return_std=True)
     counts, rows = (np.add.reduceat(a, X.offsets[:-1]) for a in (species, atoms))
-    labels = read_labels(frames, stress="calc")
-    weights = LossWeights(np.ones(9), model.force_weight, model.stress_weight)
-    (block,) = derivative_rows(X, labels, weights, model._n_columns)
+    given = training_set(model, X, y, stress="calc")
+    (block,) = derivative_rows(given, model._n_columns)
     derivatives = model._derivative_design(block)[:, 2:]
     root = np.sqrt(np.concatenate([1 / X.n_atoms, block.weights]))[:, None]
     design = root * np.vstack([rows, derivatives])
@@ -140,7 +140,7 @@ def test_deviations_are_those_of_a_dense_posterior(by_species, crystals):
     of_atoms = model.predict_atoms(X, return_std=True)
     np.testing.assert_allclose(of_atoms[1], deviations(atoms, species, 1), rtol=1e-8)
     np.testing.assert_allclose(np.add.reduceat(of_atoms[0], X.offsets[:-1]), mean)
-    forces = [t for k in range(9) for t in block_rows(derivatives, X, labels, k)]
+    forces = [t for k in range(9) for t in block_rows(derivatives, X, given.labels, k)]
     expected = deviations(np.array(forces), np.zeros((len(forces), 2)), 1 / 0.1)
     _, found = predict_forces(pipeline, frames, return_std=True)
     np.testing.assert_allclose(np.concatenate(found).ravel(), expected, rtol=1e-8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,15 +11,12 @@ from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._kernels.covariance import Observables, observables
-from skatom.models._labelled.derivative_rows import (
-    DerivativeRows,
-    LossWeights,
-    derivative_rows,
-)
+from skatom.models._labelled.derivative_rows import DerivativeRows, derivative_rows
 from skatom.models._labelled.rigid_motions import (
     targets_of_structures,
     without_rigid_motion,
 )
+from skatom.models._labelled.training_set import TrainingSet, every_force
 from skatom.structures import Labels
 
 
@@ -75,59 +72,20 @@ class Seen(State):
         return float(-0.5 * (self.weights - 1.0) @ np.log(noise))
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Structures with all that is known of them.
+def label_sizes(given: TrainingSet) -> np.ndarray:
+    """Count the labels of every structure, without net forces of molecules."""
+    sizes = int(given.energies) + given.label_counts().sum(axis=0)
+    if given.labels is not None:
+        free = np.array([not atoms.pbc.any() for atoms in given.X.structures])
+        sizes -= 6 * (free & (given.X.n_atoms > 2) & given.labels.has_forces)
+    return sizes
 
-    Attributes
-    ----------
-    X : AtomFeatures
-    y : ndarray of shape (n_structures,)
-        Energies, baseline subtracted.
-    labels : Labels or None
-        Forces and stress.
-    samples : ndarray of shape (n_structures,)
-        Weights of structures, positive.
-    energies : bool
-        Whether energies are trained on, besides forces and stress.
-    """
 
-    X: AtomFeatures
-    y: np.ndarray
-    labels: Labels | None
-    samples: np.ndarray
-    energies: bool
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Number of labels of every structure, without net forces of molecules."""
-        sizes = np.full(len(self.X), int(self.energies))
-        if self.labels is not None:
-            n_atoms = self.X.n_atoms
-            free = [not atoms.pbc.any() for atoms in self.X.structures]
-            rigid = np.where(np.array(free) & (n_atoms > 2), 6, 0)
-            sizes += (3 * n_atoms - rigid) * self.labels.has_forces
-            sizes += 6 * self.labels.has_stress
-        return sizes
-
-    def take(self, keep: np.ndarray) -> TrainingSet:
-        """Keep some of the structures."""
-        labels = self.labels
-        if labels is not None:
-            labels = labels.take(keep, self.X.offsets)
-        return replace(
-            self,
-            X=self.X[keep],
-            y=self.y[keep],
-            labels=labels,
-            samples=self.samples[keep],
-        )
-
-    def batches(self, n_labels: int) -> Iterator[TrainingSet]:
-        """All structures in order, about so many labels at a time."""
-        batch = (np.cumsum(self.sizes) - 1) // n_labels
-        for k in np.unique(batch):
-            yield self.take(np.flatnonzero(batch == k))
+def batches(given: TrainingSet, n_labels: int) -> Iterator[TrainingSet]:
+    """All structures in order, about so many labels at a time."""
+    batch = (np.cumsum(label_sizes(given)) - 1) // n_labels
+    for k in np.unique(batch):
+        yield given.take(np.flatnonzero(batch == k))
 
 
 def collect(given: TrainingSet, blocks: Blocks) -> Seen:
@@ -140,15 +98,9 @@ def collect(given: TrainingSet, blocks: Blocks) -> Seen:
         Of features, and of species.
     """
     X, labels, samples = given.X, given.labels, given.samples
-    pieces: list[DerivativeRows] = []
-    if labels is not None:
-        weights = LossWeights(samples, 1.0, 1.0)
-        # net forces are zero without any noise: left in, they would hide that of others
-        pieces = [
-            without_rigid_motion(b, dense=0.0)
-            for b in derivative_rows(X, labels, weights, 1)
-        ]
-    scale = np.sqrt(samples / X.n_atoms)
+    # net forces are zero without any noise: left in, they would hide that of others
+    pieces = [without_rigid_motion(b, dense=0.0) for b in derivative_rows(given, 1)]
+    scale = np.sqrt(given.energy_weights)
     factors = [scale, *(np.sqrt(block.weights) for block in pieces)]
     targets = [scale * given.y, *(f * b.labels for f, b in zip(factors[1:], pieces))]
     is_force = [np.zeros(len(X), dtype=bool)]
@@ -209,12 +161,4 @@ def atoms_of(X: AtomFeatures) -> Observables:
 
 def forces_of(X: AtomFeatures) -> Observables:
     """Energies, then all force components."""
-    n = len(X)
-    labels = Labels(
-        np.zeros((len(X.numbers), 3)),
-        np.ones(n, dtype=bool),
-        np.zeros((n, 6)),
-        np.zeros(n, dtype=bool),
-    )
-    blocks = derivative_rows(X, labels, LossWeights(np.ones(n), 1.0, 1.0), 1)
-    return observables(X, blocks)
+    return observables(X, derivative_rows(every_force(X), 1))

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
-from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
+from skatom.models._gaussian_process.data import Seen, collect, label_sizes
 from skatom.models._gaussian_process.likelihood import (
     Likelihood,
     log_likelihood,
@@ -21,6 +21,7 @@ from skatom.models._gaussian_process.likelihood import (
 from skatom.models._gaussian_process.posterior import condition
 from skatom.models._kernels.functions import Hyperparameter
 from skatom.models._kernels.named import Kernel
+from skatom.models._labelled.training_set import TrainingSet
 
 NAMES = ("variance", "length_scale", "noise_energy", "noise_forces")
 # length_scale="scale" is this times the typical distance from the mean of a species.
@@ -195,7 +196,7 @@ def choose(
     scale_variance = isinstance(params["variance"], str)
     if not scale_variance and (optimizer is None or not start.free.any()):
         return start
-    keep = draw(given.sizes, params["max_likelihood_labels"], rng)
+    keep = draw(label_sizes(given), params["max_likelihood_labels"], rng)
     seen = collect(given.take(keep), blocks)
     if not seen.is_force.any():  # the noise of forces is of no account
         start = replace(start, free=np.append(start.free[:-1], False))
@@ -245,7 +246,7 @@ def draw_inducing(
     given: TrainingSet, limit: int, rng: np.random.RandomState
 ) -> np.ndarray:
     """Draw structures in this way, and one more for every species that none has."""
-    some = draw(given.sizes, limit, rng)
+    some = draw(label_sizes(given), limit, rng)
     X, members = given.X, [some]
     seen = np.isin(X.structure_index, some)
     for number in np.setdiff1d(X.numbers, X.numbers[seen]):

@@ -9,7 +9,7 @@ import numpy as np
 
 from skatom._runtime.state import State
 from skatom.features import AtomFeatures
-from skatom.models._gaussian_process.data import Seen, TrainingSet, collect
+from skatom.models._gaussian_process.data import Seen, batches, collect
 from skatom.models._gaussian_process.hyperparameters import Hyperparameters
 from skatom.models._gaussian_process.iterative import (
     IterativePosterior,
@@ -33,6 +33,7 @@ from skatom.models._gaussian_process.variance import (
     force_variance,
 )
 from skatom.models._kernels.expansions import Expansion
+from skatom.models._labelled.training_set import TrainingSet
 
 # Labels that a sparse process takes in at a time.
 BATCH_LABELS = 2048
@@ -181,5 +182,5 @@ class Process(State):
 
 def _seen(given: TrainingSet, at: Hyperparameters) -> Iterator[Seen]:
     """Labels, a few structures at a time."""
-    for batch in given.batches(BATCH_LABELS):
+    for batch in batches(given, BATCH_LABELS):
         yield collect(batch, at.blocks)

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom._validation import check_sample_weight, check_targets
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
-from skatom.labels._mixed_units import warn_of_mixed_units
-from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models._kernel_ridge.make_kernel import make_kernel
 from skatom.models._kernel_ridge.rows_against_references import References
 from skatom.models._kernels.of_atoms import AtomKernel
-from skatom.models._labelled.derivative_rows import (
-    CHUNK_BYTES,
-    LossWeights,
-    derivative_rows,
-)
-from skatom.models._labelled.training_set import Problem
+from skatom.models._labelled.derivative_rows import CHUNK_BYTES
+from skatom.models._labelled.training_set import TrainingSet, training_set
 
 
 class KernelModel(AtomicRegressor):
@@ -28,42 +21,35 @@ class KernelModel(AtomicRegressor):
 
     _states = (AtomKernel,)
 
-    def _problem(self, X, y, sample_weight, forces, stress) -> Problem:
-        """Check and read what to fit, and what is to be subtracted before."""
+    def _read(self, X, y, sample_weight, forces, stress) -> TrainingSet:
+        """Check and read what to fit; y as totals of structures."""
         self._plain = not isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
-        y = check_targets(y, len(X))
-        warn_of_mixed_units(X, y)
-        samples = check_sample_weight(sample_weight, len(X))
-        weights = LossWeights(samples, self.force_weight, self.stress_weight)
-        if self.aggregation == "mean":
-            if forces is not None or stress is not None:
-                raise ValueError(
-                    "A mean over atoms has no forces and no stress: leave them out, or "
-                    "set aggregation='sum'."
-                )
-            return Problem.of_means(X, y, weights)
-        labels = self.read_labels(X, forces, stress)
-        if labels is not None:
-            refuse_rescaled_targets(y, X.structures)
-        return Problem.of_sums(X, y, labels, weights)
+        mean = self.aggregation == "mean"
+        if mean and (forces is not None or stress is not None):
+            raise ValueError(
+                "A mean over atoms has no forces and no stress: leave them out, or "
+                "set aggregation='sum'."
+            )
+        given = training_set(self, X, y, sample_weight, forces, stress, slopes=not mean)
+        return given.as_means() if mean else given
 
-    def _fit_baseline(self, problem: Problem) -> np.ndarray:
-        """Fit energies of species, and give what the totals are above them."""
+    def _above_baseline(self, given: TrainingSet) -> TrainingSet:
+        """Fit energies of species, and subtract them."""
         self.baseline_ = np.zeros(len(self.numbers_))
         if self._has_baseline():
-            self.baseline_ = problem.baseline(self.numbers_)
-        return problem.above(self.baseline_, self.numbers_)
+            self.baseline_ = given.baseline(self.numbers_)
+        return given.above(self.baseline_, self.numbers_)
 
     def _has_baseline(self) -> bool:
         return self.baseline is not None and not self._plain
 
-    def _make_kernel(self, problem: Problem, kernel, gamma) -> AtomKernel:
+    def _make_kernel(self, given: TrainingSet, kernel, gamma) -> AtomKernel:
         made = make_kernel(
             kernel, gamma, float(self.degree), float(self.coef0),
-            self.species_coupling, problem.X, problem.weights.samples,
+            self.species_coupling, given.X, given.samples,
         )  # fmt: skip
-        if problem.labels is not None and not made.function.smooth:
+        if given.labels is not None and not made.function.smooth:
             raise ValueError(
                 f"The kernel {kernel!r} has a kink and no second derivative, so "
                 "forces and stress cannot be trained with it: choose kernel='matern32' "
@@ -71,15 +57,9 @@ class KernelModel(AtomicRegressor):
             )
         return made
 
-    def _labels(self, problem: Problem, y: np.ndarray) -> tuple:
-        """Give what the exact solution starts from."""
-        X = self.kernel_.scale_features(problem.X)
-        blocks = self._rows(problem, len(X.numbers))
-        return X, y, problem.energy_weights, blocks, self.kernel_
-
     def _keep(
         self,
-        problem: Problem,
+        given: TrainingSet,
         references: References,
         coef: np.ndarray,
         slopes: np.ndarray | None,
@@ -87,16 +67,11 @@ class KernelModel(AtomicRegressor):
         """Store references, and slopes in the units of the features."""
         self.dual_coef_ = coef
         numbers = references.numbers
-        self.references_ = problem.X.values[references.atoms]
+        self.references_ = given.X.values[references.atoms]
         self.reference_numbers_, self.reference_atoms_ = numbers, references.atoms
         self.dual_slopes_ = (
             None if slopes is None else self.kernel_.unscaled(slopes, numbers)
         )
-
-    def _rows(self, problem: Problem, n_columns: int):
-        if problem.labels is None:
-            return ()
-        return derivative_rows(problem.X, problem.labels, problem.weights, n_columns)
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Sum kernels over the references."""

@@ -13,7 +13,6 @@ doi:10.1088/2632-2153/abba6f.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +30,9 @@ from skatom.models._kernels.covariance import (
     observables,
 )
 from skatom.models._kernels.of_atoms import AtomKernel
-from skatom.models._labelled.derivative_rows import DerivativeRows
+from skatom.models._labelled.derivative_rows import derivative_rows
 from skatom.models._labelled.rigid_motions import without_rigid_motion
+from skatom.models._labelled.training_set import TrainingSet
 
 
 class ExactProblem(NamedTuple):
@@ -54,25 +54,14 @@ class ExactProblem(NamedTuple):
 
 
 def exact_problem(
-    X: AtomFeatures,
-    y: np.ndarray,
-    energy_weights: np.ndarray,
-    blocks: Iterable[DerivativeRows],
-    kernel: AtomKernel,
-    reduce: bool = True,
+    given: TrainingSet, kernel: AtomKernel, reduce: bool = True
 ) -> ExactProblem:
     """Collect all labels and the kernel among them.
 
     Parameters
     ----------
-    X : AtomFeatures
-        Scaled as the kernel wants them.
-    y : ndarray of shape (n_structures,)
-        Energies, baseline subtracted.
-    energy_weights : ndarray of shape (n_structures,)
-    blocks : iterable of DerivativeRows
-        Forces and virials of all structures that have them, not scaled; none for
-        energies alone.
+    given : TrainingSet
+        With features scaled as the kernel wants them.
     kernel : AtomKernel
     reduce : bool, default=True
         Leave out the net force and torque of molecules.
@@ -81,24 +70,23 @@ def exact_problem(
     -------
     problem : ExactProblem
     """
-    blocks = [kernel.scale_rows(block) for block in blocks]
+    X = given.X
+    blocks = [kernel.scale_rows(b) for b in derivative_rows(given, len(X.numbers))]
     if reduce:
         blocks = [without_rigid_motion(block) for block in blocks]
-    root = np.sqrt(energy_weights)
+    root = np.sqrt(given.energy_weights)
     labels = observables(X, blocks, root)
-    targets = [root * y, *(np.sqrt(block.weights) * block.labels for block in blocks)]
+    targets = [
+        root * given.y,
+        *(np.sqrt(block.weights) * block.labels for block in blocks),
+    ]
     del blocks  # their rows stand in the observables
     K = covariance(labels, labels, kernel)
     return ExactProblem(labels, K, np.concatenate(targets))
 
 
 def solve_exactly(
-    X: AtomFeatures,
-    y: np.ndarray,
-    energy_weights: np.ndarray,
-    blocks: Iterable[DerivativeRows],
-    kernel: AtomKernel,
-    alpha: float,
+    given: TrainingSet, kernel: AtomKernel, alpha: float
 ) -> tuple[References, np.ndarray, np.ndarray | None]:
     """Solve (W K W + alpha) a = W t over all labels t; parameters as `exact_problem`.
 
@@ -107,10 +95,10 @@ def solve_exactly(
     references, coef, slopes
         As of `expand`.
     """
-    labels, K, targets = exact_problem(X, y, energy_weights, blocks, kernel)
+    labels, K, targets = exact_problem(given, kernel)
     K.flat[:: len(labels) + 1] += alpha
     factor = cholesky(K, "kernel matrix")
-    return expand(X, labels, solve_cholesky(factor, targets), kernel)
+    return expand(given.X, labels, solve_cholesky(factor, targets), kernel)
 
 
 def expand(

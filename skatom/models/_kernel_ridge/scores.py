@@ -12,7 +12,7 @@ from skatom.models._labelled.training_set import (
     FORCE,
     VIRIAL,
     LabelTable,
-    Problem,
+    TrainingSet,
 )
 from skatom.structures._voigt import volumes
 
@@ -34,7 +34,7 @@ class Score(NamedTuple):
 
 def score(
     name: str,
-    problem: Problem,
+    given: TrainingSet,
     table: LabelTable,
     labels: np.ndarray,
     residuals: np.ndarray,
@@ -45,7 +45,7 @@ def score(
     ----------
     name : str
         Key of SCORES.
-    problem : Problem
+    given : TrainingSet
     table : LabelTable
     labels : ndarray of int64, shape (n,)
         Which labels were held out.
@@ -64,9 +64,9 @@ def score(
     of_kind = table.kinds[labels] == kind
     errors, owners = errors[of_kind], table.owners[labels][of_kind]
     if kind == ENERGY:
-        errors = errors / problem.X.n_atoms[owners]
+        errors = errors / given.X.n_atoms[owners]
     elif kind == VIRIAL:
-        errors = errors / volumes(problem.X.structures)[owners]
+        errors = errors / volumes(given.X.structures)[owners]
     return summary(errors, weights[of_kind])
 
 

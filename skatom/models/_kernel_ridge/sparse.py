@@ -11,11 +11,8 @@ Bartok and Csanyi, Int. J. Quantum Chem. 115, 1051 (2015), doi:10.1002/qua.24927
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from skatom.features import AtomFeatures
 from skatom.models._algebra.solve import TriangularLeastSquares, cholesky
 from skatom.models._kernel_ridge.rows_against_references import (
     References,
@@ -23,27 +20,19 @@ from skatom.models._kernel_ridge.rows_against_references import (
     energy_rows,
     structures_at_a_time,
 )
-from skatom.models._labelled.derivative_rows import DerivativeRows
+from skatom.models._labelled.derivative_rows import derivative_rows
+from skatom.models._labelled.training_set import TrainingSet
 
 
 def solve_sparsely(
-    X: AtomFeatures,
-    y: np.ndarray,
-    energy_weights: np.ndarray,
-    blocks: Iterable[DerivativeRows],
-    references: References,
-    alpha: float,
+    given: TrainingSet, references: References, alpha: float
 ) -> np.ndarray:
     """Find the coefficients of the kernels at the references.
 
     Parameters
     ----------
-    X : AtomFeatures
-    y : ndarray of shape (n_structures,)
-        Energies, baseline subtracted.
-    energy_weights : ndarray of shape (n_structures,)
-    blocks : iterable of DerivativeRows
-        Forces and virials; each is used once and let go.
+    given : TrainingSet
+        With features scaled as the kernel of the references wants them.
     references : References
     alpha : float
 
@@ -52,13 +41,14 @@ def solve_sparsely(
     coef : ndarray of shape (n_references,)
     """
     problem = TriangularLeastSquares(np.sqrt(alpha) * _penalty_root(references))
-    root = np.sqrt(energy_weights)
+    X, kernel = given.X, references.kernel
+    root = np.sqrt(given.energy_weights)
     for start, stop in structures_at_a_time(X, len(references)):
         rows = energy_rows(X, references, start, stop)
-        problem.add(rows * root[start:stop, None], (y * root)[start:stop])
-    for block in blocks:
+        problem.add(rows * root[start:stop, None], (given.y * root)[start:stop])
+    for block in derivative_rows(given, len(references)):
         scale = np.sqrt(block.weights)
-        rows = derivative_design(block, references)
+        rows = derivative_design(kernel.scale_rows(block), references)
         problem.add(rows * scale[:, None], block.labels * scale)
     return problem.solve()
 

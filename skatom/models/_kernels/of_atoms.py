@@ -11,6 +11,7 @@ from skatom.features import AtomFeatures
 from skatom.models._kernels.functions import KernelFunction, Product, Sum
 from skatom.models._kernels.named import Kernel
 from skatom.models._labelled.derivative_rows import DerivativeRows
+from skatom.models._labelled.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,16 @@ class AtomKernel(State):
         values = self.scaled(X.values, X.numbers)
         return AtomFeatures(values, X.offsets, X.numbers, X.structures, X.origin)
 
+    def scale_set(self, given: TrainingSet) -> TrainingSet:
+        """Scale the features of a training set."""
+        return replace(given, X=self.scale_features(given.X))
+
     def scale_rows(self, block: DerivativeRows) -> DerivativeRows:
-        """Scale features and their derivatives."""
+        """Scale derivatives of features; the features have been."""
         if self.scales is None:
             return block
         rows = self.scaled(block.rows, block.features.numbers[block.centers])
-        return replace(block, features=self.scale_features(block.features), rows=rows)
+        return replace(block, rows=rows)
 
     def diagonal(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Kernel of every atom with itself; the values are scaled already."""

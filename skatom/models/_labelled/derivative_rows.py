@@ -1,12 +1,4 @@
-"""What closed-form models are fitted to: energies, forces and virials, row by row.
-
-The loss of every closed-form model here is, over structures s with weight v_s,
-
-    sum_s v_s [ (E_s - E^_s)^2 / n_s + w_F sum_ic (F_ic - F^_ic)^2
-                + w_S sum_v (V_s (sigma_v - sigma^_v))^2 / n_s ]
-
-with n_s atoms, volume V_s, Voigt components v: errors of an extensive number grow as the
-square root of the number of atoms. On plain rows of numbers n_s = 1, the usual loss.
+"""Forces and virials as linear functions of the gradients of energies by features.
 
 A force or virial component t is linear in the energy gradients g_i of the atoms,
 t = sum_i D_ti . g_i. The rows D_ti (targets t, centre i) are made a few structures at a
@@ -21,33 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from skatom.features import AtomFeatures
+from skatom.models._labelled.training_set import TrainingSet
 from skatom.neighbors import ranges
-from skatom.structures import Labels
 from skatom.structures._voigt import volumes
 
 # Bytes of derivatives, and of rows made of them, that are held at a time.
 CHUNK_BYTES = 2**26
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the squared errors, one a structure or a number.
-
-    Attributes
-    ----------
-    samples : ndarray of shape (n_structures,)
-    forces : float
-        Å^2.
-    stress : float
-    """
-
-    samples: np.ndarray
-    forces: float
-    stress: float
-
-    def energies(self, n_atoms: np.ndarray) -> np.ndarray:
-        """Weights of the squared errors of energies, shape (n_structures,)."""
-        return self.samples / n_atoms
 
 
 @dataclass(frozen=True)
@@ -103,16 +74,12 @@ class DerivativeRows:
         return atoms, place[self.centers[keep]], self.targets[keep], self.rows[keep]
 
 
-def derivative_rows(
-    X: AtomFeatures, labels: Labels, weights: LossWeights, n_columns: int
-) -> Iterator[DerivativeRows]:
+def derivative_rows(given: TrainingSet, n_columns: int) -> Iterator[DerivativeRows]:
     """Give the derivative rows of all labelled structures, a few structures at a time.
 
     Parameters
     ----------
-    X : AtomFeatures
-    labels : Labels
-    weights : LossWeights
+    given : TrainingSet
     n_columns : int
         Columns of the design matrix that the caller makes of the rows.
 
@@ -120,17 +87,16 @@ def derivative_rows(
     ------
     rows : DerivativeRows
     """
-    for keep in _chunks(X, labels, n_columns):
-        yield _rows_of(X, labels, weights, keep)
+    if given.labels is None:
+        return
+    X = given.X
+    for keep in _chunks(given, n_columns):
+        yield _rows_of(given.take(keep), ranges(X.offsets[keep], X.offsets[keep + 1]))
 
 
-def count_targets(X: AtomFeatures, labels: Labels) -> int:
-    """Count the force and virial components that have labels."""
-    return int(3 * X.n_atoms[labels.has_forces].sum() + 6 * labels.has_stress.sum())
-
-
-def _chunks(X: AtomFeatures, labels: Labels, n_columns: int) -> Iterator[np.ndarray]:
+def _chunks(given: TrainingSet, n_columns: int) -> Iterator[np.ndarray]:
     """Split the labelled structures so that derivatives and design rows fit a chunk."""
+    X, labels = given.X, given.labels
     labelled = np.flatnonzero(labels.has_forces | labels.has_stress)
     counts = np.bincount(X.pairs.centers, minlength=X.offsets[-1])
     n_pairs = np.add.reduceat(counts, X.offsets[:-1])[labelled]
@@ -143,40 +109,29 @@ def _chunks(X: AtomFeatures, labels: Labels, n_columns: int) -> Iterator[np.ndar
             yield edges
 
 
-def _rows_of(
-    X: AtomFeatures, labels: Labels, weights: LossWeights, keep: np.ndarray
-) -> DerivativeRows:
+def _rows_of(given: TrainingSet, atoms: np.ndarray) -> DerivativeRows:
     """Rows of a few structures; of each, first force components, then virials."""
-    atoms = ranges(X.offsets[keep], X.offsets[keep + 1])
-    has_forces, has_stress = labels.has_forces[keep], labels.has_stress[keep]
-    samples = weights.samples[keep]
-    X = X[keep]
-    n_targets = 3 * X.n_atoms * has_forces + 6 * has_stress
-    first = np.concatenate([[0], np.cumsum(n_targets)])
-    known, importance = np.zeros(first[-1]), np.zeros(first[-1])
-    force_targets = _force_targets(X, first, has_forces)
+    X, labels = given.X, given.labels
+    first = np.concatenate([[0], np.cumsum(given.label_counts().sum(axis=0))])
+    known = np.zeros(first[-1])
+    force_targets = _force_targets(X, first, labels.has_forces)
     has_label = force_targets[:, 0] >= 0
-    known[force_targets[has_label]] = labels.forces[atoms[has_label]]
-    importance[force_targets[has_label]] = (
-        weights.forces * samples[X.structure_index[has_label], None]
-    )
+    known[force_targets[has_label]] = labels.forces[has_label]
     jacobian = np.ascontiguousarray(X.origin.jacobian())
     parts = [_force_rows(X, jacobian, force_targets)]
-    if has_stress.any():
-        stressed = np.flatnonzero(has_stress)
+    if labels.has_stress.any():
+        stressed = np.flatnonzero(labels.has_stress)
         virial_targets = first[stressed + 1][:, None] - 6 + np.arange(6)
         of_cells = volumes(X.structures[stressed])
-        known[virial_targets] = labels.stress[keep[stressed]] * of_cells[:, None]
-        importance[virial_targets] = (
-            weights.stress * (samples / X.n_atoms)[stressed, None]
-        )
+        known[virial_targets] = labels.stress[stressed] * of_cells[:, None]
         parts.append(_virial_rows(X, jacobian, stressed, virial_targets))
     centers, targets, rows = (np.concatenate(part) for part in zip(*parts))
     order = np.argsort(centers, kind="stable")
     if len(parts) > 1:
         rows = rows[order]
+    weights = given.table().weights[len(X) :]
     return DerivativeRows(
-        X, atoms, centers[order], targets[order], rows, known, importance
+        X, atoms, centers[order], targets[order], rows, known, weights
     )
 
 

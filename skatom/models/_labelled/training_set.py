@@ -1,15 +1,26 @@
-"""What a kernel model is fitted to, read and checked."""
+"""The training set of closed-form models: read, checked and weighted in one place.
+
+The loss of every closed-form model here is, over structures s with weight v_s,
+
+    sum_s v_s [ (E_s - E^_s)^2 / n_s + w_F sum_ic (F_ic - F^_ic)^2
+                + w_S sum_v (V_s (sigma_v - sigma^_v))^2 / n_s ]
+
+with n_s atoms, volume V_s, Voigt components v: errors of an extensive number grow as the
+square root of the number of atoms. On plain rows of numbers n_s = 1, the usual loss.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from skatom._validation import check_sample_weight
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.models._labelled.derivative_rows import LossWeights, count_targets
+from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.structures import Labels
 
 ENERGY, FORCE, VIRIAL = 0, 1, 2
@@ -34,62 +45,81 @@ class LabelTable(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Training set of a kernel model.
+class TrainingSet:
+    """Structures, their labels, and what each label counts.
 
     Attributes
     ----------
     X : AtomFeatures
     y : ndarray of shape (n_structures,)
-        Totals of structures; means over atoms have been multiplied by their number.
+        Energies of structures.
     labels : Labels or None
         Forces and stress, if there are any to train on.
-    weights : LossWeights
+    samples : ndarray of shape (n_structures,)
+        Weights of structures.
     energy_weights : ndarray of shape (n_structures,)
-        Weights of squared errors of the totals.
+        Of squared errors of y.
+    force_weight, stress_weight : float
+        Of squared errors of force components, in Å^2, and of virials of one atom.
+    energies : bool
+        Whether energies are trained on, besides forces and stress.
     """
 
     X: AtomFeatures
     y: np.ndarray
     labels: Labels | None
-    weights: LossWeights
+    samples: np.ndarray
     energy_weights: np.ndarray
-
-    @classmethod
-    def of_sums(cls, X, y, labels, weights: LossWeights) -> Problem:
-        """Y is a sum over atoms."""
-        return cls(X, y, labels, weights, weights.energies(X.n_atoms))
-
-    @classmethod
-    def of_means(cls, X, y, weights: LossWeights) -> Problem:
-        """Y is a mean over atoms: n (y - mean) has the weight 1 / n^2."""
-        n = X.n_atoms
-        return cls(X, y * n, None, weights, weights.samples / n**2)
+    force_weight: float = 1.0
+    stress_weight: float = 1.0
+    energies: bool = True
 
     @property
     def n_labels(self) -> int:
         """Number of energies, force components and virial components."""
+        return len(self.X) + int(self.label_counts().sum())
+
+    def label_counts(self) -> np.ndarray:
+        """Count force and virial components, (2, n_structures)."""
         if self.labels is None:
-            return len(self.X)
-        return len(self.X) + count_targets(self.X, self.labels)
+            return np.zeros((2, len(self.X)), dtype=np.int64)
+        forces = 3 * self.X.n_atoms * self.labels.has_forces
+        return np.stack([forces, 6 * self.labels.has_stress])
+
+    def take(self, keep: np.ndarray) -> TrainingSet:
+        """Keep some of the structures."""
+        labels = self.labels
+        if labels is not None:
+            labels = labels.take(keep, self.X.offsets)
+            if not (labels.has_forces.any() or labels.has_stress.any()):
+                labels = None
+        return replace(
+            self,
+            X=self.X[keep],
+            y=self.y[keep],
+            labels=labels,
+            samples=self.samples[keep],
+            energy_weights=self.energy_weights[keep],
+        )
+
+    def as_means(self) -> TrainingSet:
+        """Count y as means over atoms: n (y - mean) has the weight 1 / n^2."""
+        n = self.X.n_atoms
+        return replace(self, y=self.y * n, energy_weights=self.samples / n**2)
 
     def table(self) -> LabelTable:
-        """Tell what every label is, in the order of the exact solution."""
-        n = self.X.n_atoms
-        owners = [np.arange(len(self.X))]
-        kinds = [np.full(len(self.X), ENERGY)]
-        weights = [self.energy_weights]
-        if self.labels is not None:
-            for s in np.flatnonzero(self.labels.has_forces | self.labels.has_stress):
-                sample = self.weights.samples[s]
-                n_forces = 3 * n[s] * self.labels.has_forces[s]
-                n_virials = 6 * self.labels.has_stress[s]
-                owners.append(np.full(n_forces + n_virials, s))
-                kinds.append(np.repeat([FORCE, VIRIAL], [n_forces, n_virials]))
-                force, virial = self.weights.forces, self.weights.stress / n[s]
-                each = sample * np.array([force, virial])
-                weights.append(np.repeat(each, [n_forces, n_virials]))
-        return LabelTable(*(np.concatenate(part) for part in (owners, kinds, weights)))
+        """Tell what every label is: energies, then those of one structure after another."""
+        every = np.arange(len(self.X))
+        counts = self.label_counts().T.ravel()
+        n = np.repeat(self.X.n_atoms, 2)
+        each = np.tile([self.force_weight, self.stress_weight], len(every))
+        each = each * np.repeat(self.samples, 2) / np.where(np.arange(len(n)) % 2, n, 1)
+        kinds = np.tile([FORCE, VIRIAL], len(every))
+        return LabelTable(
+            np.concatenate([every, np.repeat(np.repeat(every, 2), counts)]),
+            np.concatenate([np.full(len(every), ENERGY), np.repeat(kinds, counts)]),
+            np.concatenate([self.energy_weights, np.repeat(each, counts)]),
+        )
 
     def baseline(self, numbers: np.ndarray, keep: np.ndarray | None = None):
         """Fit one energy a species, on the structures where ``keep`` is true."""
@@ -98,8 +128,72 @@ class Problem:
             weights = np.where(keep, weights, 0.0)
         return fit_composition(self.X, self.y, weights, numbers)
 
-    def above(self, baseline: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    def above(self, baseline: np.ndarray, numbers: np.ndarray) -> TrainingSet:
         """Subtract energies of species from y."""
         if not np.any(baseline):
-            return self.y
-        return self.y - species_counts(self.X, numbers) @ baseline
+            return self
+        return replace(self, y=self.y - species_counts(self.X, numbers) @ baseline)
+
+
+def training_set(
+    model, X, y, sample_weight=None, forces=None, stress=None, *, slopes: bool = True
+) -> TrainingSet:
+    """Read and check what a model is fitted to.
+
+    Parameters
+    ----------
+    model : estimator
+        Gives ``check_targets(X, y)`` and ``read_labels(X, forces, stress)``, as an
+        AtomicRegressor does, and may have ``force_weight``, ``stress_weight`` and
+        ``energies``.
+    X : AtomFeatures
+        As `check_features` of the model gives it.
+    y, sample_weight, forces, stress
+        As given to fit.
+    slopes : bool, default=True
+        Whether y has slopes, which are forces and stress.
+
+    Returns
+    -------
+    given : TrainingSet
+
+    Raises
+    ------
+    ValueError
+        If y, weights or labels are missing, of the wrong length or not finite, or if y
+        is on another scale than the forces.
+
+    Warns
+    -----
+    UserWarning
+        If some energies look like those of another unit.
+    """
+    y = model.check_targets(X, y)
+    warn_of_mixed_units(X, y)
+    samples = check_sample_weight(sample_weight, len(X))
+    labels = model.read_labels(X, forces, stress) if slopes else None
+    if labels is not None:
+        refuse_rescaled_targets(y, X.structures)
+    return TrainingSet(
+        X,
+        y,
+        labels,
+        samples,
+        samples / X.n_atoms,
+        force_weight=getattr(model, "force_weight", 1.0),
+        stress_weight=getattr(model, "stress_weight", 1.0),
+        energies=getattr(model, "energies", True),
+    )
+
+
+def every_force(X: AtomFeatures) -> TrainingSet:
+    """Give structures forces of zero, for what is asked of forces without labels."""
+    n = len(X)
+    labels = Labels(
+        np.zeros((len(X.numbers), 3)),
+        np.ones(n, dtype=bool),
+        np.zeros((n, 6)),
+        np.zeros(n, dtype=bool),
+    )
+    ones = np.ones(n)
+    return TrainingSet(X, np.zeros(n), labels, ones, ones)

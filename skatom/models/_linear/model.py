@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom._validation import check_is_fitted, check_sample_weight, check_targets
+from skatom._validation import check_is_fitted
 from skatom.base import AtomicRegressor, sum_atoms
-from skatom.elements._counts import fit_composition, species_counts
+from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures
-from skatom.labels._mixed_units import warn_of_mixed_units
-from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models._algebra.solve import TriangularLeastSquares
-from skatom.models._labelled.derivative_rows import (
-    DerivativeRows,
-    LossWeights,
-    derivative_rows,
+from skatom.models._labelled.derivative_rows import DerivativeRows, derivative_rows
+from skatom.models._labelled.training_set import (
+    TrainingSet,
+    every_force,
+    training_set,
 )
 from skatom.models._linear.problem import LinearProblem, spread, widened
-from skatom.structures import Labels
 
 
 class LinearModel(AtomicRegressor):
@@ -54,51 +52,42 @@ class LinearModel(AtomicRegressor):
 
     def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
         """Fold the rows of structures into the triangle, and solve."""
-        data = self._data(X, y, sample_weight, forces, stress)
-        self._triangle, n_targets = self._folded(self._triangle, *data)
+        given = self._read(X, y, sample_weight, forces, stress)
+        self._triangle, n_targets = self._folded(self._triangle, given)
         self._n_targets += n_targets
         self._solve()
         return self
 
-    def _data(self, X: AtomFeatures, y, sample_weight, forces, stress) -> tuple:
-        """Check what a fit is given: X, energies, labels or None, weights."""
-        y = check_targets(y, len(X))
-        warn_of_mixed_units(X, y)
-        weights = LossWeights(
-            check_sample_weight(sample_weight, len(X)),
-            self.force_weight,
-            self.stress_weight,
-        )
-        labels = self.read_labels(X, forces, stress)
-        if labels is not None:
-            refuse_rescaled_targets(y, X.structures)
+    def _read(self, X: AtomFeatures, y, sample_weight, forces, stress) -> TrainingSet:
+        """Check what a fit is given; the first energies of species are subtracted."""
+        given = training_set(self, X, y, sample_weight, forces, stress)
         if self._reference is None:
             self._reference = np.zeros(len(self.numbers_))
             if self.fit_intercept:
-                of_errors = weights.energies(X.n_atoms)
-                self._reference = fit_composition(X, y, of_errors, self.numbers_)
-        return X, y, labels, weights
+                self._reference = given.baseline(self.numbers_)
+        return given
 
-    def _folded(self, triangle, X, y, labels, weights) -> tuple[np.ndarray, float]:
+    def _folded(self, triangle, given: TrainingSet) -> tuple[np.ndarray, float]:
         """Give the triangle with the rows of more structures, and their number."""
         problem = TriangularLeastSquares.resumed(triangle)
-        self._add_energies(problem, X, y, weights.energies(X.n_atoms))
-        n_targets = weights.samples.sum()
-        if labels is not None:
-            for block in derivative_rows(X, labels, weights, self._n_columns):
-                root = np.sqrt(block.weights)
-                rows = self._derivative_design(block)
-                problem.add(rows * root[:, None], block.labels * root)
-            n_targets += _count_derivatives(X, labels, weights)
+        self._add_energies(problem, given)
+        for block in derivative_rows(given, self._n_columns):
+            root = np.sqrt(block.weights)
+            rows = self._derivative_design(block)
+            problem.add(rows * root[:, None], block.labels * root)
+        counts = given.label_counts()
+        counts[0] *= bool(given.force_weight)
+        counts[1] *= bool(given.stress_weight)
+        n_targets = given.samples @ (1 + counts.sum(axis=0))
         return problem.triangle, float(n_targets)
 
-    def _add_energies(self, problem, X: AtomFeatures, y, weights) -> None:
+    def _add_energies(self, problem, given: TrainingSet) -> None:
         """Add rows of energies, less those of the species in the first structures."""
-        counts = species_counts(X, self.numbers_)
-        y = y - counts @ self._reference
+        X, counts = given.X, species_counts(given.X, self.numbers_)
+        y = given.y - counts @ self._reference
         if not self.fit_intercept:
             counts = counts[:, :0]
-        root = np.sqrt(weights)
+        root = np.sqrt(given.energy_weights)
         rows = np.hstack([counts, self._energy_rows(X)])
         problem.add(rows * root[:, None], y * root)
 
@@ -199,22 +188,14 @@ class LinearModel(AtomicRegressor):
                 "force_weight is 0, which says that errors of forces may be of any size: "
                 "set it to more than zero before fit."
             )
-        n, n_atoms = len(X), len(X.numbers)
-        every = Labels(
-            np.zeros((n_atoms, 3)),
-            np.ones(n, bool),
-            np.zeros((n, 6)),
-            np.zeros(n, bool),
-        )
-        weights = LossWeights(np.ones(n), self.force_weight, self.stress_weight)
         found = [
             self._std(
                 self._derivative_design(block)[:, self._n_species :],
                 1 / self.force_weight,
             )
-            for block in derivative_rows(X, every, weights, self._n_columns)
+            for block in derivative_rows(every_force(X), self._n_columns)
         ]
-        return np.concatenate([np.empty(0), *found]).reshape(n_atoms, 3)
+        return np.concatenate([np.empty(0), *found]).reshape(-1, 3)
 
     def latent(self, X) -> np.ndarray:
         """Give the features in the columns of their coefficients.
@@ -314,13 +295,3 @@ class LinearModel(AtomicRegressor):
         if not self.by_species:
             return np.zeros(len(numbers), dtype=np.int64)
         return np.searchsorted(self.numbers_, numbers)
-
-
-def _count_derivatives(X: AtomFeatures, labels: Labels, weights: LossWeights) -> float:
-    """Count force and virial components, structures by their weight."""
-    n = np.zeros(len(X))
-    if weights.forces:
-        n += 3 * X.n_atoms * labels.has_forces
-    if weights.stress:
-        n += 6 * labels.has_stress
-    return float(weights.samples @ n)
