@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from os import PathLike
 from threading import RLock
@@ -21,8 +23,11 @@ from skatom.base._inside import the_one
 from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.neighbors import NeighborPairs
 from skatom.neighbors._skin import SkinPairs
-from skatom.potential import evaluate, r_cut_of
+from skatom.potential import r_cut_of
+from skatom.potential.answers import Answer, Context, Motion
+from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
+from skatom.structures._voigt import stress_of
 from skatom.uncertainty import ConformalRegressor
 from skatom.uncertainty.guard import ExtrapolationGuard
 
@@ -37,8 +42,9 @@ class SkatomCalculator(Calculator):
     estimator : fitted estimator
         A pipeline on structures, or a wrapper that holds one (Potential, a search, a
         DeltaRegressor, a ConformalRegressor, ...).
-    novelty : FeatureDistance or object with grade_atoms(X, pairs), optional
-        Grades atoms by how unlike the training environments they are, fitted.
+    novelty : FeatureDistance or object with grade_atoms(X, pairs, seen), optional
+        Grades atoms by how unlike the training environments they are, fitted. `seen` is
+        what steps of the estimator gave for the structure: (transformer, output) pairs.
     skin : float, default=0.5
         How much farther than the cutoff neighbours are searched, in Å. The list is kept
         until an atom has moved by half of it. 0 searches at every step.
@@ -122,6 +128,7 @@ class SkatomCalculator(Calculator):
         self._conformal = the_one(estimator, ConformalRegressor)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold)
         self._neighbors = self._new_neighbors()
+        self._look: _Look | None = None
 
     @classmethod
     def from_file(
@@ -162,15 +169,22 @@ class SkatomCalculator(Calculator):
         value : float or ndarray
         """
         with self._lock:
-            if name in self.extra_properties:
-                return self._extra(name, atoms, allow_calculation)
-            if name not in self.implemented_properties:
-                known = (*self.implemented_properties, *self.extra_properties)
+            known = (*self.implemented_properties, *self.extra_properties)
+            if name not in known:
                 raise PropertyNotImplementedError(
                     f"SkatomCalculator has no property {name!r}.{closest(name, known)} "
                     f"It has {', '.join(known)}."
                 )
-            return super().get_property(name, atoms, allow_calculation)
+            atoms = self._current(atoms)
+            changes = self.check_state(atoms)
+            if changes:
+                self.reset()
+            if self._value_of(name) is None:
+                if not allow_calculation:
+                    return None
+                self.calculate(atoms, [name], changes)
+            value = self._value_of(name)
+            return value.copy() if isinstance(value, np.ndarray) else value
 
     def calculate(
         self, atoms=None, properties=("energy",), system_changes=tuple(all_changes)
@@ -182,31 +196,64 @@ class SkatomCalculator(Calculator):
         atoms : ase.Atoms, optional
             By default the last structure.
         properties : sequence of str
+            Names of ASE, or those in the notes.
         system_changes : sequence of str
             What has changed since the last structure; nothing means that results are
             added to those that are there.
         """
         with self._lock:
             atoms = self._current(atoms)
-            if system_changes:
+            is_new = bool(system_changes) or self._look is None
+            if is_new:
                 self.reset()
-            structures = check_structures([atoms], name="atoms")
             if "stress" in properties and not atoms.pbc.all():
                 raise PropertyNotImplementedError(
                     "Stress is defined for cells that are periodic in three directions; "
                     f"pbc is {atoms.pbc.tolist()} here."
                 )
-            pairs = self._pairs(atoms)
-            results = self._evaluate(structures, properties, pairs)
-            if system_changes and self._guard.is_on:
-                self._guard.check(self._grades(structures, pairs), structures[0])
+            with few_blas_threads(len(atoms)):
+                look = self._look_at(atoms.copy(), properties) if is_new else self._look
+                results = _results(look, properties)
+                if is_new and self._guard.is_on:
+                    self._guard.check(self._grades(look), look.atoms)
+                for name in properties:
+                    if name in self.extra_properties and name not in self.extras:
+                        self._compute_extra(name, look)
             self.results.update(results)
-            self.atoms = atoms.copy()
+            self.atoms, self._look = look.atoms, look
+
+    def check_state(self, atoms, tol: float = 1e-15) -> list[str]:
+        """Tell what differs from the last structure.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            Ignored: whatever differs is a change.
+
+        Returns
+        -------
+        changes : list of str
+        """
+        known = self.atoms
+        if known is None:
+            return list(all_changes)
+        pairs = {
+            "positions": (known.arrays["positions"], atoms.arrays["positions"]),
+            "numbers": (known.arrays["numbers"], atoms.arrays["numbers"]),
+            "cell": (known.cell.array, atoms.cell.array),
+            "pbc": (known.pbc, atoms.pbc),
+        }
+        return [
+            name
+            for name, (a, b) in pairs.items()
+            if a.shape != b.shape or not (a == b).all()
+        ]
 
     def reset(self) -> None:
         """Forget the last structure and its results."""
         super().reset()
-        self.extras = {}
+        self.extras, self._look = {}, None
 
     def _new_neighbors(self) -> SkinPairs | None:
         """Make a neighbour list for featurizers; other estimators have their own."""
@@ -230,90 +277,55 @@ class SkatomCalculator(Calculator):
             )
         return atoms
 
-    def _evaluate(self, structures: Structures, properties, pairs) -> dict:
-        """Run the estimator once for all that is asked for."""
-        derivatives = "forces" in properties or "stress" in properties
-        periodic = bool(structures[0].pbc.all())
-        try:
-            with few_blas_threads(len(structures[0])):
-                found = evaluate(
-                    self.estimator,
-                    structures,
-                    forces=derivatives,
-                    stress=derivatives and periodic,
-                    atomic="energies" in properties,
-                    pairs=pairs,
-                )
-        except NoDerivativeError as error:
-            raise PropertyNotImplementedError(str(error)) from error
-        energy = float(found.energies[0])
-        results = {"energy": energy, "free_energy": energy}
-        if derivatives:
-            results["forces"] = np.array(found.forces[0])
-            if periodic:
-                results["stress"] = np.array(found.stress[0])
-        if "energies" in properties:
-            results["energies"] = np.array(found.atomic_energies[0])
-        for name, value in results.items():
-            if not np.isfinite(value).all():
-                raise ValueError(
-                    f"The estimator gives {name} that are NaN or infinite for this "
-                    "structure. Check that its atoms do not overlap and that the fit "
-                    "has converged."
-                )
-        return results
+    def _value_of(self, name: str):
+        """Give a property if it is known."""
+        known = self.extras if name in self.extra_properties else self.results
+        return known.get(name)
 
-    def _grades(self, structures: Structures, pairs) -> np.ndarray:
-        grades = np.asarray(self.novelty.grade_atoms(structures, pairs)[0])
+    def _look_at(self, atoms: Atoms, properties) -> _Look:
+        """Ask the estimator about a structure, and announce what will follow."""
+        structures = check_structures([atoms], name="atoms")
+        context = Context(
+            forces=not {"forces", "stress", "forces_std"}.isdisjoint(properties),
+            stress=bool(atoms.pbc.all()),
+            atomic="energies" in properties,
+            pairs=self._pairs(atoms),
+        )
+        found = answer(self.estimator, structures, context)
+        return _Look(structures, context.pairs, found)
+
+    def _grades(self, look: _Look) -> np.ndarray:
+        grades = self.novelty.grade_atoms(look.structures, look.pairs, look.found.seen)
+        grades = np.asarray(grades[0])
         self.extras["extrapolation"] = float(grades.max())
         self.extras["extrapolation_per_atom"] = grades
         return grades
 
-    def _extra(self, name: str, atoms: Atoms | None, allow_calculation: bool):
-        """Give a property that ASE does not know, for the state of the atoms."""
-        atoms = self._current(atoms)
-        if self.check_state(atoms):
-            self.reset()
-        if name not in self.extras:
-            if not allow_calculation:
-                return None
-            self._compute_extra(name, atoms)
-        value = self.extras[name]
-        return value.copy() if isinstance(value, np.ndarray) else value
-
-    def _compute_extra(self, name: str, atoms: Atoms) -> None:
+    def _compute_extra(self, name: str, look: _Look) -> None:
+        """Compute a property that ASE does not know."""
         if name == "energy_interval":
-            conformal = self._need_conformal(name)
-            energy = self.get_property("energy", atoms)
-            self.extras[name] = conformal.interval_around(
-                [energy], X=Structures([atoms])
-            )[0]
+            conformal, X = self._need_conformal(name), look.structures
+            self.extras[name] = conformal.interval_around(look.found.values, X=X)[0]
         elif name == "forces_interval":
-            conformal = self._need_conformal(name)
-            forces = self.get_property("forces", atoms)
-            self.extras[name] = conformal.forces_interval_around(forces, atoms=atoms)
+            conformal, forces = self._need_conformal(name), _results(look, ["forces"])
+            self.extras[name] = conformal.forces_interval_around(
+                forces["forces"], atoms=look.atoms
+            )
         elif name in ("energy_std", "forces_std"):
-            self.get_property("energy", atoms)
-            self._compute_std(name, atoms)
+            try:
+                std = look.found.std
+                of_forces = name == "forces_std"
+                value = std.forces() if of_forces else float(std.energies()[0])
+            except NoStandardDeviationError as error:
+                raise PropertyNotImplementedError(f"{name!r}: {error}") from error
+            self.extras[name] = value
+        elif self.novelty is None:
+            raise PropertyNotImplementedError(
+                f"{name!r} needs something that grades structures: pass "
+                "novelty=FeatureDistance(estimator).fit(X) to the calculator."
+            )
         else:
-            if self.novelty is None:
-                raise PropertyNotImplementedError(
-                    f"{name!r} needs something that grades structures: pass "
-                    "novelty=FeatureDistance(estimator).fit(X) to the calculator."
-                )
-            self.get_property("energy", atoms)
-            if name not in self.extras:  # on_extrapolation="ignore" has not graded yet
-                self._grades(Structures([atoms]), self._pairs(atoms))
-
-    def _compute_std(self, name: str, atoms: Atoms) -> None:
-        X, pairs = Structures([atoms]), self._pairs(atoms)
-        of_forces = name == "forces_std"
-        try:
-            found = evaluate(self.estimator, X, forces=of_forces, std=True, pairs=pairs)
-        except NoStandardDeviationError as error:
-            raise PropertyNotImplementedError(f"{name!r}: {error}") from error
-        std = found.forces_std[0] if of_forces else float(found.energy_std[0])
-        self.extras[name] = std
+            self._grades(look)
 
     def _need_conformal(self, name: str) -> ConformalRegressor:
         if self._conformal is None:
@@ -326,11 +338,52 @@ class SkatomCalculator(Calculator):
     def __getstate__(self):
         state = self.__dict__.copy()
         del state["_lock"]
+        state["_look"] = None  # holds functions, which cannot be pickled
         return state
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._lock = RLock()
+
+
+@dataclass(eq=False)
+class _Look:
+    """What an estimator says about one structure, as far as it has been asked."""
+
+    structures: Structures
+    pairs: NeighborPairs | None
+    found: Answer
+
+    @property
+    def atoms(self) -> Atoms:
+        return self.structures[0]
+
+    @cached_property
+    def motion(self) -> Motion:
+        return self.found.pull(np.ones(1))
+
+
+def _results(look: _Look, properties) -> dict:
+    """Give energies, and the other properties of ASE that are asked for."""
+    energy = float(look.found.values[0])
+    results = {"energy": energy, "free_energy": energy}
+    try:
+        if "forces" in properties or "stress" in properties:
+            results["forces"] = np.array(look.motion.forces)
+            if look.motion.virial is not None:
+                results["stress"] = stress_of(look.motion.virial, look.structures)[0]
+        if "energies" in properties:
+            results["energies"] = np.array(look.found.atoms())
+    except NoDerivativeError as error:
+        raise PropertyNotImplementedError(str(error)) from error
+    for name, value in results.items():
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"The estimator gives {name} that are NaN or infinite for this "
+                "structure. Check that its atoms do not overlap and that the fit "
+                "has converged."
+            )
+    return results
 
 
 def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
@@ -343,6 +396,6 @@ def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
         )
     if novelty is not None and not hasattr(novelty, "grade_atoms"):
         raise TypeError(
-            f"novelty must have grade_atoms(X, pairs), as FeatureDistance has; "
+            f"novelty must have grade_atoms(X, pairs, seen), as FeatureDistance has; "
             f"{type(novelty).__name__} has not."
         )

@@ -34,12 +34,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.base import AtomFeaturizer, _featurizer
 from skatom.calculator import SkatomCalculator
 from skatom.featurizers import ACSF
-from skatom.models import AtomicRidge
+from skatom.models import AtomicGaussianProcessRegressor, AtomicRidge
+from skatom.neighbors import _skin
 from skatom.potential import DeltaRegressor, evaluate, make_potential
 from skatom.preprocessing import PerAtom, Pool
-from skatom.structures import check_structures, read_energies
+from skatom.structures import _checks, check_structures, read_energies
 from skatom.uncertainty import (
     CalibratedStdRegressor,
     ConformalRegressor,
@@ -47,6 +49,7 @@ from skatom.uncertainty import (
     ExtrapolationError,
     ExtrapolationWarning,
     FeatureDistance,
+    LastLayerRigidity,
 )
 
 R_CUT = 4.5
@@ -328,26 +331,95 @@ def test_models_without_derivatives_give_energies_and_name_what_is_missing(frame
         atoms.get_forces()
 
 
+def counted_from_now(monkeypatch):
+    """Count how often atoms are featurized, neighbours searched, structures checked."""
+    counts = {"features": 0, "search": 0, "check": 0}
+
+    def counted(name, function):
+        def counting(*args, **kwargs):
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        return counting
+
+    ways = {
+        "features": (AtomFeaturizer, "_transform_pairs"),
+        "search": (_skin, "neighbor_pairs"),
+        "check": (_checks, "flatten"),
+    }
+    for name, (home, attribute) in ways.items():
+        monkeypatch.setattr(home, attribute, counted(name, getattr(home, attribute)))
+    monkeypatch.setattr(_featurizer, "neighbor_pairs", None)  # never without the list
+    return counts
+
+
 def test_everything_is_computed_once(model, crystal, monkeypatch):
-    calls = []
-
-    def counting(*args, **kwargs):
-        calls.append(kwargs)
-        return evaluate(*args, **kwargs)
-
-    monkeypatch.setattr("skatom.calculator.evaluate", counting)
     atoms = attached(crystal, model)
-    atoms.get_forces(), atoms.get_stress(), atoms.get_potential_energy()
-    atoms.get_potential_energy(force_consistent=True)
-    assert len(calls) == 1
+    counts = counted_from_now(monkeypatch)
+    atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+    atoms.get_potential_energy(force_consistent=True), atoms.get_potential_energies()
+    assert counts == {"features": 1, "search": 1, "check": 1}
     atoms.info["note"] = "not a change"
     atoms.set_initial_charges(np.ones(len(atoms)))
     atoms.get_forces()
-    assert len(calls) == 1
+    assert counts["check"] == 1
     atoms.positions[0, 0] += 0.01
-    atoms.get_potential_energy()
-    atoms.get_potential_energies()
-    assert [c["forces"] for c in calls] == [True, False, False]
+    atoms.get_potential_energies(), atoms.get_forces()
+    assert counts == {"features": 2, "search": 1, "check": 2}
+
+
+EVERYTHING = ("energy", "forces", "energy_std", "forces_std", "extrapolation")
+
+
+@pytest.fixture(scope="module")
+def uncertain(model, frames):
+    """Estimators that know all their standard deviations, by how they are built."""
+    y = read_energies(frames)
+    process = AtomicGaussianProcessRegressor(optimizer=None)
+    process = make_pipeline(ACSF(r_cut=R_CUT), PerAtom(StandardScaler()), process)
+    process.fit(frames[:4], y[:4])
+    calibrated = CalibratedStdRegressor(process, cv="prefit")
+    return {
+        "process": process,
+        "delta": DeltaRegressor(process).fit(frames[:4], y[:4]),
+        "ensemble": EnsembleRegressor(potential(), 2, random_state=0).fit(frames, y),
+        "rigidity": LastLayerRigidity(model).fit(frames),
+        "calibrated": calibrated.fit(frames[4:12], y[4:12]),
+    }
+
+
+@pytest.mark.parametrize("first", range(len(EVERYTHING)))
+@pytest.mark.parametrize(
+    "kind", ["process", "delta", "ensemble", "rigidity", "calibrated"]
+)
+def test_a_step_with_error_bars_and_grades_featurizes_once(
+    kind, first, uncertain, frames, crystal, monkeypatch
+):
+    estimator = uncertain[kind]
+    held = estimator.estimator if kind == "rigidity" else estimator
+    novelty = FeatureDistance(held, random_state=0).fit(frames)
+    atoms = attached(crystal, estimator, novelty=novelty)
+    atoms.get_forces()
+    atoms.rattle(0.01, seed=1)
+    with monkeypatch.context() as patch:
+        counts = counted_from_now(patch)
+        for name in (*EVERYTHING[first:], *EVERYTHING[:first]):
+            atoms.calc.get_property(name, atoms)
+    if kind == "delta":  # public methods of the baseline check what they are given
+        counts["check"] = 1
+    assert counts == {"features": 1, "search": 0, "check": 1}
+    found = evaluate(estimator, [atoms], std=True)
+    apart = {
+        "energy": found.energies[0],
+        "forces": found.forces[0],
+        "energy_std": found.energy_std[0],
+        "forces_std": found.forces_std[0],
+        "extrapolation": novelty.grade([atoms])[0],
+    }
+    for name in EVERYTHING:
+        np.testing.assert_allclose(
+            atoms.calc.get_property(name, atoms), apart[name], rtol=1e-8, atol=1e-10
+        )
 
 
 @pytest.mark.parametrize("change", ["positions", "numbers", "cell", "pbc"])

@@ -90,7 +90,8 @@ def evaluate(
         _refuse_open(structures)
     if not len(structures):
         return _nothing(forces, stress, atomic, std)
-    found = answer(estimator, structures, Context(forces, stress, atomic, pairs, std))
+    context = Context(forces or stress, stress, atomic, pairs, std)
+    found = answer(estimator, structures, context)
     edges = structures.offsets[1:-1]
     motion = None
     if forces or stress:

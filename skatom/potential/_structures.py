@@ -46,40 +46,48 @@ def _deviations(estimator, X: Structures) -> Deviations:
 
 
 def _evaluated(estimator, X: Structures, context: Context) -> Answer:
-    found = estimator.evaluate(
-        X,
-        forces=context.forces,
-        stress=context.stress,
-        atomic=context.atomic,
-        pairs=context.pairs,
-        **({"std": True} if context.std else {}),
-    )
+    """Ask for everything that was announced at once, and for the rest when it is."""
+
+    def ask(**what):
+        what = {"forces": False} | {name: True for name, on in what.items() if on}
+        return estimator.evaluate(X, pairs=context.pairs, **what)
+
+    gradients = {"forces": context.forces, "stress": context.forces and context.stress}
+    first = ask(**gradients, atomic=context.atomic, std=context.std)
 
     def pull(weights):
-        if context.forces:
-            forces = np.concatenate(found.forces)
-        else:
-            forces = np.zeros((X.offsets[-1], 3))
-        virial = virials_of(found.stress, X) if context.stress else None
-        return Motion(forces, virial).scaled(weights, X.offsets)
+        found = first
+        if not context.forces:
+            found = ask(forces=True, stress=context.stress)
+        virials = virials_of(found.stress, X) if context.stress else None
+        return Motion(np.concatenate(found.forces), virials).scaled(weights, X.offsets)
+
+    def atoms():
+        found = first if context.atomic else ask(atomic=True)
+        return np.concatenate(found.atomic_energies)
+
+    def std(name, **what):
+        found = first if context.std and getattr(first, name) is not None else None
+        found = found or ask(std=True, **what)
+        return _known(getattr(found, name), name, estimator)
 
     return Answer(
-        found.energies,
+        first.energies,
         pull,
-        lambda: np.concatenate(found.atomic_energies),
+        atoms,
         Deviations(
-            lambda: found.energy_std,
-            lambda: np.concatenate(_known(found.forces_std, "forces", estimator)),
-            lambda: np.concatenate(_known(found.atomic_energy_std, "atoms", estimator)),
+            lambda: std("energy_std"),
+            lambda: np.concatenate(std("forces_std", forces=True)),
+            lambda: np.concatenate(std("atomic_energy_std", atomic=True)),
         ),
     )
 
 
-def _known(std: list | None, of: str, estimator) -> list:
+def _known(std, name: str, estimator):
     if std is None:
         raise NoStandardDeviationError(
-            f"{type(estimator).__name__} gives no standard deviations of {of}: ask for "
-            "those of energies only (forces=False), or make an EnsembleRegressor of it."
+            f"{type(estimator).__name__} gives no {name}: ask for standard deviations of "
+            "energies only (forces=False), or make an EnsembleRegressor of it."
         )
     return std
 

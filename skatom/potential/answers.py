@@ -17,12 +17,16 @@ class Context:
 
     Attributes
     ----------
-    forces, stress, atomic : bool
-        Which properties besides energies are asked for.
+    forces : bool
+        Whether gradients will be asked for, so that work can be shared.
+    stress : bool
+        Whether gradients are by a strain too.
+    atomic : bool
+        Whether energies of atoms will be asked for.
     pairs : NeighborPairs or None
         Pairs of all structures, at least up to the largest r_cut.
     std : bool
-        Whether standard deviations are asked for, of energies and of what else is.
+        Whether standard deviations will be asked for, of energies and of what else is.
     """
 
     forces: bool = True
@@ -91,6 +95,9 @@ class Deviations:
 class Answer:
     """Predictions of one estimator at one X, and what can be had from them later.
 
+    Everything besides the values is computed when it is called for, from features that
+    are computed once, whether or not the context has announced it.
+
     Attributes
     ----------
     values : ndarray of shape (n_structures,)
@@ -100,9 +107,16 @@ class Answer:
     atoms : callable
         Gives the energies of all atoms, shape (n_atoms_total,).
     std : Deviations
+    seen : tuple of (transformer, output)
+        Steps of pipelines that X went through, one after the other, and what each gave.
     """
 
     values: np.ndarray
     pull: Callable[[np.ndarray], object]
     atoms: Callable[[], np.ndarray]
     std: Deviations
+    seen: tuple = ()
+
+    def model_input(self, X):
+        """Give what enters the model behind the steps: X itself if there are none."""
+        return self.seen[-1][1] if self.seen else X

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -26,7 +27,10 @@ from skatom.potential._evaluate import (
     predict_atomic_energies,
     predict_forces,
 )
+from skatom.potential.answers import Context
+from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures, read_labels, relabel
+from skatom.structures._voigt import stress_of
 
 
 class DeltaRegressor(RegressorMixin, BaseEstimator):
@@ -177,20 +181,8 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
         evaluation : Evaluation
         """
         check_is_fitted(self)
-        X = check_structures(X, allow_empty=True)
-        asked = {"forces": forces, "stress": stress, "atomic": atomic, "pairs": pairs}
-        one = _ask(self.base_, X, **asked)
-        two = evaluate(self.estimator_, X, std=std, **asked)
-        return Evaluation(
-            one.energies + two.energies,
-            [a + b for a, b in zip(one.forces, two.forces)] if forces else None,
-            one.stress + two.stress if stress else None,
-            [a + b for a, b in zip(one.atomic_energies, two.atomic_energies)]
-            if atomic
-            else None,
-            two.energy_std,
-            two.forces_std,
-            two.atomic_energy_std,
+        return evaluate(
+            self, X, forces=forces, stress=stress, atomic=atomic, std=std, pairs=pairs
         )
 
     def predict_forces(self, X: Sequence[Atoms], return_std: bool = False):
@@ -273,30 +265,37 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
 
     def _remainders(self, structures: Structures, y: np.ndarray, labels):
         """Relabel copies with what the baseline leaves, and give the energies left."""
-        found = _ask(
-            self.base_,
-            structures,
-            forces=bool(labels.has_forces.any()),
-            stress=False,
-        )
-        y = y - found.energies
+        has_forces = bool(labels.has_forces.any())
+        found = answer(self.base_, structures, Context(forces=has_forces))
+        y = y - found.values
         n = len(structures)
         forces, stress = [None] * n, [None] * n
-        rows = np.split(labels.forces, structures.offsets[1:-1])
-        for s in np.flatnonzero(labels.has_forces):
-            forces[s] = rows[s] - found.forces[s]
+        if has_forces:
+            left = labels.forces - found.pull(np.ones(n)).forces
+            rows = np.split(left, structures.offsets[1:-1])
+            for s in np.flatnonzero(labels.has_forces):
+                forces[s] = rows[s]
         strained = np.flatnonzero(labels.has_stress)
         if len(strained):
-            base = _ask(self.base_, structures[strained], forces=False, stress=True)
-            for s, of_base in zip(strained, base.stress):
+            some = structures[strained]
+            motion = answer(self.base_, some, Context(stress=True)).pull(
+                np.ones(len(some))
+            )
+            for s, of_base in zip(strained, stress_of(motion.virial, some)):
                 stress[s] = labels.stress[s] - of_base
         return relabel(structures, y, forces, stress), y
 
 
-def _ask(base, X: Structures, **asked) -> Evaluation:
-    if isinstance(base, CalculatorModel):
-        return base.evaluate(X, **asked)
-    return evaluate(base, X, **asked)
+@answer.register(DeltaRegressor)
+def _delta(estimator, X, context):
+    base = answer(estimator.base_, X, replace(context, std=False))
+    rest = answer(estimator.estimator_, X, context)
+    return replace(
+        rest,
+        values=base.values + rest.values,
+        pull=lambda weights: base.pull(weights) + rest.pull(weights),
+        atoms=lambda: base.atoms() + rest.atoms(),
+    )
 
 
 def _settings(estimator, name: str) -> list:

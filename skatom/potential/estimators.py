@@ -6,6 +6,7 @@ features inside a pipeline, or over rows of pooled features.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce, singledispatch
 from operator import add
 
@@ -58,7 +59,7 @@ def answer(estimator, X, context: Context) -> Answer:
 def _atoms_and_pull(estimator, X: AtomFeatures, context: Context):
     """Energies of atoms and the way back, in one pass where both are wanted."""
     shares_work = isinstance(estimator, AtomicRegressor)
-    if not (shares_work and (context.forces or context.stress)):
+    if not (shares_work and context.forces):
         return estimator.predict_atoms(X), _leaf(estimator, X)
     atoms, gradient = estimator.predict_with_gradient(X)
     return atoms, lambda weights: weights[X.structure_index][:, None] * gradient
@@ -75,9 +76,10 @@ def _leaf(estimator, X):
 
 @answer.register(Pipeline)
 def _pipeline(estimator, X, context):
-    Y, back = follow_steps(estimator.steps[:-1], X, context)
+    Y, way = follow_steps(estimator.steps[:-1], X, context)
     inner = answer(estimator.steps[-1][1], Y, context)
-    return Answer(inner.values, lambda w: back(inner.pull(w)), inner.atoms, inner.std)
+    seen = way.seen + inner.seen
+    return replace(inner, pull=lambda w: way(inner.pull(w)), seen=seen)
 
 
 @answer.register(BaseSearchCV)
@@ -164,6 +166,7 @@ def _transformed_target(estimator, X, context):
         lambda w: inner.pull(w * slopes()),
         _no_atoms(estimator),
         scaled(inner.std, slopes, estimator),
+        inner.seen,
     )
 
 

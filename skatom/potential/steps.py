@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce, singledispatch
 from operator import add
 
@@ -107,7 +108,33 @@ def _union(step, X, context):
     return (hstack if joined else np.hstack)(blocks), pull
 
 
-def follow_steps(steps, X, context: Context) -> tuple[object, Pull]:
+@dataclass(frozen=True, eq=False)
+class Way:
+    """The way through several steps: what each gave, and back for gradients.
+
+    Attributes
+    ----------
+    names : tuple of str
+    seen : tuple of (transformer, output)
+    backs : tuple of callable
+        The way back through each.
+    """
+
+    names: tuple[str, ...]
+    seen: tuple
+    backs: tuple[Pull, ...]
+
+    def __call__(self, g):
+        """Carry the gradient by the last output back to the first input."""
+        for name, back in zip(reversed(self.names), reversed(self.backs)):
+            try:
+                g = back(g)
+            except NoDerivativeError as error:
+                raise NoDerivativeError(f"Step {name!r}: {error}") from error
+        return g
+
+
+def follow_steps(steps, X, context: Context) -> tuple[object, Way]:
     """Follow a list of named steps, one after the other.
 
     Parameters
@@ -119,24 +146,17 @@ def follow_steps(steps, X, context: Context) -> tuple[object, Pull]:
     Returns
     -------
     Y : AtomFeatures or array
-    pull : callable
+    way : Way
     """
-    backs = []
+    names, seen, backs = [], [], []
     for name, step in steps:
         if step is None or step == "passthrough":
             continue
         X, back = follow(step, X, context)
-        backs.append((name, back))
-
-    def pull(g):
-        for name, back in reversed(backs):
-            try:
-                g = back(g)
-            except NoDerivativeError as error:
-                raise NoDerivativeError(f"Step {name!r}: {error}") from error
-        return g
-
-    return X, pull
+        names.append(name)
+        seen.append((step, X))
+        backs.append(back)
+    return X, Way(tuple(names), tuple(seen), tuple(backs))
 
 
 def _motion_of_structures(step, X: Structures, g, context: Context) -> Motion:

@@ -7,11 +7,13 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 
 from skatom._runtime.state import State
-from skatom.base import AtomFeaturizer, sum_atoms
+from skatom.base import sum_atoms
 from skatom.base._inside import fitted_part
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import count_rows
 from skatom.neighbors import NeighborPairs
+from skatom.potential.answers import Context
+from skatom.potential.steps import follow
 from skatom.structures import Structures
 
 # Structures whose features are computed together, which bounds the memory of pairs.
@@ -20,7 +22,9 @@ CHUNK = 256
 BLOCK = 1 << 22
 
 
-def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatures:
+def last_features(
+    estimator, X, pairs: NeighborPairs | None = None, seen: tuple = ()
+) -> AtomFeatures:
     """Compute what the last step of a pipeline sees, before any pooling of atoms.
 
     Parameters
@@ -30,6 +34,8 @@ def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatu
     X : Structures, or array-like of shape (n_structures, n_features)
     pairs : NeighborPairs, optional
         Pairs of the structures, at least up to the cutoff of the first step.
+    seen : tuple of (transformer, output), default=()
+        Outputs for X that are known already, those of the same first steps if any.
 
     Returns
     -------
@@ -37,15 +43,11 @@ def last_features(estimator, X, pairs: NeighborPairs | None = None) -> AtomFeatu
         Per atom if any step gives per-atom features, else one row a structure.
     """
     steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
-    features = X
-    for _, step in steps:
-        if step is None or step == "passthrough":
-            continue
-        if pairs is not None and features is X and isinstance(step, AtomFeaturizer):
-            step._check_species(X)
-            after = step.transform_pairs(X, pairs)
-        else:
-            after = step.transform(features)
+    steps = [s for _, s in steps if s is not None and s != "passthrough"]
+    features, context, is_known = X, Context(pairs=pairs), True
+    for k, step in enumerate(steps):
+        is_known = is_known and k < len(seen) and seen[k][0] is step
+        after = seen[k][1] if is_known else follow(step, features, context)[0]
         if isinstance(features, AtomFeatures) and not isinstance(after, AtomFeatures):
             break  # pooled: distances are between atoms
         features = after

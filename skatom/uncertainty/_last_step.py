@@ -1,7 +1,8 @@
-"""Predictions of a pipeline together with the features that enter its last step."""
+"""Predictions of a network together with sums of its last hidden layer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,30 +14,6 @@ from skatom.potential.answers import Answer, Context
 from skatom.potential.deviations import no_deviations
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
-
-
-def follow_to_last(estimator, X, context: Context) -> tuple[Answer, object]:
-    """Predict, and keep what entered the last step.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-    X : Structures, AtomFeatures or rows
-    context : Context
-
-    Returns
-    -------
-    found : Answer
-    Z : AtomFeatures, rows, or X
-        X itself for what is no pipeline.
-    """
-    estimator = bare(estimator)
-    if not isinstance(estimator, Pipeline):
-        return answer(estimator, X, context), X
-    Z, back = follow_steps(estimator.steps[:-1], X, context)
-    last = answer(estimator.steps[-1][1], Z, context)
-    pull = lambda weights: back(last.pull(weights))  # noqa: E731
-    return Answer(last.values, pull, last.atoms, last.std), Z
 
 
 def with_latent_sums(estimator, X, context: Context):
@@ -54,18 +31,17 @@ def with_latent_sums(estimator, X, context: Context):
     more = context.forces or context.stress or context.atomic
     if more or not hasattr(model, "predict_with_latent_sums"):
         return None
-    Z = follow_steps(steps[:-1], X, context)[0]
+    Z, way = follow_steps(steps[:-1], X, context)
+    rows = Z
     if not isinstance(Z, AtomFeatures):
-        Z = AtomFeatures.from_rows(np.asarray(Z, dtype=np.float64))
-    values, sums = model.predict_with_latent_sums(Z)
-    later = partial(answer, estimator, X, context)  # nobody asked for these
-    return (
-        Answer(
-            values,
-            lambda weights: later().pull(weights),
-            lambda: later().atoms(),
-            no_deviations(estimator),
-        ),
-        Z,
-        sums,
+        rows = AtomFeatures.from_rows(np.asarray(Z, dtype=np.float64))
+    values, sums = model.predict_with_latent_sums(rows)
+    later = partial(answer, model, Z, replace(context, forces=True))
+    found = Answer(
+        values,
+        lambda weights: way(later().pull(weights)),
+        lambda: later().atoms(),
+        no_deviations(estimator),
+        way.seen,
     )
+    return found, rows, sums

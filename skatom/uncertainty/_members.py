@@ -23,6 +23,7 @@ from skatom.potential.answers import (
     Motion,
     motion_of_features,
 )
+from skatom.potential.steps import Way
 
 
 def seeded(estimator, rng):
@@ -103,8 +104,8 @@ class Members:
         One a member, at the features that members see.
     X : Structures, AtomFeatures or rows
         What the ensemble sees.
-    back : callable
-        Carries gradients from the features to X.
+    way : Way
+        From X to the features, and back for gradients.
     context : Context
     member_std : bool
         Whether the members' own standard deviations count.
@@ -114,7 +115,7 @@ class Members:
 
     found: list[Answer]
     X: object
-    back: Callable
+    way: Way
     context: Context
     member_std: bool
     lift: Callable[[np.ndarray], np.ndarray]
@@ -137,6 +138,7 @@ class Members:
                     [one.atoms() for one in self.found], lambda one: one.std.atoms()
                 ),
             ),
+            self.way.seen,
         )
 
     @cached_property
@@ -148,7 +150,7 @@ class Members:
                 "from a featurizer."
             )
         ones = np.ones(len(self.X))
-        pulled = [self.back(one.pull(ones)) for one in self.found]
+        pulled = [self.way(one.pull(ones)) for one in self.found]
         if isinstance(self.X, AtomFeatures):
             return [motion_of_features(self.X, g, self.context) for g in pulled]
         return pulled
@@ -159,7 +161,7 @@ class Members:
             mean = weights / len(self.found)
             return reduce(add, [one.scaled(mean, offsets) for one in self.motions])
         shares = [one.pull(weights / len(self.found)) for one in self.found]
-        return self.back(reduce(add, shares))
+        return self.way(reduce(add, shares))
 
     def _std(self, values: list, own: Callable[[Answer], np.ndarray]) -> np.ndarray:
         scatter = np.std(values, axis=0, ddof=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -24,7 +25,7 @@ from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty._conformal.held_out import HeldOut, fit_and_hold_out
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._last_step import follow_to_last, with_latent_sums
+from skatom.uncertainty._last_step import with_latent_sums
 from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
 from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
 from skatom.uncertainty.latent_distance import LatentDistance
@@ -248,18 +249,17 @@ default="squared_residuals"
             means = sums / Z.n_atoms[:, None]
             distance = partial(self.source_.distance_of_latent, means)
             std = Deviations(distance, _refuse_atoms, _refuse_atoms)
-            return Answer(found.values, found.pull, found.atoms, std)
-        found, Z = follow_to_last(self.estimator_, X, context)
+            return replace(found, std=std)
+        found = answer(self.estimator_, X, context)
+        Z = found.model_input(X)
         known = Z if isinstance(Z, AtomFeatures) else X
 
         def forces():
             atoms = np.concatenate(self.atom_source_.distance_atoms(known))
             return np.repeat(atoms[:, None], 3, axis=1)
 
-        return Answer(
-            found.values, found.pull, found.atoms,
-            Deviations(lambda: self.source_.distance(known), forces, _refuse_atoms),
-        )  # fmt: skip
+        distance = partial(self.source_.distance, known)
+        return replace(found, std=Deviations(distance, forces, _refuse_atoms))
 
     def answer(self, X, context: Context) -> Answer:
         """Predict, with the standard deviations of the source calibrated."""
@@ -269,7 +269,7 @@ default="squared_residuals"
             lambda: self._mapped(self._map_of_forces(), raw.std.forces()),
             lambda: self._mapped(StdMap.factor(self.alpha_), raw.std.atoms()),
         )
-        return Answer(raw.values, raw.pull, raw.atoms, std)
+        return replace(raw, std=std)
 
     def _mapped(self, to_errors: StdMap, std: np.ndarray) -> np.ndarray:
         return self._positive(to_errors(self._positive(std)))

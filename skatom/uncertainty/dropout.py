@@ -131,13 +131,13 @@ class DropoutRegressor(ErrorBarRegressor):
 
     def answer(self, X, context: Context) -> Answer:
         """Predict by the mean of the thinned copies; their scatter is the deviation."""
-        fitted, Z, back = bare(self.estimator_), X, lambda gradient: gradient
-        if isinstance(fitted, Pipeline):
-            Z, back = follow_steps(fitted.steps[:-1], X, context)
+        fitted = bare(self.estimator_)
+        steps = fitted.steps[:-1] if isinstance(fitted, Pipeline) else []
+        Z, way = follow_steps(steps, X, context)
         model = last_model(fitted)
         copies = [model.thinned(int(seed)) for seed in self.seeds_]
         found = [answer(copy, Z, context) for copy in copies]
-        return Members(found, X, back, context, False, self._positive).together()
+        return Members(found, X, way, context, False, self._positive).together()
 
     @property
     def n_features_in_(self) -> int:

@@ -241,11 +241,10 @@ class EnsembleRegressor(ErrorBarRegressor):
 
     def _members(self, X, context: Context) -> Members:
         """Ask all members, which see the shared features where there are any."""
-        Z, back = X, _unchanged
-        if self.features_ is not None:
-            Z, back = follow_steps(self.features_.steps, X, context)
+        steps = [] if self.features_ is None else self.features_.steps
+        Z, way = follow_steps(steps, X, context)
         found = [answer(member, Z, context) for member in self.estimators_]
-        return Members(found, X, back, context, self.member_std, self._positive)
+        return Members(found, X, way, context, self.member_std, self._positive)
 
     @property
     def n_features_in_(self) -> int:
@@ -339,10 +338,6 @@ class EnsembleRegressor(ErrorBarRegressor):
         tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _unchanged(gradient):
-    return gradient
 
 
 def _refuse_equal(members: list, diversity: str) -> None:

@@ -172,7 +172,7 @@ class FeatureDistance(Grader):
         return self
 
     def grade_atoms(
-        self, X, pairs: NeighborPairs | None = None
+        self, X, pairs: NeighborPairs | None = None, seen: tuple = ()
     ) -> list[NDArray[np.float64]]:
         """Grade every atom: 1.0 is the worst held-out environment of its species.
 
@@ -182,6 +182,9 @@ class FeatureDistance(Grader):
         pairs : NeighborPairs, optional
             Neighbour pairs of X, at least up to the cutoff of the featurizer, from a
             caller that has them; X is then checked `Structures`.
+        seen : tuple of (transformer, output), default=()
+            What steps of a pipeline gave for X, from a caller that has run them. Those
+            of the estimator that are the same objects are not run again.
 
         Returns
         -------
@@ -192,7 +195,8 @@ class FeatureDistance(Grader):
         self._check_fitted()
         if pairs is None:  # who has pairs has checked structures, at every step
             X = rows_and_structures(X)[0]
-        return self.grade_features(last_features(fitted_part(self.estimator), X, pairs))
+        inner = fitted_part(self.estimator)
+        return self.grade_features(last_features(inner, X, pairs, seen))
 
     def grade_features(self, features: AtomFeatures) -> list[NDArray[np.float64]]:
         """Grade atoms whose features are known.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,9 +27,10 @@ from skatom.features import AtomFeatures, NoStandardDeviationError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations
+from skatom.potential.estimators import answer
 from skatom.uncertainty._distances import CHUNK, dense, latent_features
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
-from skatom.uncertainty._last_step import follow_to_last, with_latent_sums
+from skatom.uncertainty._last_step import with_latent_sums
 from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 
@@ -192,11 +194,12 @@ class LastLayerRigidity(ErrorBarRegressor):
             lambda: np.concatenate([self._forces_std(Z, s) for s in range(len(Z))]),
             lambda: self._std(self._atom_rows(Z)),
         )
-        return Answer(found.values, found.pull, found.atoms, std)
+        return replace(found, std=std)
 
     def _look(self, X, context: Context = ENERGIES) -> tuple[Answer, AtomFeatures]:
         """Predict, and give what enters the last step, rows as structures of one atom."""
-        found, Z = follow_to_last(self.estimator, X, context)
+        found = answer(self.estimator, X, context)
+        Z = found.model_input(X)
         if not isinstance(Z, AtomFeatures):
             Z = AtomFeatures.from_rows(dense(Z))
         return found, Z
