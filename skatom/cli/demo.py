@@ -14,6 +14,7 @@ import ase.io
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom._runtime.whole_files import write_atomically
 from skatom.calculator import SkatomCalculator
 from skatom.cli import _demo_text as _report
 from skatom.datasets import load_dataset
@@ -126,7 +127,8 @@ def run_demo(
     say(_report.dynamics(trajectory))
 
     report = _report.numbers(judged, trajectory, seconds=perf_counter() - began)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    text = json.dumps(report, indent=2) + "\n"
+    write_atomically(out / "report.json", text.encode())
     say(_report.files(out, report["seconds"]))
     return report
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skatom._runtime.whole_files import write_atomically
 from skatom._validation import check_n_structures
 from skatom.report import _energy_tables
 from skatom.report._bootstrap import draw_rows
@@ -211,7 +212,7 @@ class UncertaintyReport:
             ("report.md", self.to_markdown()),
             ("report.json", self.to_json()),
         ):
-            (folder / name).write_text(content, encoding="utf-8")
+            write_atomically(folder / name, content.encode())
             written.append(folder / name)
         return written
 

@@ -6,11 +6,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+
+from skatom._runtime.whole_files import new_file, sync_folder
 
 FORMAT = "skatom-feature-store"
 FORMAT_VERSION = 1
@@ -75,7 +75,7 @@ def publish(path: Path, fill: Callable[[Path], None]) -> bool:
     folder.mkdir()
     try:
         fill(folder)
-        sync(folder)
+        sync_folder(folder)
         return move(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # not there any more if it was moved
@@ -89,17 +89,8 @@ def move(folder: Path, path: Path) -> bool:
         if path.exists():
             return False
         raise
-    sync(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-@contextmanager
-def durable(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file, and wait until what was written to it is on disk."""
-    with open(path, "xb") as stream:
-        yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -107,20 +98,8 @@ def write_json(path: Path, content: dict) -> None:
     text = json.dumps(
         {**content, "checksum": _checksum(content)}, indent=1, ensure_ascii=False
     )
-    with durable(path) as stream:
+    with new_file(path) as stream:
         stream.write(text.encode())
-
-
-def sync(folder: Path) -> None:
-    """Make names in a folder survive a power cut, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows has no handles of folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skatom._runtime.whole_files import new_file
 from skatom.store import _manifest
 from skatom.store._hash_index import HashIndex
 from skatom.store._records import (
@@ -246,7 +247,7 @@ def write_shard(records: Records, folder: Path) -> None:
     """Write the files of a shard into a folder."""
     arrays = (records.structures, records.atoms, records.values)
     for name, array in zip(FILES, arrays):
-        with _manifest.durable(folder / f"{name}.npy") as stream:
+        with new_file(folder / f"{name}.npy") as stream:
             np.save(stream, array, allow_pickle=False)
     record = {
         "n_structures": len(records),
