@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     Parameters
     ----------
     path : pathlib.Path
-        In a folder that exists.
+        In a folder that exists. A symbolic link stays, and what it points to is
+        replaced; permissions of a file that is replaced are kept.
     data : bytes
     """
+    path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"There is no folder {path.parent} to save {path.name} in: make it first."
@@ -27,6 +30,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         with new_file(temporary) as stream:
             stream.write(data)
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
