@@ -19,21 +19,15 @@ from skatom._validation import (
 )
 from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models import CompositionBaseline
-from skatom.neighbors import NeighborPairs
 from skatom.potential._ase_base import CalculatorModel
-from skatom.potential._evaluate import (
-    Evaluation,
-    evaluate,
-    predict_atomic_energies,
-    predict_forces,
-)
 from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
+from skatom.potential.potential_methods import PotentialMethods
 from skatom.structures import Structures, check_structures, read_labels, relabel
 from skatom.structures._voigt import stress_of
 
 
-class DeltaRegressor(RegressorMixin, BaseEstimator):
+class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
     """Fit an estimator to what a baseline leaves of energies, forces and stress.
 
     A baseline that carries the bulk of the physics (energies of free atoms, a pair
@@ -152,88 +146,6 @@ class DeltaRegressor(RegressorMixin, BaseEstimator):
             return base + self.estimator_.predict(X)
         rest, std = self.estimator_.predict(X, return_std=True)
         return base + rest, std
-
-    def evaluate(
-        self,
-        X: Sequence[Atoms],
-        *,
-        forces: bool = True,
-        stress: bool = False,
-        atomic: bool = False,
-        std: bool = False,
-        pairs: NeighborPairs | None = None,
-    ) -> Evaluation:
-        """Predict everything that is asked for: sums of the baseline and the estimator.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        forces, stress, atomic : bool
-            Which properties are wanted besides energies.
-        std : bool
-            Whether the standard deviations of the estimator are wanted; the baseline
-            has none.
-        pairs : NeighborPairs, optional
-            Neighbour pairs of X that are known already.
-
-        Returns
-        -------
-        evaluation : Evaluation
-        """
-        check_is_fitted(self)
-        return evaluate(
-            self, X, forces=forces, stress=stress, atomic=atomic, std=std, pairs=pairs
-        )
-
-    def predict_forces(self, X: Sequence[Atoms], return_std: bool = False):
-        """Predict forces.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-            Whether the estimator is asked for its standard deviations too.
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å.
-        std : list of ndarray of shape (n_atoms, 3)
-            In eV/Å, only with ``return_std``; the baseline has none.
-        """
-        return predict_forces(self, X, return_std)
-
-    def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
-        """Predict the stress of structures that are periodic in three directions.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-
-        Returns
-        -------
-        stress : ndarray of shape (n_structures, 6)
-            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
-        """
-        return evaluate(self, X, forces=False, stress=True).stress
-
-    def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
-        """Predict the energy of every atom, where both parts can.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-            Whether the estimator is asked for its standard deviations too.
-
-        Returns
-        -------
-        energies : list of ndarray of shape (n_atoms,)
-            In eV.
-        std : list of ndarray of shape (n_atoms,)
-            In eV, only with ``return_std``; the baseline has none.
-        """
-        return predict_atomic_energies(self, X, return_std)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

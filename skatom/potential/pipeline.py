@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from ase import Atoms
 from sklearn import get_config
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from skatom.neighbors import NeighborPairs
-from skatom.potential._evaluate import (
-    Evaluation,
-    evaluate,
-    predict_atomic_energies,
-    predict_forces,
-    predict_stress,
-)
+from skatom.potential.potential_methods import PotentialMethods
 
 
-class Potential(Pipeline):
+class Potential(PotentialMethods, Pipeline):
     """Pipeline from structures to energies, with forces, stress and energies of atoms.
 
     Everything that scikit-learn's ``Pipeline`` does, it does: nested parameters, slicing,
@@ -83,90 +72,6 @@ class Potential(Pipeline):
             if given is not None:
                 params[prefix + name] = given
         return super().fit(X, y, **params)
-
-    def predict_forces(self, X: Sequence[Atoms], return_std: bool = False):
-        """Predict forces: minus the gradient of the predicted energy.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-            Whether standard deviations of the components are wanted too.
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å.
-        std : list of ndarray of shape (n_atoms, 3)
-            In eV/Å, only with ``return_std``.
-        """
-        return predict_forces(self, X, return_std)
-
-    def predict_stress(self, X: Sequence[Atoms]) -> np.ndarray:
-        """Predict the stress of structures that are periodic in three directions.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-
-        Returns
-        -------
-        stress : ndarray of shape (n_structures, 6)
-            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
-        """
-        return predict_stress(self, X)
-
-    def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
-        """Predict the energy of every atom, for models that are sums over atoms.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-            Whether their standard deviations are wanted too.
-
-        Returns
-        -------
-        energies : list of ndarray of shape (n_atoms,)
-            In eV.
-        std : list of ndarray of shape (n_atoms,)
-            In eV, only with ``return_std``.
-        """
-        return predict_atomic_energies(self, X, return_std)
-
-    def evaluate(
-        self,
-        X: Sequence[Atoms],
-        *,
-        forces: bool = True,
-        stress: bool = False,
-        atomic: bool = False,
-        std: bool = False,
-        pairs: NeighborPairs | None = None,
-    ) -> Evaluation:
-        """Predict everything that is asked for in one pass.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        forces, stress, atomic : bool
-            Which properties are wanted besides energies.
-        std : bool
-            Whether standard deviations of what is asked for are wanted.
-        pairs : NeighborPairs, optional
-            Neighbour pairs of X that are known already.
-
-        Returns
-        -------
-        evaluation : Evaluation
-
-        See Also
-        --------
-        skatom.potential.evaluate : The same for any estimator.
-        """
-        return evaluate(
-            self, X, forces=forces, stress=stress, atomic=atomic, std=std, pairs=pairs
-        )
 
 
 def make_potential(*steps, memory=None, verbose: bool = False) -> Potential:

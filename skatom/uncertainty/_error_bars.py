@@ -1,27 +1,69 @@
-"""What every estimator with standard deviations offers, for whatever X it is given."""
+"""Base classes of estimators around another: what all of them have in common."""
 
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
+from sklearn.utils import get_tags
 
 from skatom._runtime.state import KeepsState
 from skatom._validation import check_is_fitted
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
-from skatom.potential import predict_atomic_energies, predict_forces, predict_stress
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
+from skatom.potential.potential_methods import PotentialMethods
 
 # Share of the largest target below which a standard deviation is rounding.
 FLOOR = 1e-9
 
 
+class Wrapper:
+    """Mixin of estimators around another, whose kind of X, features and tags are its own.
+
+    The parameter that ``_wraps`` names is the estimator inside; the fitted one stands
+    under the same name with an underscore.
+    """
+
+    _wraps: ClassVar[str] = "estimator"
+
+    def _wrapped(self):
+        """Give the estimator inside as it was given."""
+        return getattr(self, self._wraps)
+
+    def _inside(self):
+        """Give the fitted estimator inside."""
+        check_is_fitted(self)
+        return getattr(self, f"{self._wraps}_")
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features, where the estimator inside takes rows of numbers."""
+        return self._inside().n_features_in_
+
+    @property
+    def feature_names_in_(self) -> NDArray:
+        """Names of features, where the estimator inside has seen any."""
+        return self._inside().feature_names_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self._wrapped())
+        tags.input_tags = inner.input_tags
+        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
+        drawn = getattr(self, "random_state", 0) is None
+        tags.non_deterministic = inner.non_deterministic or drawn
+        return tags
+
+
 class ErrorBarRegressor(
     KeepsState,
+    Wrapper,
+    PotentialMethods,
     MetaEstimatorMixin,
     RegressorMixin,
     BaseEstimator,
@@ -103,54 +145,6 @@ class ErrorBarRegressor(
         """
         check_is_fitted(self)
         return self.answer(X, Context(std=True)).std.forces()
-
-    def predict_atomic_energies(self, X, return_std: bool = False):
-        """Predict the energies of the atoms of structures.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-
-        Returns
-        -------
-        energies : list of ndarray of shape (n_atoms,)
-            In eV.
-        std : list of ndarray of shape (n_atoms,)
-            In eV; only with ``return_std``.
-        """
-        return predict_atomic_energies(self, X, return_std=return_std)
-
-    def predict_forces(self, X, return_std: bool = False):
-        """Predict forces: minus the gradient of the predicted energy.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å.
-        std : list of ndarray of shape (n_atoms, 3)
-            Of every component, in eV/Å; only with ``return_std``.
-        """
-        return predict_forces(self, X, return_std=return_std)
-
-    def predict_stress(self, X) -> NDArray[np.float64]:
-        """Predict the stress of structures that are periodic in three directions.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-
-        Returns
-        -------
-        stress : ndarray of shape (n_structures, 6)
-            In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
-        """
-        return predict_stress(self, X)
 
     def _positive(self, std) -> np.ndarray:
         """Lift standard deviations that are zero, or rounding, to the floor."""

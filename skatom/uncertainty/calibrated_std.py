@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -16,7 +15,6 @@ from skatom._validation import (
     Real,
     StrOptions,
     _fit_context,
-    check_is_fitted,
     check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError, NoStandardDeviationError
@@ -284,26 +282,6 @@ default="squared_residuals"
                 "structures with forces, or take the source 'llpr'."
             )
         return StdMap.factor(self.alpha_)
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, where the estimator takes rows of numbers."""
-        check_is_fitted(self)
-        return self.estimator_.n_features_in_
-
-    @property
-    def feature_names_in_(self):
-        """Names of features, where the estimator has seen any."""
-        check_is_fitted(self)
-        return self.estimator_.feature_names_in_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
-        tags.non_deterministic = inner.non_deterministic or self.random_state is None
-        return tags
 
 
 def calibrate_std(

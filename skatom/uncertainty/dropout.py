@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d, get_tags, indexable
+from sklearn.utils import column_or_1d, indexable
 
 from skatom._validation import (
     HasMethods,
     Integral,
     Interval,
     _fit_context,
-    check_is_fitted,
     check_random_state,
     check_targets,
 )
@@ -138,26 +136,6 @@ class DropoutRegressor(ErrorBarRegressor):
         copies = [model.thinned(int(seed)) for seed in self.seeds_]
         found = [answer(copy, Z, context) for copy in copies]
         return Members(found, X, way, context, False, self._positive).together()
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, where the estimator takes rows of numbers."""
-        check_is_fitted(self)
-        return self.estimator_.n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of features, where the estimator has seen any."""
-        check_is_fitted(self)
-        return self.estimator_.feature_names_in_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
-        tags.non_deterministic = inner.non_deterministic or self.random_state is None
-        return tags
 
 
 def _refuse_without_dropout(model) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d, get_tags, indexable
+from sklearn.utils import column_or_1d, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skatom._validation import (
@@ -246,23 +246,24 @@ class EnsembleRegressor(ErrorBarRegressor):
         found = [answer(member, Z, context) for member in self.estimators_]
         return Members(found, X, way, context, self.member_std, self._positive)
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, where the members take rows of numbers."""
-        check_is_fitted(self)
-        return (self.features_ or self.estimators_[0]).n_features_in_
+    def _listed(self) -> list:
+        return self.estimator if isinstance(self.estimator, list) else [self.estimator]
 
-    @property
-    def feature_names_in_(self):
-        """Names of features, where the members have seen any."""
+    def _wrapped(self):
+        return self._listed()[0]
+
+    def _inside(self):
         check_is_fitted(self)
-        return (self.features_ or self.estimators_[0]).feature_names_in_
+        return self.features_ or self.estimators_[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.random_state is None  # members are seeded
+        return tags
 
     def _chosen(self) -> list:
         """Give the estimator of each member, not cloned."""
-        listed = (
-            self.estimator if isinstance(self.estimator, list) else [self.estimator]
-        )
+        listed = self._listed()
         wrong = [one for one in listed if not hasattr(one, "fit")]
         if wrong or not listed:
             raise TypeError(
@@ -327,17 +328,6 @@ class EnsembleRegressor(ErrorBarRegressor):
                 UserWarning,
                 stacklevel=3,
             )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        listed = (
-            self.estimator if isinstance(self.estimator, list) else [self.estimator]
-        )
-        inner = get_tags(listed[0])
-        tags.input_tags = inner.input_tags
-        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
-        tags.non_deterministic = self.random_state is None
-        return tags
 
 
 def _refuse_equal(members: list, diversity: str) -> None:

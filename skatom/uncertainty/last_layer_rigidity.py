@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -242,10 +241,8 @@ class LastLayerRigidity(ErrorBarRegressor):
         constants = np.zeros((len(moved), len(self.numbers_)))
         return self._std(np.hstack([moved, constants])).reshape(n_atoms, 3)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        return tags
+    def _inside(self):
+        return self.estimator
 
 
 class _Latent:
