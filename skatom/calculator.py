@@ -28,7 +28,7 @@ from skatom.potential.answers import Answer, Context, Motion
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
 from skatom.structures._voigt import stress_of
-from skatom.uncertainty import ConformalRegressor
+from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty.guard import ExtrapolationGuard
 
 __all__ = ["SkatomCalculator"]
@@ -71,8 +71,9 @@ class SkatomCalculator(Calculator):
     -----
     Besides ASE's properties, ``calc.get_property(name, atoms)`` knows
 
-    - ``"energy_interval"``, shape (2,): lower and upper end in eV, and
-    - ``"forces_interval"``, shape (n_atoms, 3, 2), in eV/Å, of a ConformalRegressor;
+    - ``"energy_interval"``, shape (2,): lower and upper end in eV, of a
+      ConformalRegressor or another estimator with intervals, and
+    - ``"forces_interval"``, shape (n_atoms, 3, 2), in eV/Å, where these are calibrated;
     - ``"energy_std"`` in eV, and ``"forces_std"``, shape (n_atoms, 3), in eV/Å, of an
       estimator that has standard deviations;
     - ``"extrapolation"`` and ``"extrapolation_per_atom"``: grades of `novelty`.
@@ -125,7 +126,7 @@ class SkatomCalculator(Calculator):
         self.estimator = estimator
         self.novelty = novelty
         self.skin = skin
-        self._conformal = the_one(estimator, ConformalRegressor)
+        self._intervals = the_one(estimator, IntervalRegressor)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold)
         self._neighbors = self._new_neighbors()
         self._look: _Look | None = None
@@ -304,11 +305,11 @@ class SkatomCalculator(Calculator):
     def _compute_extra(self, name: str, look: _Look) -> None:
         """Compute a property that ASE does not know."""
         if name == "energy_interval":
-            conformal, X = self._need_conformal(name), look.structures
-            self.extras[name] = conformal.interval_around(look.found.values, X=X)[0]
+            intervals, X = self._need_intervals(name), look.structures
+            self.extras[name] = intervals.interval_around(look.found.values, X=X)[0]
         elif name == "forces_interval":
-            conformal, forces = self._need_conformal(name), _results(look, ["forces"])
-            self.extras[name] = conformal.forces_interval_around(
+            intervals, forces = self._need_intervals(name), _results(look, ["forces"])
+            self.extras[name] = intervals.forces_interval_around(
                 forces["forces"], atoms=look.atoms
             )
         elif name in ("energy_std", "forces_std"):
@@ -327,13 +328,20 @@ class SkatomCalculator(Calculator):
         else:
             self._grades(look)
 
-    def _need_conformal(self, name: str) -> ConformalRegressor:
-        if self._conformal is None:
+    def _need_intervals(self, name: str) -> IntervalRegressor:
+        if self._intervals is None:
             raise PropertyNotImplementedError(
                 f"{name!r} needs a fitted ConformalRegressor as the estimator; this one "
                 f"is a {type(self.estimator).__name__}."
             )
-        return self._conformal
+        of_forces = hasattr(self._intervals, "forces_interval_around")
+        if name == "forces_interval" and not of_forces:
+            raise PropertyNotImplementedError(
+                f"{name!r}: {type(self._intervals).__name__} has intervals of energies "
+                "only. ConformalRegressor and QuantileConformalRegressor calibrate "
+                "forces too."
+            )
+        return self._intervals
 
     def __getstate__(self):
         state = self.__dict__.copy()

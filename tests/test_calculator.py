@@ -43,8 +43,10 @@ from skatom.potential import DeltaRegressor, evaluate, make_potential
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import _checks, check_structures, read_energies
 from skatom.uncertainty import (
+    AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     EnsembleRegressor,
     ExtrapolationError,
     ExtrapolationWarning,
@@ -601,6 +603,22 @@ def test_intervals_are_those_of_the_conformal_regressor(conformal, crystal):
     found = atoms.calc.get_property("forces_interval", atoms)
     assert found.shape == (len(atoms), 3, 2)
     np.testing.assert_allclose(found, forces[0], atol=1e-9)
+
+
+def test_intervals_are_those_of_any_estimator_that_has_some(conformal, frames, crystal):
+    y = read_energies(frames)
+    folds = CrossConformalRegressor(potential(), cv=3, conformity_score="llpr")
+    stream = AdaptiveConformalRegressor(conformal, cv="prefit", step_size=0.1)
+    stream.fit(None, None).partial_fit(frames[:2], y[:2] + 1.0)
+    plain = conformal.predict_interval([crystal])[1]
+    for model in (folds.fit(frames, y), stream):
+        _, energy = model.predict_interval([crystal], 0.9)
+        assert abs(energy - plain).max() > 1e-6
+        calc = SkatomCalculator(model)
+        found = calc.get_property("energy_interval", crystal)
+        np.testing.assert_allclose(found, energy[0], atol=1e-9)
+        with pytest.raises(PropertyNotImplementedError, match="of energies only"):
+            calc.get_property("forces_interval", crystal)
 
 
 def test_extras_follow_the_structure(conformal, novelty, crystal):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 from skatom._validation import listing
@@ -9,15 +11,17 @@ from skatom.structures import Structures, fingerprints
 
 
 def split_rows(
-    structures: Structures | None, n_rows: int, n_calibration: int, rng
+    structures: Structures | None, n_rows: int, size: float, rng
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw rows to calibrate on; a structure that occurs twice stays on one side.
 
     Parameters
     ----------
     structures : Structures or None
-    n_rows, n_calibration : int
-        How many rows there are, and at least how many to calibrate on.
+    n_rows : int
+        How many rows there are.
+    size : float or int
+        Share, or number, of rows to calibrate on, at least.
     rng : numpy.random.RandomState
 
     Returns
@@ -25,6 +29,7 @@ def split_rows(
     train, calibration : ndarray of int
         Ascending indices.
     """
+    n_calibration = ceil(size * n_rows) if size < 1 else int(size)
     group_of = content_groups(structures, n_rows)
     sizes = np.bincount(group_of)
     drawn = rng.permutation(len(sizes))

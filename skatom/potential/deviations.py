@@ -7,7 +7,6 @@ of that of an energy, ``forces_std(X)`` for features that can be differentiated.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -65,19 +64,27 @@ def with_std(estimator, name: str, X) -> tuple:
     NoStandardDeviationError
         If there is no such method, or it has no parameter return_std.
     """
-    method = getattr(estimator, name, None)
-    if method is None or "return_std" not in inspect.signature(method).parameters:
-        raise NoStandardDeviationError(
-            f"{type(estimator).__name__} gives no standard deviations: its {name} "
-            + ("is missing" if method is None else "does not take return_std=True")
-            + ". Use a model that knows its uncertainty, such as "
-            "AtomicGaussianProcessRegressor, or wrap this one in ConformalRegressor for "
-            "intervals."
-        )
-    predicted, std = method(X, return_std=True)
+    if not hasattr(estimator, name):
+        raise NoStandardDeviationError(_none(estimator, name, "is missing"))
+    try:
+        predicted, std = getattr(estimator, name)(X, return_std=True)
+    except TypeError as error:  # the signature of a Pipeline does not tell
+        if "return_std" not in str(error):
+            raise
+        reason = "does not take return_std=True"
+        raise NoStandardDeviationError(_none(estimator, name, reason)) from error
     if isinstance(std, list):
         return predicted, std
     return predicted, np.asarray(std, dtype=np.float64)
+
+
+def _none(estimator, name: str, reason: str) -> str:
+    return (
+        f"{type(estimator).__name__} gives no standard deviations: its {name} {reason}. "
+        "Use a model that knows its uncertainty, such as AtomicGaussianProcessRegressor, "
+        "make an EnsembleRegressor of this one, or wrap it in ConformalRegressor for "
+        "intervals of one width."
+    )
 
 
 def no_deviations(estimator) -> Deviations:

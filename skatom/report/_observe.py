@@ -10,8 +10,9 @@ import numpy as np
 from scipy.stats import norm
 
 from skatom._validation import check_is_fitted, check_targets
-from skatom.features import NoDerivativeError
+from skatom.features import NoDerivativeError, NoStandardDeviationError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.potential.deviations import with_std
 from skatom.structures import Structures, read_energies, read_labels
 
 LEVELS = np.array([0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
@@ -141,8 +142,8 @@ def _intervals(model, X) -> np.ndarray:
 
 def _std(model, X) -> np.ndarray | None:
     try:
-        std = np.asarray(model.predict(X, return_std=True)[1], dtype=np.float64)
-    except (TypeError, ValueError, AttributeError):  # it has none
+        std = with_std(model, "predict", X)[1]
+    except NoStandardDeviationError:
         return None
     return std if (np.isfinite(std) & (std > 0)).all() else None
 

@@ -3,6 +3,7 @@
 from skatom.uncertainty.adaptive import AdaptiveConformalRegressor
 from skatom.uncertainty.calibrated_std import CalibratedStdRegressor, calibrate_std
 from skatom.uncertainty.conformal import ConformalRegressor
+from skatom.uncertainty.cross_conformal import CrossConformalRegressor
 from skatom.uncertainty.domain_flags import DomainFlags
 from skatom.uncertainty.dropout import DropoutRegressor
 from skatom.uncertainty.ensemble import EnsembleRegressor
@@ -14,12 +15,14 @@ from skatom.uncertainty.feature_distance import FeatureDistance
 from skatom.uncertainty.guard import ExtrapolationError, ExtrapolationWarning
 from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
 from skatom.uncertainty.latent_distance import LatentDistance
+from skatom.uncertainty.quantile_conformal import QuantileConformalRegressor
 from skatom.uncertainty.weighted import WeightedConformalRegressor
 
 __all__ = [
     "AdaptiveConformalRegressor",
     "CalibratedStdRegressor",
     "ConformalRegressor",
+    "CrossConformalRegressor",
     "DomainFlags",
     "DropoutRegressor",
     "EnsembleRegressor",
@@ -29,6 +32,7 @@ __all__ = [
     "FeatureDistance",
     "LastLayerRigidity",
     "LatentDistance",
+    "QuantileConformalRegressor",
     "WeightedConformalRegressor",
     "calibrate_std",
     "exchangeability_test",

@@ -8,15 +8,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
-from sklearn.utils import get_tags
+from sklearn.utils import column_or_1d, get_tags, indexable
 
 from skatom._runtime.state import KeepsState
-from skatom._validation import check_is_fitted
+from skatom._validation import check_is_fitted, check_targets
 from skatom.features import AtomFeatures
-from skatom.features._kinds_of_x import rows_and_structures
+from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.potential_methods import PotentialMethods
+from skatom.structures import Structures
 
 # Share of the largest target below which a standard deviation is rounding.
 FLOOR = 1e-9
@@ -154,6 +155,14 @@ class ErrorBarRegressor(
 @answer.register(ErrorBarRegressor)
 def _error_bars(estimator, X, context):
     return estimator.answer(X, context)
+
+
+def check_fit_inputs(X, y) -> tuple[object, Structures | None, np.ndarray]:
+    """Check what fit is given: X that can be indexed, its structures, and a vector y."""
+    X, structures = rows_and_structures(X)
+    X = X if structures is not None else indexable(X)[0]
+    y = y if y is None else column_or_1d(y, warn=True)
+    return X, structures, check_targets(y, count_rows(X))
 
 
 def smallest_std(y: np.ndarray) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +84,4 @@ class Grader(OutlierDetector):
         self, structures: Structures | None, n: int, rng
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw which of n structures are kept for the units of grades."""
-        size = self.calibration_size
-        wanted = ceil(size * n) if size < 1 else size
-        return split_rows(structures, n, int(wanted), rng)
+        return split_rows(structures, n, self.calibration_size, rng)

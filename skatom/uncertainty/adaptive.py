@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -16,16 +11,14 @@ from skatom._validation import (
     Real,
     StrOptions,
     _fit_context,
-    check_is_fitted,
     check_targets,
 )
 from skatom.features._kinds_of_x import rows_and_structures
-from skatom.potential.estimators import answer
+from skatom.uncertainty._conformal.one_ranking import OneRankingRegressor
 from skatom.uncertainty._conformal.ranks import conformal_quantile
-from skatom.uncertainty._conformal.split import SplitCalibration
 
 
-class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class AdaptiveConformalRegressor(OneRankingRegressor):
     """Intervals that keep their coverage along a trajectory, by learning from misses.
 
     Frames of a trajectory are not exchangeable with the calibration structures, and
@@ -36,7 +29,7 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
     Parameters
     ----------
     conformal : ConformalRegressor
-        With ``method="split"`` and no groups. Its score sets the shape of the widths.
+        Without groups. Its score sets the shape of the widths.
     step_size : float, default=0.02
         How far a miss raises the working level. Larger follows faster and scatters more.
     window : int, default=300
@@ -98,8 +91,6 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         "cv": [StrOptions({"prefit"}), None],
     }
 
-    _predicts_as = "conformal_"
-
     def __init__(self, conformal, *, step_size=0.02, window=300, cv=None):
         self.conformal = conformal
         self.step_size = step_size
@@ -121,17 +112,7 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         -------
         self : object
         """
-        if self.cv == "prefit":
-            check_is_fitted(self.conformal)
-            self.conformal_ = copy.copy(self.conformal)
-        else:
-            self.conformal_ = clone(self.conformal).fit(X, y)
-        calibration = self.conformal_.calibration_
-        if not isinstance(calibration, SplitCalibration) or calibration.groups:
-            raise ValueError(
-                "A stream is followed with one ranking of scores: give a "
-                "ConformalRegressor with method='split' and groups=None."
-            )
+        calibration = self._fit_conformal(X, y, fitted=self.cv == "prefit")
         ranked = calibration.scores.pooled.ranked
         # scores leave the window oldest first, so they must not stand in order of size
         order = np.random.default_rng(0).permutation(len(ranked))
@@ -140,41 +121,10 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         self.n_seen_ = self.n_missed_ = 0
         return self
 
-    def predict(self, X) -> NDArray[np.float64]:
-        """Predict energies, as the estimator does.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            In eV.
-        """
-        check_is_fitted(self)
-        return self.conformal_.predict(X)
-
-    def predict_interval(self, X):
-        """Predict energies with intervals as wide as the stream so far asks for.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            Energies in eV.
-        intervals : ndarray of shape (n_structures, 2)
-            In eV; infinite after too many misses.
-        """
-        y_pred, sizes = self._sized(X)
-        half = sizes * self._quantile()
-        return y_pred, np.stack([y_pred - half, y_pred + half], axis=1)
-
     def partial_fit(self, X, y):
         """Learn from the labels of the next frames, in the order of the stream.
+
+        An estimator that is not fitted yet is fitted to them first.
 
         Parameters
         ----------
@@ -186,7 +136,11 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         -------
         self : object
         """
-        self.follow(X, y)
+        fresh = not hasattr(self, "conformal_")
+        if fresh:
+            self.fit(X, y)
+        if not fresh or self.cv == "prefit":
+            self.follow(X, y)
         return self
 
     def follow(self, X, y):
@@ -205,7 +159,8 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         intervals : ndarray of shape (n_structures, 2)
             Each made from the frames before it alone.
         """
-        y_pred, sizes = self._sized(X)
+        self._inside()
+        y_pred, sizes = self._sized(rows_and_structures(X)[0])
         y = check_targets(y, len(y_pred))
         scores = np.abs(y - y_pred) / sizes
         target = 1.0 - self.conformal_.confidence_level
@@ -227,21 +182,14 @@ class AdaptiveConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         level = max(1.0 - self.miss_rate_, np.finfo(float).eps)
         return conformal_quantile(np.sort(self.scores_), level)
 
-    def _sized(self, X) -> tuple[np.ndarray, np.ndarray]:
-        check_is_fitted(self)
-        X = rows_and_structures(X)[0]
-        inner = self.conformal_
-        return inner.calibration_.sizes.predict(inner.estimator_, X)
+    def _levels(self, confidence_level):
+        own = self.confidence_level
+        if confidence_level is not None and not np.array_equal(confidence_level, own):
+            raise ValueError(
+                f"A stream is followed at one level, that of its ConformalRegressor "
+                f"({own:g}): fit another one for confidence_level={confidence_level!r}."
+            )
+        return super()._levels(own)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.conformal)
-        tags.input_tags = inner.input_tags
-        tags.non_deterministic = inner.non_deterministic
-        return tags
-
-
-@answer.register(AdaptiveConformalRegressor)
-def _of_conformal(estimator, X, context):
-    """Take forces and stress from the estimator inside."""
-    return answer(estimator.conformal_, X, context)
+    def _quantiles(self, X, levels):
+        return np.array([[self._quantile()]])

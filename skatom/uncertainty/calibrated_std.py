@@ -15,13 +15,12 @@ from skatom._validation import (
     Real,
     StrOptions,
     _fit_context,
-    check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError, NoStandardDeviationError
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels
-from skatom.uncertainty._conformal.held_out import HeldOut, fit_and_hold_out
+from skatom.uncertainty._conformal.held_out import HeldOut, hold_out
 from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
 from skatom.uncertainty._last_step import with_latent_sums
 from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
@@ -177,14 +176,10 @@ default="squared_residuals"
         -------
         self : object
         """
-        held_out = fit_and_hold_out(
-            self.estimator, X, y, fit_params,
-            size=self.calibration_size, prefit=self.cv == "prefit",
-            rng=check_random_state(self.random_state),
-        )  # fmt: skip
+        held_out = hold_out(self, X, y, fit_params)
+        self.estimator_ = held_out.fitted(self.estimator)
         if self.cv == "prefit" and X_train is not None:
             held_out = held_out._replace(X_train=X_train)
-        self.estimator_ = held_out.estimator
         self.std_floor_ = smallest_std(held_out.y)
         self.source_, self.atom_source_ = self._fit_sources(held_out)
         raw = self._raw(held_out.X, Context(forces=False, std=True))

@@ -1,57 +1,26 @@
-"""Conformal prediction for energies and forces of any estimator."""
+"""Split conformal prediction of energies and forces of any estimator."""
 
 from __future__ import annotations
 
-from math import ceil
-
-import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
-from sklearn.utils import column_or_1d, get_tags, indexable
-
-from skatom._runtime.state import KeepsState
 from skatom._validation import (
     HasMethods,
     Integral,
     Interval,
     Real,
     StrOptions,
-    _check_method_params,
     _fit_context,
-    _safe_indexing,
-    check_is_fitted,
-    check_random_state,
-    check_targets,
 )
-from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.model_selection._content_groups import (
-    content_groups,
-    refuse_straddling,
-    split_rows,
-)
-from skatom.potential.estimators import answer
-from skatom.structures import Structures
-from skatom.uncertainty._combinations import check_combination
-from skatom.uncertainty._conformal.cross import CrossCalibration, folds_of
-from skatom.uncertainty._conformal.energy_intervals import EnergyIntervals
 from skatom.uncertainty._conformal.force_intervals import ForceIntervals
 from skatom.uncertainty._conformal.forces import ForceCalibration
-from skatom.uncertainty._conformal.quantile_models import (
-    QuantileCalibration,
-    QuantileModels,
-)
+from skatom.uncertainty._conformal.held_out import hold_out
+from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._conformal.scores import NAMES, resolve_score
 from skatom.uncertainty._conformal.split import SplitCalibration
-from skatom.uncertainty._conformal.trained_on import refuse_trained_on
+
+__all__ = ["ConformalRegressor"]
 
 
-class ConformalRegressor(
-    EnergyIntervals,
-    ForceIntervals,
-    KeepsState,
-    MetaEstimatorMixin,
-    RegressorMixin,
-    BaseEstimator,
-):
+class ConformalRegressor(ForceIntervals, IntervalRegressor):
     """Intervals with guaranteed coverage around the predictions of any estimator.
 
     Part of the structures is held out of the fit. Their errors, ranked, say how large the
@@ -63,25 +32,17 @@ class ConformalRegressor(
     ----------
     estimator : estimator with fit and predict
         A pipeline or model on structures, or any regressor on rows of numbers.
-    method : {"split", "cv+", "jackknife+", "cqr"}, default="split"
-        How structures that the model has not seen are come by. ``"split"`` holds part of
-        them out. ``"cv+"`` and ``"jackknife+"`` [2]_ fit once a fold, or once a
-        structure, and lose none; they calibrate energies only. A
-        CachedFeaturizer in front computes the features once.
-        ``"cqr"`` [3]_ calibrates models of two quantiles: the estimator must end in a
-        quantile regressor, such as a network with ``loss="quantile"``, which learns
-        both at once.
     conformity_score : {"absolute", "std", "latent", "llpr"}, callable or object, \
 default="absolute"
         What errors are divided by before they are ranked, and widths multiplied with.
         ``"absolute"``: nothing, one width for all. ``"std"``: the standard deviation of
         ``predict(X, return_std=True)`` (and of forces, where the estimator has those).
         ``"latent"``: the distance to training structures in the features of the last
-        step [4]_. ``"llpr"``: the rigidity of the last layer. A callable of (estimator,
+        step [2]_. ``"llpr"``: the rigidity of the last layer. A callable of (estimator,
         X), or a fitted object with ``predict(X, return_std=True)`` or
         ``score_samples(X)``: what it gives.
     groups : {"composition", "size"} or str or callable, optional
-        Calibrate each group of structures by itself [5]_: those of one formula, of one
+        Calibrate each group of structures by itself [3]_: those of one formula, of one
         number of atoms, with the same ``info[groups]`` (a source, a temperature), or with
         the same value of a function of X that returns one label per structure.
     confidence_level : float, default=0.9
@@ -89,12 +50,11 @@ default="absolute"
     calibration_size : float or int, default=0.2
         Share, or number, of structures that are held out for calibration. Structures of
         equal content are held out together.
-    cv : {"prefit"}, int, splitter or None, default=None
+    cv : {"prefit"}, splitter or None, default=None
         None fits a clone of the estimator on what is not held out. ``"prefit"`` takes the
         estimator as it is, fitted on other structures, and calibrates on all that fit
         gets. `clone` forgets the fit; a `sklearn.frozen.FrozenEstimator` keeps it. A
-        splitter holds out its first test fold; for ``"cv+"`` it, or a number of folds
-        (10 by default), makes the folds. A splitter must keep copies together.
+        splitter holds out its first test fold; it must keep copies together.
     forces : {"auto", "calc"} or str or None, default="auto"
         Where calibration structures hold their forces: ``"calc"`` in the results of
         calculators, another name in ``arrays[name]``, ``"auto"`` in either (and no force
@@ -105,17 +65,14 @@ default="absolute"
         number in its unit. Tames standard deviations that are now and then far too small,
         as those of small ensembles. Sizes below a hundredth of the median are raised to
         it in any case: no interval has zero width.
-    n_jobs : int, optional
-        Folds that are fitted at once by ``"cv+"`` and ``"jackknife+"``.
     random_state : int, RandomState instance or None, default=None
         Draws the structures that are held out.
 
     Attributes
     ----------
     estimator_ : estimator
-        The fitted estimator (of all structures for ``"cv+"`` and ``"jackknife+"``, of
-        the median for ``"cqr"``).
-    calibration_ : SplitCalibration, CrossCalibration or QuantileCalibration
+        The fitted estimator.
+    calibration_ : SplitCalibration
         What gives the widths of energies.
     force_calibration_ : ForceCalibration or None
         What gives the widths of forces. None without force labels.
@@ -128,6 +85,8 @@ default="absolute"
 
     See Also
     --------
+    CrossConformalRegressor : For few structures: none is lost to calibration.
+    QuantileConformalRegressor : For estimators that predict quantiles.
     skatom.uncertainty.FeatureDistance : Tell structures unlike the training structures.
     skatom.calculator.SkatomCalculator : Run dynamics with the intervals at hand.
 
@@ -138,14 +97,12 @@ default="absolute"
     dynamics leaves its source):
 
     - energies: the interval of a new structure covers with probability >= level, for
-      every conformity score (``"cv+"`` and ``"jackknife+"``: >= 2 level - 1, in practice
-      the level for ``"jackknife+"``, and more for ``"cv+"``, the fewer folds the more);
-      with groups, for a new structure of each group by itself;
+      every conformity score; with groups, for a new structure of each group by itself;
     - forces: a component drawn at random from a new structure is covered with probability
       >= level. In other words: the expected share of covered components of a new
       structure is >= level. Components of one structure are not exchangeable one by one,
       so every structure gets the same weight, whatever its size, and components share
-      it [6]_ [7]_. The same holds for force vectors and `predict_forces_radius`;
+      it [4]_ [5]_. The same holds for force vectors and `predict_forces_radius`;
     - forces, ``by_element=True``: the same for the atoms of each element, among
       structures that contain it;
     - forces, ``simultaneous=True``: all components of a new structure are covered at once
@@ -169,16 +126,13 @@ default="absolute"
     ----------
     .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani, L. Wasserman, J. Am. Stat.
        Assoc. 113, 1094 (2018), doi:10.1080/01621459.2017.1307116
-    .. [2] R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani, Ann. Stat. 49, 486
-       (2021), doi:10.1214/20-AOS1965
-    .. [3] Y. Romano, E. Patterson, E. J. Candès, NeurIPS 32 (2019), arXiv:1905.03222
-    .. [4] Y. Hu, J. Musielewicz, Z. W. Ulissi, A. J. Medford, Mach. Learn.: Sci.
+    .. [2] Y. Hu, J. Musielewicz, Z. W. Ulissi, A. J. Medford, Mach. Learn.: Sci.
        Technol. 3, 045028 (2022), doi:10.1088/2632-2153/aca7b1
-    .. [5] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World",
+    .. [3] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World",
        Springer (2005), doi:10.1007/b106715, section 4.5
-    .. [6] A. N. Angelopoulos, S. Bates, A. Fisch, L. Lei, T. Schuster, "Conformal risk
+    .. [4] A. N. Angelopoulos, S. Bates, A. Fisch, L. Lei, T. Schuster, "Conformal risk
        control", ICLR 2024, arXiv:2208.02814
-    .. [7] Y. Lee, R. F. Barber, R. Willett, "Distribution-free inference with
+    .. [5] Y. Lee, R. F. Barber, R. Willett, "Distribution-free inference with
        hierarchical data", arXiv:2306.06342 (2023)
 
     Examples
@@ -196,15 +150,9 @@ default="absolute"
     ((50, 2), True)
     """
 
-    _states = (
-        SplitCalibration,
-        CrossCalibration,
-        QuantileCalibration,
-        ForceCalibration,
-    )
+    _states = (SplitCalibration, ForceCalibration)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "method": [StrOptions({"split", "cv+", "jackknife+", "cqr"})],
         "conformity_score": [
             StrOptions(set(NAMES)),
             callable,
@@ -219,7 +167,7 @@ default="absolute"
         ],
         "cv": [
             StrOptions({"prefit"}),
-            Interval(Integral, 2, None, closed="left"),
+            Integral,
             HasMethods("split"),
             None,
         ],
@@ -229,17 +177,13 @@ default="absolute"
             Interval(Real, 0, None, closed="left"),
             None,
         ],
-        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
-
-    _predicts_as = "estimator_"
 
     def __init__(
         self,
         estimator,
         *,
-        method="split",
         conformity_score="absolute",
         groups=None,
         confidence_level=0.9,
@@ -247,11 +191,9 @@ default="absolute"
         cv=None,
         forces="auto",
         floor=None,
-        n_jobs=None,
         random_state=None,
     ):
         self.estimator = estimator
-        self.method = method
         self.conformity_score = conformity_score
         self.groups = groups
         self.confidence_level = confidence_level
@@ -259,7 +201,6 @@ default="absolute"
         self.cv = cv
         self.forces = forces
         self.floor = floor
-        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -280,117 +221,28 @@ default="absolute"
         -------
         self : object
         """
-        X, structures = rows_and_structures(X)
-        X = X if structures is not None else indexable(X)[0]
-        y = check_targets(y if y is None else column_or_1d(y, warn=True), count_rows(X))
-        check_combination(self, fit_params)
-        if self.method in ("cv+", "jackknife+"):
-            return self._fit_folds(X, structures, y)
-        if self.cv == "prefit":
-            train, held_out = np.arange(0), np.arange(len(y))
-            refuse_trained_on(self.estimator, structures, held_out)
-        else:
-            train, held_out = self._split(X, y, structures)
-        X_train, X_held_out = (_safe_indexing(X, rows) for rows in (train, held_out))
-        y_held_out = y[held_out]
-        params = _check_method_params(X, fit_params, indices=train)
-        if self.method == "cqr":
-            models = QuantileModels.fitted(
-                self.estimator, self.confidence_level, X_train, y[train], params
-            )
-            estimator = models.median
-            calibration = QuantileCalibration.of(
-                models, X_held_out, y_held_out, held_out, groups=self.groups
-            )
-        else:
-            estimator = self.estimator
-            if self.cv != "prefit":
-                estimator = clone(estimator).fit(X_train, y[train], **params)
-            calibration = SplitCalibration.of(
-                estimator,
-                X_held_out,
-                y_held_out,
-                held_out,
-                source=resolve_score(
-                    self.conformity_score,
-                    estimator,
-                    X_train if len(train) else None,
-                ),
-                floor=self.floor,
-                groups=self.groups,
-            )
-        self.force_calibration_ = ForceCalibration.of(
+        held_out = hold_out(self, X, y, fit_params)
+        estimator = held_out.fitted(self.estimator)
+        score = self.conformity_score
+        self.calibration_ = SplitCalibration.of(
             estimator,
-            X_held_out,
-            labels_in=self.forces,
-            with_std=isinstance(self.conformity_score, str)
-            and self.conformity_score == "std",
+            held_out.X,
+            held_out.y,
+            held_out.indices,
+            source=resolve_score(score, estimator, held_out.X_train),
             floor=self.floor,
             groups=self.groups,
         )
-        self.estimator_, self.calibration_ = estimator, calibration
-        self.n_calibration_ = len(held_out)
-        self.train_indices_, self.calibration_indices_ = train, held_out
-        return self
-
-    def _fit_folds(self, X, structures, y):
-        """Calibrate on all structures, each predicted by a model that has not seen it."""
-        cv = "leave_one_out" if self.method == "jackknife+" else self.cv
-        folds = folds_of(cv, X, y, structures)
-        self.calibration_ = CrossCalibration.of(
-            self.estimator, X, y, folds, self.conformity_score, {}, self.n_jobs
+        self.force_calibration_ = ForceCalibration.of(
+            estimator,
+            held_out.X,
+            labels_in=self.forces,
+            with_std=isinstance(score, str) and score == "std",
+            floor=self.floor,
+            groups=self.groups,
         )
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        self.force_calibration_ = None
-        self.n_calibration_ = len(y)
-        self.train_indices_ = self.calibration_indices_ = np.arange(len(y))
+        self.estimator_ = estimator
+        self.n_calibration_ = len(held_out.y)
+        self.train_indices_ = held_out.train_indices
+        self.calibration_indices_ = held_out.indices
         return self
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, where the estimator takes rows of numbers."""
-        return self._of_estimator("n_features_in_")
-
-    @property
-    def feature_names_in_(self):
-        """Names of features, where the estimator has seen any."""
-        return self._of_estimator("feature_names_in_")
-
-    def _of_estimator(self, name: str):
-        try:
-            check_is_fitted(self)
-            return getattr(self.estimator_, name)
-        except Exception as error:
-            raise AttributeError(
-                f"{type(self).__name__} has no {name} here: its estimator has none."
-            ) from error
-
-    def _split(self, X, y, structures: Structures | None):
-        n = len(y)
-        if n < 2:
-            raise ValueError(
-                f"Calibration needs structures that the estimator is not fitted on, but "
-                f"there is one sample in all (n_samples = {n}). Give at least two."
-            )
-        if hasattr(self.cv, "split"):
-            train, held_out = next(iter(self.cv.split(X, y)))
-            refuse_straddling(content_groups(structures, n), train, held_out)
-            return np.asarray(train), np.asarray(held_out)
-        share = self.calibration_size < 1
-        wanted = ceil(self.calibration_size * n) if share else self.calibration_size
-        rng = check_random_state(self.random_state)
-        return split_rows(structures, n, int(wanted), rng)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
-        tags.non_deterministic = inner.non_deterministic or self.random_state is None
-        return tags
-
-
-@answer.register(ConformalRegressor)
-def _of_estimator(estimator, X, context):
-    """Take forces, stress and energies of atoms from the estimator inside."""
-    return answer(estimator.estimator_, X, context)

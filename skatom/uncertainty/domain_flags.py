@@ -18,7 +18,8 @@ from skatom._validation import (
 )
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.uncertainty._conformal.scores import check_sizes, predict_with_std
+from skatom.potential.deviations import with_std
+from skatom.uncertainty._conformal.scores import check_sizes
 from skatom.uncertainty._distances import References, flat_features
 from skatom.uncertainty._maxvol import Volume
 from skatom.uncertainty._outliers import Grader
@@ -242,7 +243,7 @@ class DomainFlags(Grader):
         n = count_rows(X)
         raw = {name: np.zeros(n) for name in self.flags}
         if "std" in raw:
-            raw["std"] = check_sizes(predict_with_std(self.estimator, X)[1], (n,))
+            raw["std"] = check_sizes(with_std(self.estimator, "predict", X)[1], (n,))
         if set(raw) == {"std"} or not n:
             return raw
         values, numbers, structure = flat_features(fitted_part(self.estimator), X)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d, indexable
 
 from skatom._validation import (
     HasMethods,
@@ -12,14 +11,16 @@ from skatom._validation import (
     Interval,
     _fit_context,
     check_random_state,
-    check_targets,
 )
 from skatom.base._inside import bare, last_model
-from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
-from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
+from skatom.uncertainty._error_bars import (
+    ErrorBarRegressor,
+    check_fit_inputs,
+    smallest_std,
+)
 from skatom.uncertainty._members import Members
 
 __all__ = ["DropoutRegressor"]
@@ -116,9 +117,7 @@ class DropoutRegressor(ErrorBarRegressor):
         -------
         self : object
         """
-        X, structures = rows_and_structures(X)
-        X = X if structures is not None else indexable(X)[0]
-        y = check_targets(y if y is None else column_or_1d(y, warn=True), count_rows(X))
+        X, _, y = check_fit_inputs(X, y)
         rng = check_random_state(self.random_state)
         estimator = clone(self.estimator)
         _refuse_without_dropout(last_model(estimator))

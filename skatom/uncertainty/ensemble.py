@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import column_or_1d, indexable
 from sklearn.utils.parallel import Parallel, delayed
 
 from skatom._validation import (
@@ -22,16 +21,18 @@ from skatom._validation import (
     _safe_indexing,
     check_is_fitted,
     check_random_state,
-    check_targets,
 )
-from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.model_selection._content_groups import content_groups
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
 from skatom.structures import check_structures
 from skatom.structures._voigt import stress_of
-from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
+from skatom.uncertainty._error_bars import (
+    ErrorBarRegressor,
+    check_fit_inputs,
+    smallest_std,
+)
 from skatom.uncertainty._members import (
     Members,
     fit_member,
@@ -189,10 +190,8 @@ class EnsembleRegressor(ErrorBarRegressor):
         -------
         self : object
         """
-        X, structures = rows_and_structures(X)
-        X = X if structures is not None else indexable(X)[0]
-        n = count_rows(X)
-        y = check_targets(y if y is None else column_or_1d(y, warn=True), n)
+        X, structures, y = check_fit_inputs(X, y)
+        n = len(y)
         rng = check_random_state(self.random_state)
         features, members, fit_params = self._shared(self._chosen(), fit_params)
         _refuse_equal(members, self.diversity)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 
 from skatom._validation import (
     HasMethods,
@@ -19,22 +17,19 @@ from skatom._validation import (
     Interval,
     _fit_context,
     _safe_indexing,
-    check_is_fitted,
-    check_targets,
 )
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.potential.estimators import answer
-from skatom.uncertainty._conformal.levels import check_levels
+from skatom.uncertainty._conformal.one_ranking import OneRankingRegressor
 from skatom.uncertainty._conformal.ranks import weighted_quantiles
-from skatom.uncertainty._conformal.split import SplitCalibration
 from skatom.uncertainty._distances import structure_features
+from skatom.uncertainty._error_bars import check_fit_inputs
 
 # No ratio of densities is taken for larger or smaller than this.
 LARGEST_RATIO = 1e3
 
 
-class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class WeightedConformalRegressor(OneRankingRegressor):
     """Intervals for structures of another source than those of calibration.
 
     Unlabelled structures of the new source are given to fit. A classifier that tells them
@@ -44,7 +39,7 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
     Parameters
     ----------
     conformal : ConformalRegressor
-        With ``method="split"`` and no groups; fitted as its own ``cv`` says.
+        Without groups; fitted as its own ``cv`` says.
     classifier : classifier or None, default=None
         Tells the sources apart by features of structures; needs ``predict_proba``. None:
         a logistic regression on principal components.
@@ -107,8 +102,6 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         "n_components": [Interval(Integral, 1, None, closed="left")],
     }
 
-    _predicts_as = "conformal_"
-
     def __init__(self, conformal, classifier=None, *, n_components=15):
         self.conformal = conformal
         self.classifier = classifier
@@ -130,18 +123,10 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         -------
         self : object
         """
-        X = rows_and_structures(X)[0]
-        prefit = getattr(self.conformal, "cv", None) == "prefit"
-        self.conformal_ = (copy.copy if prefit else clone)(self.conformal).fit(X, y)
-        calibration = self.conformal_.calibration_
-        if not isinstance(calibration, SplitCalibration) or calibration.groups:
-            raise ValueError(
-                "Scores are weighted in one ranking: give a ConformalRegressor with "
-                "method='split' and groups=None."
-            )
+        X, _, y = check_fit_inputs(X, y)
+        self._fit_conformal(X, y)
         held_out = self.conformal_.calibration_indices_
         X_held_out = _safe_indexing(X, held_out)
-        y = check_targets(np.asarray(y), count_rows(X))
         y_pred, sizes = self._sized(X_held_out)
         scores = np.abs(y[held_out] - y_pred) / sizes
         order = np.argsort(scores)
@@ -155,48 +140,7 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
         )
         return self
 
-    def predict(self, X):
-        """Predict energies, as the estimator does.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            In eV.
-        """
-        check_is_fitted(self)
-        return self.conformal_.predict(X)
-
-    def predict_interval(self, X, confidence_level=None):
-        """Predict energies with intervals for the new source.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
-        confidence_level : float or sequence of float, optional
-            One level or k levels, by default that of ``conformal``.
-
-        Returns
-        -------
-        y : ndarray of shape (n_structures,)
-            Energies in eV.
-        intervals : ndarray of shape (n_structures, 2) or (n_structures, 2, k)
-
-        Warns
-        -----
-        UserWarning
-            If structures weigh so much against the calibration structures that their
-            intervals are infinite.
-        """
-        check_is_fitted(self)
-        if confidence_level is None:
-            confidence_level = self.conformal_.confidence_level
-        levels, single = check_levels(confidence_level)
-        X = rows_and_structures(X)[0]
-        y_pred, sizes = self._sized(X)
+    def _quantiles(self, X, levels):
         q = weighted_quantiles(self.scores_, self.weights_, self._weights(X), levels)
         if np.isinf(q).any():
             warnings.warn(
@@ -205,11 +149,12 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
                 f"calibration (effective size {self.effective_size_:.0f} of "
                 f"{len(self.scores_)} structures).",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
-        half = sizes[:, None] * q
-        intervals = np.stack([y_pred[:, None] - half, y_pred[:, None] + half], axis=1)
-        return y_pred, intervals[..., 0] if single else intervals
+        return q
+
+    def _needs_structures(self) -> bool:
+        return True
 
     def _tell_apart(self, X, X_new) -> None:
         old, new = self._features(X), self._features(X_new)
@@ -233,20 +178,3 @@ class WeightedConformalRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimat
 
     def _features(self, X) -> np.ndarray:
         return structure_features(fitted_part(self.conformal_.estimator_), X)
-
-    def _sized(self, X) -> tuple[np.ndarray, np.ndarray]:
-        inner = self.conformal_
-        return inner.calibration_.sizes.predict(inner.estimator_, X)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.conformal)
-        tags.input_tags = inner.input_tags
-        tags.non_deterministic = inner.non_deterministic
-        return tags
-
-
-@answer.register(WeightedConformalRegressor)
-def _of_conformal(estimator, X, context):
-    """Take forces and stress from the estimator inside."""
-    return answer(estimator.conformal_, X, context)

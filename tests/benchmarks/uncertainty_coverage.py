@@ -44,9 +44,11 @@ from skatom.structures import Structures, read_energies
 from skatom.uncertainty import (
     AdaptiveConformalRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     DomainFlags,
     LastLayerRigidity,
     LatentDistance,
+    QuantileConformalRegressor,
 )
 
 LEVEL = 0.9
@@ -288,16 +290,17 @@ def one_source(start, X, y, sizes, seed):
     few = ConformalRegressor(model, cv="prefit").fit(X[cal[:19]], y[cal[:19]])
     yield "split, 19 structures", judge(few, X[test], y[test])
     for n_folds in (5, 10, 20):
-        folds = ConformalRegressor(start, method="cv+", cv=n_folds)
+        folds = CrossConformalRegressor(start, cv=n_folds)
         row = judge(folds.fit(X[train], y[train]), X[test], y[test])
         yield f"cv+, {n_folds} folds", row
     for some in (train[:60], train) if seed < N_ONE_OUT else (train[:60],):
-        one_out = ConformalRegressor(start, method="jackknife+").fit(X[some], y[some])
-        yield f"jackknife+, {len(some)} structures", judge(one_out, X[test], y[test])
+        one_out = CrossConformalRegressor(start, cv="leave_one_out")
+        row = judge(one_out.fit(X[some], y[some]), X[test], y[test])
+        yield f"jackknife+, {len(some)} structures", row
     both = np.concatenate([train, cal])
     quantiles = make_pipeline(PCA(20), StandardScaler(), QuantileRegressor(alpha=1e-4))
-    cqr = ConformalRegressor(
-        quantiles, method="cqr", calibration_size=len(cal), random_state=seed
+    cqr = QuantileConformalRegressor(
+        quantiles, calibration_size=len(cal), random_state=seed
     )
     yield "cqr, 20 components", judge(cqr.fit(X[both], y[both]), X[test], y[test])
 

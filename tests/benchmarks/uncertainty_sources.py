@@ -36,7 +36,11 @@ from skatom.datasets import load_dataset
 from skatom.featurizers import SOAP
 from skatom.models import NeuralNetworkRegressor
 from skatom.preprocessing import Pool
-from skatom.uncertainty import ConformalRegressor, EnsembleRegressor, calibrate_std
+from skatom.uncertainty import (
+    EnsembleRegressor,
+    QuantileConformalRegressor,
+    calibrate_std,
+)
 
 METHODS = ("squared_residuals", "absolute_residuals", "crps", "affine", "isotonic")
 COLUMNS = ("MAE", "area", "ENCE", "CRPS", "NLL", "Spearman", "Winkler", "cover 90")
@@ -164,7 +168,7 @@ def quantiles(estimator, X, y, train, calibration, test):
         (np.arange(len(train)), np.arange(len(train), len(train) + len(calibration)))
     ]
     rows = np.r_[train, calibration]
-    model = ConformalRegressor(estimator, method="cqr", cv=Given(parts))
+    model = QuantileConformalRegressor(estimator, cv=Given(parts))
     model.fit(X[rows], y[rows])
     median, raw = model.estimator_.predict(X[test], return_quantiles=True)
     return {

@@ -25,7 +25,7 @@ from fronted import (
 )
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, QuantileRegressor, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -48,9 +48,13 @@ from skatom.potential import Potential
 from skatom.preprocessing import PerAtom, Pool, SelectCUR, SelectFPS
 from skatom.testing import RowsToAtoms, all_estimators
 from skatom.uncertainty import (
+    AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     EnsembleRegressor,
+    QuantileConformalRegressor,
+    WeightedConformalRegressor,
 )
 
 ROWS = [
@@ -85,6 +89,10 @@ ROWS = [
     ),
     ConformalRegressor(Ridge(), random_state=0),
     ConformalRegressor(LinearRegression(), calibration_size=3, random_state=0),
+    CrossConformalRegressor(Ridge(), cv=3),
+    QuantileConformalRegressor(QuantileRegressor(alpha=0.0), random_state=0),
+    AdaptiveConformalRegressor(ConformalRegressor(Ridge(), random_state=0)),
+    WeightedConformalRegressor(ConformalRegressor(Ridge(), random_state=0)),
     EnsembleRegressor(Ridge(), random_state=0),
     EnsembleRegressor(
         make_pipeline(StandardScaler(), KNeighborsRegressor(3)),
@@ -135,10 +143,6 @@ NOT_HERE = {
     **dict.fromkeys(
         ("MessagePassingRegressor", "PaiNNRegressor"),
         "the same class as SchNetRegressor, with other modules",
-    ),
-    **dict.fromkeys(
-        ("AdaptiveConformalRegressor", "WeightedConformalRegressor"),
-        "take a ConformalRegressor, which is here",
     ),
     **dict.fromkeys(
         ("DomainFlags", "FeatureDistance", "LastLayerRigidity", "LatentDistance"),

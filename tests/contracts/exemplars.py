@@ -33,8 +33,10 @@ from skatom.uncertainty import (
     AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     DropoutRegressor,
     EnsembleRegressor,
+    QuantileConformalRegressor,
     WeightedConformalRegressor,
 )
 
@@ -139,6 +141,28 @@ REGRESSORS = {
     "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),
     "ConformalRegressor": ConformalRegressor(
         make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
+    ),
+    "CrossConformalRegressor": CrossConformalRegressor(
+        make_pipeline(
+            small(species=["H", "O", "Cu"]),  # folds may lack some
+            Pool("sum"),
+            Ridge(fit_intercept=False),
+        ),
+        cv=3,
+    ),
+    "QuantileConformalRegressor": QuantileConformalRegressor(
+        make_pipeline(
+            small(),
+            NeuralNetworkRegressor(
+                (8,),
+                loss="quantile",
+                max_epochs=2,
+                dtype="float64",
+                random_state=0,
+            ),
+        ),
+        calibration_size=3,
+        random_state=0,
     ),
     "CalibratedStdRegressor": CalibratedStdRegressor(
         make_pipeline(small(), AtomicRidge()),

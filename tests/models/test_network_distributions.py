@@ -36,6 +36,7 @@ from skatom.uncertainty import (
     CalibratedStdRegressor,
     ConformalRegressor,
     EnsembleRegressor,
+    QuantileConformalRegressor,
 )
 
 DISTRIBUTIONS = ["gaussian_nll", "quantile"]
@@ -560,8 +561,8 @@ def test_the_weight_of_likelihoods_is_searched_by_error_bars():
 def test_conformalised_quantiles_come_from_one_network():
     frames, y = bonds(120)
     base = pipeline(loss="quantile", lr=1e-2, max_epochs=30, batch_size=20)
-    model = ConformalRegressor(
-        base, method="cqr", confidence_level=0.8, forces=None, random_state=0
+    model = QuantileConformalRegressor(
+        base, confidence_level=0.8, forces=None, random_state=0
     ).fit(frames, y)
     (one,) = model.calibration_.models.fits
     assert one is model.estimator_
@@ -590,8 +591,8 @@ def test_conformalised_quantiles_come_from_one_network():
 def test_conformalised_quantiles_equal_those_of_mapie():
     mapie = pytest.importorskip("mapie.regression")
     X, y = noisy(300)
-    model = ConformalRegressor(
-        quick(loss="quantile", max_epochs=10), method="cqr", random_state=0
+    model = QuantileConformalRegressor(
+        quick(loss="quantile", max_epochs=10), random_state=0
     ).fit(X, y)
     fitted, held_out = model.estimator_, model.calibration_indices_
     peer = mapie.ConformalizedQuantileRegressor(

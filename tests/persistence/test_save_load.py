@@ -34,7 +34,12 @@ from skatom.persistence import TRUSTED, _save_load, load, read_manifest, save
 from skatom.potential import DeltaRegressor, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.testing import all_estimators
-from skatom.uncertainty import ConformalRegressor, DomainFlags, FeatureDistance
+from skatom.uncertainty import (
+    ConformalRegressor,
+    CrossConformalRegressor,
+    DomainFlags,
+    FeatureDistance,
+)
 
 
 class Mean(RegressorMixin, BaseEstimator):
@@ -181,7 +186,7 @@ def scaled(model):
         scaled(make_pipeline(Pool(), GaussianProcessRegressor(alpha=1e-3))),
         DeltaRegressor(scaled(AtomicRidge())),
         ConformalRegressor(scaled(AtomicRidge()), calibration_size=10, random_state=0),
-        ConformalRegressor(scaled(AtomicRidge()), method="cv+", random_state=0),
+        CrossConformalRegressor(scaled(AtomicRidge())),
     ],
     ids=["exact", "sparse", "ridge", "network", "pooled", "delta", "conformal", "cv+"],
 )

@@ -18,6 +18,7 @@ from skatom.preprocessing import Pool
 from skatom.uncertainty import (
     AdaptiveConformalRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     WeightedConformalRegressor,
 )
 from skatom.uncertainty._conformal.ranks import conformal_quantile, weighted_quantiles
@@ -105,14 +106,42 @@ def test_streams_are_fitted_from_nothing_too():
 
 def test_what_has_more_than_one_ranking_is_refused():
     frames, y = dimers(60, source="a")
-    for params in ({"groups": "source"}, {"method": "jackknife+"}):
-        if "method" in params:
-            pytest.importorskip("mapie")
-        conformal = ConformalRegressor(Bonds(), **params)
-        with pytest.raises(ValueError, match="one ranking of scores: give a Conf"):
-            AdaptiveConformalRegressor(conformal).fit(frames, y)
-        with pytest.raises(ValueError, match="weighted in one ranking: give a Conf"):
-            WeightedConformalRegressor(conformal).fit(frames, y)
+    for conformal in (
+        ConformalRegressor(Bonds(), groups="source"),
+        CrossConformalRegressor(Bonds()),
+    ):
+        for cls in (AdaptiveConformalRegressor, WeightedConformalRegressor):
+            with pytest.raises(
+                ValueError, match=f"{cls.__name__} works on one ranking"
+            ):
+                cls(conformal).fit(frames, y)
+
+
+def test_a_stream_has_the_level_that_it_is_followed_at():
+    frames, _ = dimers(5)
+    model = AdaptiveConformalRegressor(calibrated(), cv="prefit").fit(None, None)
+    y_pred, intervals = model.predict_interval(frames, 0.9)
+    np.testing.assert_array_equal(model.interval_around(y_pred), intervals)
+    with pytest.raises(ValueError, match=r"followed at one level, .* \(0\.9\)"):
+        model.predict_interval(frames, [0.5, 0.9])
+
+
+def test_intervals_around_predictions_are_those_of_the_new_source():
+    frames, y = dimers(60)
+    conformal = ConformalRegressor(Bonds(), forces=None, random_state=0)
+    model = WeightedConformalRegressor(conformal).fit(frames, y)
+    y_pred, intervals = model.predict_interval(frames, [0.5, 0.8])
+    around = model.interval_around(y_pred, [0.5, 0.8], X=frames)
+    np.testing.assert_array_equal(around, intervals)
+    with pytest.raises(ValueError, match=r"or weights\): pass X beside"):
+        model.interval_around(y_pred)
+
+
+def test_wrappers_know_the_features_of_the_estimator_inside():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    conformal = ConformalRegressor(Ridge(), random_state=0)
+    for cls in (AdaptiveConformalRegressor, WeightedConformalRegressor):
+        assert cls(conformal).fit(X, X.sum(axis=1)).n_features_in_ == 2
 
 
 def test_prefit_streams_need_a_fitted_conformal():

@@ -9,38 +9,12 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from skatom._validation import check_is_fitted
-from skatom.potential import predict_forces
 from skatom.structures import Structures, check_structures
 from skatom.uncertainty._conformal.forces import forces_with_std
 
 
 class ForceIntervals:
-    """The methods of a ConformalRegressor that speak of forces.
-
-    What uses it has a fitted ``estimator_``, a ``force_calibration_`` or None, and
-    ``confidence_level``.
-    """
-
-    def predict_forces(self, X, return_std: bool = False):
-        """Predict forces, as the estimator does.
-
-        Parameters
-        ----------
-        X : sequence of ase.Atoms
-        return_std : bool, default=False
-            Whether the standard deviations of the estimator are wanted too.
-
-        Returns
-        -------
-        forces : list of ndarray of shape (n_atoms, 3)
-            In eV/Å, one array per structure.
-        std : list of ndarray of shape (n_atoms, 3)
-            In eV/Å, only with ``return_std``.
-        """
-        check_is_fitted(self)
-        if return_std:
-            return predict_forces(self.estimator_, X, return_std=True)
-        return predict_forces(self.estimator_, X)
+    """Mixin of an IntervalRegressor whose ``force_calibration_`` may be there or None."""
 
     def predict_forces_interval(
         self,
@@ -183,10 +157,9 @@ class ForceIntervals:
         if self.force_calibration_ is None:
             raise ValueError(
                 "There are no calibrated forces: fit found no force labels among the "
-                f"calibration structures (forces={self.forces!r}), the estimator cannot "
-                f"predict forces, or method={self.method!r} calibrates energies only. Fit "
-                "on structures with forces, and set forces='calc' or the name of their "
-                "array to see what is missing."
+                f"calibration structures (forces={self.forces!r}), or the estimator "
+                "cannot predict forces. Fit on structures with forces, and set "
+                "forces='calc' or the name of their array to see what is missing."
             )
         return self.force_calibration_
 

@@ -1,78 +1,112 @@
-"""Fit an estimator on part of the structures and keep the rest to calibrate on."""
+"""Structures kept from the fit of an estimator, to calibrate on."""
 
 from __future__ import annotations
 
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import column_or_1d, indexable
 
 from skatom._validation import (
+    Integral,
     _check_method_params,
     _safe_indexing,
-    check_targets,
+    check_random_state,
     listing,
 )
-from skatom.features._kinds_of_x import count_rows, rows_and_structures
-from skatom.model_selection._content_groups import split_rows
+from skatom.model_selection._content_groups import (
+    content_groups,
+    refuse_straddling,
+    split_rows,
+)
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
+from skatom.uncertainty._error_bars import check_fit_inputs
 
 
 class HeldOut(NamedTuple):
-    """A fitted estimator, what it was fitted on, and what was kept from it.
+    """What an estimator is to be fitted on, and what is kept from it.
 
     ``X_train`` is None if the estimator came fitted. Indices are those of fit.
     """
 
-    estimator: object
     X_train: object
+    y_train: np.ndarray
+    fit_params: dict
     X: object
     y: np.ndarray
     train_indices: np.ndarray
     indices: np.ndarray
 
+    def fitted(self, estimator):
+        """Fit a clone of an estimator, or take it as it is where it came fitted."""
+        if self.X_train is None:
+            return estimator
+        return clone(estimator).fit(self.X_train, self.y_train, **self.fit_params)
 
-def fit_and_hold_out(
-    estimator, X, y, fit_params: dict, *, size: float, prefit: bool, rng
-) -> HeldOut:
-    """Split structures, equal ones together, and fit a clone to one part.
+
+def hold_out(model, X, y, fit_params: dict) -> HeldOut:
+    """Split structures as a model says, equal ones together.
 
     Parameters
     ----------
-    estimator : estimator
+    model : estimator
+        With parameters ``estimator``, ``cv``, ``calibration_size`` and ``random_state``.
     X, y : as given to fit
     fit_params : dict
         What has one entry per structure is split too.
-    size : float or int
-        Share, or number, of structures to hold out.
-    prefit : bool
-        Whether the estimator is fitted, and everything is held out.
-    rng : numpy.random.RandomState
 
     Returns
     -------
     held_out : HeldOut
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to fit on, the estimator was fitted on what it is calibrated
+        on, or parameters would be of no effect.
     """
-    X, structures = rows_and_structures(X)
-    X = X if structures is not None else indexable(X)[0]
-    n = count_rows(X)
-    y = check_targets(y if y is None else column_or_1d(y, warn=True), n)
-    if prefit:
-        if fit_params:
-            raise ValueError(
-                f"cv='prefit' does not fit the estimator, so {listing(fit_params)} "
-                "would not be used. Leave it out, or set cv=None."
-            )
-        return HeldOut(estimator, None, X, y, np.arange(0), np.arange(n))
+    X, structures, y = check_fit_inputs(X, y)
+    if isinstance(model.cv, str):
+        return _all_of(model, X, y, structures, fit_params)
+    train, kept = _split(model, X, y, structures)
+    params = _check_method_params(X, fit_params, indices=train)
+    X_train, X_kept = (_safe_indexing(X, rows) for rows in (train, kept))
+    return HeldOut(X_train, y[train], params, X_kept, y[kept], train, kept)
+
+
+def refuse_one(n: int) -> None:
+    """Refuse one structure, which cannot be fitted to and calibrated on."""
     if n < 2:
         raise ValueError(
             "Calibration needs structures that the estimator is not fitted on, but there "
             f"is one sample in all (n_samples = {n}). Give at least two."
         )
-    wanted = ceil(size * n) if size < 1 else int(size)
-    train, kept = split_rows(structures, n, wanted, rng)
-    params = _check_method_params(X, fit_params, indices=train)
-    X_train = _safe_indexing(X, train)
-    estimator = clone(estimator).fit(X_train, y[train], **params)
-    return HeldOut(estimator, X_train, _safe_indexing(X, kept), y[kept], train, kept)
+
+
+def _all_of(model, X, y, structures, fit_params: dict) -> HeldOut:
+    """Calibrate an estimator that came fitted on everything."""
+    if fit_params:
+        raise ValueError(
+            f"cv='prefit' does not fit the estimator, so {listing(fit_params)} would not "
+            "be used. Leave it out, or set cv=None."
+        )
+    rows = np.arange(len(y))
+    refuse_trained_on(model.estimator, structures, rows)
+    return HeldOut(None, y[:0], {}, X, y, rows[:0], rows)
+
+
+def _split(model, X, y, structures) -> tuple[np.ndarray, np.ndarray]:
+    n = len(y)
+    if isinstance(model.cv, Integral):
+        raise ValueError(
+            f"cv={model.cv} is a number of folds, and {type(model).__name__} has none. "
+            f"Use CrossConformalRegressor(cv={model.cv}), or say how many structures to "
+            "hold out by calibration_size."
+        )
+    refuse_one(n)
+    if model.cv is None:
+        rng = check_random_state(model.random_state)
+        return split_rows(structures, n, model.calibration_size, rng)
+    train, kept = (np.asarray(rows) for rows in next(iter(model.cv.split(X, y))))
+    refuse_straddling(content_groups(structures, n), train, kept)
+    return train, kept

@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from skatom._runtime.state import State
 from skatom.uncertainty._conformal.groups import group_labels
+from skatom.uncertainty._conformal.held_out import HeldOut
 from skatom.uncertainty._conformal.rankings import Rankings
 from skatom.uncertainty._conformal.split import check_predictions
 
@@ -30,7 +31,7 @@ class QuantileModels(State):
     fits: tuple[Any, ...]
 
     @classmethod
-    def fitted(cls, estimator, level: float, X, y, params: dict) -> QuantileModels:
+    def fitted(cls, estimator, level: float, held_out: HeldOut) -> QuantileModels:
         """Fit clones of an estimator.
 
         Parameters
@@ -41,9 +42,8 @@ class QuantileModels(State):
             ``loss="quantile"``, as scikit-learn's quantile regressors have.
         level : float
             Probability between the lower and the upper quantile.
-        X, y : training data
-        params : dict
-            Of fit.
+        held_out : HeldOut
+            What to fit them on.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class QuantileModels(State):
         if name.endswith("quantiles"):
             wanted = (wanted,)
         models = (clone(estimator).set_params(**{name: q}) for q in wanted)
-        return cls(tuple(model.fit(X, y, **params) for model in models))
+        return cls(tuple(held_out.fitted(model) for model in models))
 
     @property
     def median(self):

@@ -15,8 +15,13 @@ import numpy as np
 from skatom._runtime.state import State
 from skatom._validation import closest, listing
 from skatom.features._kinds_of_x import count_rows
+from skatom.potential.deviations import with_std
+from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
+from skatom.uncertainty.latent_distance import LatentDistance
 
-NAMES = ("absolute", "std", "latent", "llpr")
+# Scores that are fitted to the training structures.
+FITTED = {"latent": LatentDistance, "llpr": LastLayerRigidity}
+NAMES = ("absolute", "std", *FITTED)
 # Sizes below this share of the typical one are raised to it: a duplicate of a training
 # structure has a distance of zero, and an interval of no width claims certainty.
 LEAST_SHARE = 0.01
@@ -55,19 +60,10 @@ def resolve_score(score, estimator, X_train):
     if X_train is None:
         raise ValueError(
             f"conformity_score={score!r} looks at the training structures, which "
-            f"cv='prefit' does not know: give {_CLASS_OF[score]}(estimator).fit(X_train) "
-            "as the score."
+            f"cv='prefit' does not know: give {FITTED[score].__name__}(estimator)"
+            ".fit(X_train) as the score."
         )
-    return _maker(score)(estimator).fit(X_train)
-
-
-_CLASS_OF = {"latent": "LatentDistance", "llpr": "LastLayerRigidity"}
-
-
-def _maker(score: str):
-    from skatom import uncertainty
-
-    return getattr(uncertainty, _CLASS_OF[score])
+    return FITTED[score](estimator).fit(X_train)
 
 
 def raw_sizes(source, estimator, X, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,28 +87,14 @@ def raw_sizes(source, estimator, X, n: int) -> tuple[np.ndarray, np.ndarray]:
     if source is None:
         return _vector(estimator.predict(X)), np.ones(n)
     if isinstance(source, str):
-        y_pred, sizes = predict_with_std(estimator, X)
+        y_pred, sizes = with_std(estimator, "predict", X)
     elif hasattr(source, "score_samples"):
         y_pred, sizes = estimator.predict(X), -np.asarray(source.score_samples(X))
     elif hasattr(source, "predict"):
-        y_pred, sizes = estimator.predict(X), predict_with_std(source, X)[1]
+        y_pred, sizes = estimator.predict(X), with_std(source, "predict", X)[1]
     else:
         y_pred, sizes = estimator.predict(X), source(estimator, X)
     return _vector(y_pred), check_sizes(sizes, (n,))
-
-
-def predict_with_std(estimator, X):
-    """Call ``predict(X, return_std=True)``, or say that the estimator has none."""
-    try:
-        return estimator.predict(X, return_std=True)
-    except TypeError as error:
-        if "return_std" not in str(error):
-            raise
-        raise TypeError(
-            "conformity_score='std' needs an estimator whose predict takes "
-            f"return_std=True; {type(estimator).__name__} has none. Use a Gaussian process "
-            "or an ensemble, or another score."
-        ) from error
 
 
 def check_sizes(sizes, shape: tuple[int, ...]) -> np.ndarray:
@@ -192,10 +174,15 @@ class Sizes(State):
     source: Any
     floor: Floor
 
-    def predict(self, estimator, X) -> tuple[np.ndarray, np.ndarray]:
-        """Predict energies with their sizes, both of shape (n_structures,)."""
-        y_pred, sizes = raw_sizes(self.source, estimator, X, count_rows(X))
-        return y_pred, self.floor.above(sizes)
+    def predict(self, estimator, X, y_pred=None) -> tuple[np.ndarray, np.ndarray]:
+        """Predict energies, unless that is done, with their sizes, shape (n_structures,).
+
+        X is not needed where energies are given and all sizes are the same.
+        """
+        if y_pred is not None and self.source is None:
+            return y_pred, self.floor.above(np.ones(len(y_pred)))
+        found, sizes = raw_sizes(self.source, estimator, X, count_rows(X))
+        return found if y_pred is None else y_pred, self.floor.above(sizes)
 
 
 def _vector(values) -> np.ndarray:

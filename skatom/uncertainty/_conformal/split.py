@@ -80,11 +80,7 @@ class SplitCalibration(State):
         y_pred : ndarray of shape (n,)
         intervals : ndarray of shape (n, 2, k)
         """
-        if y_pred is None or self.sizes.source is not None:
-            found, sizes = self.sizes.predict(estimator, X)
-            y_pred = found if y_pred is None else y_pred
-        else:
-            sizes = self.sizes.floor.above(np.ones(len(y_pred)))
+        y_pred, sizes = self.sizes.predict(estimator, X, y_pred)
         quantiles = self.scores.quantiles(levels, group_labels(self.groups, X))
         half = sizes[:, None] * quantiles
         return y_pred, np.stack([y_pred[:, None] - half, y_pred[:, None] + half], 1)

@@ -14,6 +14,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.features import NoStandardDeviationError
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
 from skatom.preprocessing import PerAtom, Pool
@@ -176,7 +177,7 @@ def test_what_is_no_size_is_refused(sizes, sentence):
 
 def test_estimators_without_standard_deviation_are_refused_by_name():
     X, y = rows(50)
-    with pytest.raises(TypeError, match="Ridge has none"):
+    with pytest.raises(NoStandardDeviationError, match="Ridge gives no standard dev"):
         ConformalRegressor(Ridge(), conformity_score="std").fit(X, y)
 
     class Broken(Ridge):

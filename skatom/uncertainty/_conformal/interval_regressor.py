@@ -1,21 +1,38 @@
-"""Intervals of energies: predicted, or around what has been predicted."""
+"""Base class of estimators that put intervals around the predictions of another."""
 
 from __future__ import annotations
 
+from abc import ABCMeta
+
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 
-from skatom._validation import check_is_fitted
+from skatom._runtime.state import KeepsState
 from skatom.features._kinds_of_x import rows_and_structures
+from skatom.potential.deviations import with_std
+from skatom.potential.estimators import answer
+from skatom.potential.potential_methods import PotentialMethods
 from skatom.uncertainty._conformal.levels import check_levels
-from skatom.uncertainty._conformal.scores import predict_with_std
+from skatom.uncertainty._error_bars import Wrapper
 
 
-class EnergyIntervals:
-    """The methods of a ConformalRegressor that speak of energies.
+class IntervalRegressor(
+    KeepsState,
+    Wrapper,
+    PotentialMethods,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
+    """Base of estimators with intervals around the predictions of the one inside.
 
-    What uses it has a fitted ``estimator_``, a ``calibration_`` and ``confidence_level``.
+    A subclass has ``confidence_level``, and fit sets ``calibration_``, which gives the
+    intervals of energies.
     """
+
+    _predicts_as = "estimator_"
 
     def predict(self, X, return_std: bool = False):
         """Predict energies, as the estimator does.
@@ -33,11 +50,9 @@ class EnergyIntervals:
         std : ndarray of shape (n_structures,)
             In eV, only with ``return_std``.
         """
-        check_is_fitted(self)
+        inside = self._inside()
         X = rows_and_structures(X)[0]
-        if return_std:
-            return predict_with_std(self.estimator_, X)
-        return self.estimator_.predict(X)
+        return with_std(inside, "predict", X) if return_std else inside.predict(X)
 
     def predict_interval(self, X, confidence_level=None):
         """Predict energies with intervals that cover at the wanted level.
@@ -58,14 +73,12 @@ class EnergyIntervals:
         Warns
         -----
         UserWarning
-            If there are too few calibration structures for a level; those intervals are
-            infinite. If there are too few of a group; those are the intervals of all.
+            If intervals are infinite, or those of other structures, because there are
+            too few calibration structures for a level.
         """
-        check_is_fitted(self)
+        self._inside()
         levels, single = self._levels(confidence_level)
-        y, intervals = self.calibration_.intervals(
-            self.estimator_, rows_and_structures(X)[0], levels
-        )
+        y, intervals = self._intervals(rows_and_structures(X)[0], levels)
         return y, intervals[..., 0] if single else intervals
 
     def interval_around(
@@ -76,7 +89,7 @@ class EnergyIntervals:
         Parameters
         ----------
         y_pred : array-like of shape (n_structures,)
-            Energies predicted by ``estimator_``, in eV.
+            Energies that `predict` has given, in eV.
         confidence_level : float or sequence of float, optional
         X : sequence of ase.Atoms, or array-like, optional
             What they were predicted for; needed unless all widths are the same.
@@ -85,19 +98,33 @@ class EnergyIntervals:
         -------
         intervals : ndarray of shape (n_structures, 2) or (n_structures, 2, k)
         """
-        check_is_fitted(self)
+        self._inside()
         levels, single = self._levels(confidence_level)
-        if X is None and self.calibration_.needs_structures:
+        if X is None and self._needs_structures():
             raise ValueError(
                 "The widths of these intervals depend on the structures (conformity "
-                "score, groups or folds): pass X beside the predictions."
+                "score, groups, folds or weights): pass X beside the predictions."
             )
         X = None if X is None else rows_and_structures(X)[0]
         y_pred = np.asarray(y_pred, dtype=np.float64)
-        intervals = self.calibration_.intervals(self.estimator_, X, levels, y_pred)[1]
+        intervals = self._intervals(X, levels, y_pred)[1]
         return intervals[..., 0] if single else intervals
 
-    def _levels(self, confidence_level):
+    def _levels(self, confidence_level) -> tuple[np.ndarray, bool]:
         if confidence_level is None:
             confidence_level = self.confidence_level
         return check_levels(confidence_level)
+
+    def _intervals(self, X, levels: np.ndarray, y_pred=None):
+        """Predict, unless that is done, with intervals of shape (n, 2, k)."""
+        return self.calibration_.intervals(self.estimator_, X, levels, y_pred)
+
+    def _needs_structures(self) -> bool:
+        """Whether widths depend on more than the prediction."""
+        return self.calibration_.needs_structures
+
+
+@answer.register(IntervalRegressor)
+def _of_the_one_inside(estimator, X, context):
+    """Take forces, stress and energies of atoms from the estimator inside."""
+    return answer(getattr(estimator, estimator._predicts_as), X, context)
