@@ -76,7 +76,7 @@ def check_distribution(estimator) -> None:
         raise ValueError(
             "optimizer='lbfgs' searches along the slope of a loss, which weighted "
             f"likelihoods have not: set nll_beta, now {estimator.nll_beta}, to 0, or "
-            "choose 'adam' or 'soap'."
+            "choose 'adam' or 'layerwise_adam'."
         )
 
 

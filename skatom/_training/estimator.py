@@ -35,7 +35,9 @@ LARGEST_SEED = 2**31 - 1
 PRESENTATION = ("verbose", "log_to", "checkpoint", "random_state", "cache_size")
 
 TRAINING_CONSTRAINTS: dict = {
-    "optimizer": [StrOptions({"adam", "adamw", "soap", "sgd", "adagrad", "lbfgs"})],
+    "optimizer": [
+        StrOptions({"adam", "adamw", "layerwise_adam", "sgd", "adagrad", "lbfgs"})
+    ],
     "lr": [Interval(Real, 0, None, closed="neither"), None],
     "lr_schedule": [StrOptions({"plateau", "cosine", "step", "onecycle"}), None],
     "weight_decay": [Interval(Real, 0, None, closed="left"), None],

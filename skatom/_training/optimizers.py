@@ -17,7 +17,7 @@ from skatom._training.lean_optimizers import Adam, AdamW
 OPTIMIZERS = {
     "adam": Adam,
     "adamw": AdamW,
-    "soap": LayerwiseAdam,
+    "layerwise_adam": LayerwiseAdam,
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
     "lbfgs": torch.optim.LBFGS,
@@ -25,13 +25,13 @@ OPTIMIZERS = {
 LEARNING_RATES = {
     "adam": 3e-3,
     "adamw": 3e-3,
-    "soap": 1e-2,
+    "layerwise_adam": 1e-2,
     "sgd": 1e-2,
     "adagrad": 3e-2,
     "lbfgs": 1.0,
 }
 # Without decay, steps along directions in which the training set has no spread add up.
-WEIGHT_DECAYS = {"adamw": 1e-2, "soap": 0.1}
+WEIGHT_DECAYS = {"adamw": 1e-2, "layerwise_adam": 0.1}
 # One loop over all weights: half the time.
 FUSED = ("adam", "adamw", "sgd", "adagrad")
 

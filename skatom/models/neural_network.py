@@ -74,20 +74,21 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         ``info["charge"]`` or zero, about the centre of mass; "dipole_magnitude" their
         lengths. "atoms": one array of numbers of atoms a structure. Sums, means and
         atoms may have several columns.
-    optimizer : {"adam", "adamw", "soap", "sgd", "adagrad", "lbfgs"}, default="adam"
-        "soap" is Adam along the principal directions of the gradients of each layer
-        [3]_. "lbfgs" takes all structures at once, with a strong Wolfe line search; an
-        epoch is up to 20 iterations.
+    optimizer : {"adam", "adamw", "layerwise_adam", "sgd", "adagrad", "lbfgs"}, \
+            default="adam"
+        "layerwise_adam" is Adam along the principal directions of the gradients of each
+        layer, which its authors call SOAP [3]_. "lbfgs" takes all structures at once,
+        with a strong Wolfe line search; an epoch is up to 20 iterations.
     lr : float, default=None
-        Learning rate at the start. None is 3e-3 for "adam" and "adamw", 1e-2 for "soap"
-        and "sgd", 3e-2 for "adagrad" and 1 for "lbfgs".
+        Learning rate at the start. None is 3e-3 for "adam" and "adamw", 1e-2 for
+        "layerwise_adam" and "sgd", 3e-2 for "adagrad" and 1 for "lbfgs".
     lr_schedule : {"plateau", "cosine", "step", "onecycle"} or None, default="plateau"
         "plateau" halves the learning rate after a quarter of `patience` without
         improvement; "cosine" lowers it to zero at `max_epochs`; "step" halves it five
         times in all; "onecycle" raises it first, up to `lr`, and then lowers it.
     weight_decay : float, default=None
-        Of the optimizer. None is 0.01 for "adamw", 0.1 for "soap" and 0 for the others;
-        "lbfgs" has none.
+        Of the optimizer. None is 0.01 for "adamw", 0.1 for "layerwise_adam" and 0 for the
+        others; "lbfgs" has none.
     max_grad_norm : float, default=None
         Gradients that are longer are shortened to it.
     ema : float, default=None
@@ -220,8 +221,8 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
     The model removes what would stop training altogether, the mean and the overall
     magnitude of the features of each element (one number, `input_scale`), and keeps their
     relative scale, in which directions of small variance count little. "adam" learns
-    those slowly: put ``PerAtom(StandardScaler())`` in front. "soap" does not mind, and
-    with forces generalises best from the unscaled features.
+    those slowly: put ``PerAtom(StandardScaler())`` in front. "layerwise_adam" does not
+    mind, and with forces generalises best from the unscaled features.
 
     References
     ----------

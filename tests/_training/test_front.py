@@ -58,7 +58,7 @@ def test_training_does_not_import_the_compiler():
     pytest.importorskip("skorch")
     code = (
         "import sys; from skatom.models import NeuralNetworkRegressor as N\n"
-        "for kind in ('adam', 'adamw', 'soap'):\n"
+        "for kind in ('adam', 'adamw', 'layerwise_adam'):\n"
         "    N((2,), optimizer=kind, max_epochs=1).fit([[0], [1], [2]], [0, 1, 3])\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )

@@ -44,7 +44,7 @@ PUBLISHED = {
     "ethanol": "ANI 2.5 / 13.4",
 }
 FORCES = {
-    "hidden_layers": (64, 64, 64), "activation": "silu", "optimizer": "soap",
+    "hidden_layers": (64, 64, 64), "activation": "silu", "optimizer": "layerwise_adam",
     "lr": 2e-2, "lr_schedule": "cosine", "batch_size": 16, "validation_fraction": 0.05,
     "patience": None, "residual": True, "cache_size": 2000, "random_state": 0,
 }  # fmt: skip
@@ -160,7 +160,7 @@ def ani1(data: Path, smoke: bool) -> None:
     head("ANI-1 s01, 500 training structures without forces")
     row("composition", CompositionBaseline().fit(train, y), test, y_test, 0, False)
     settings = {
-        "hidden_layers": (10, 10), "optimizer": "soap", "lr_schedule": "cosine",
+        "hidden_layers": (10, 10), "optimizer": "layerwise_adam", "lr_schedule": "cosine",
         "batch_size": 30, "max_epochs": 2 if smoke else 400, "patience": None,
         "validation_fraction": 0.1, "random_state": 0,
     }  # fmt: skip
@@ -189,7 +189,7 @@ def flla(data: Path, smoke: bool) -> None:
     print(f"| elements alone | {found:.3f} | | |", flush=True)
     settings = {
         "hidden_layers": (64, 64, 64), "activation": "silu", "output": "mean",
-        "networks": "single", "optimizer": "soap", "lr_schedule": "cosine",
+        "networks": "single", "optimizer": "layerwise_adam", "lr_schedule": "cosine",
         "lr": 3e-3, "batch_size": 64, "max_epochs": 2 if smoke else 100,
         "validation_fraction": 0.1, "random_state": 0, "loss": "mae",
     }  # fmt: skip

@@ -41,7 +41,7 @@ TARGETS = {
     "dipole": ("mu_D", "dipole_magnitude", "mD", 1e3),
 }
 NETWORK = {
-    "hidden_layers": (128, 128), "activation": "silu", "optimizer": "soap",
+    "hidden_layers": (128, 128), "activation": "silu", "optimizer": "layerwise_adam",
     "lr_schedule": "cosine", "batch_size": 64, "max_epochs": 60, "patience": None,
     "size_exponent": 0.0, "loss": "huber", "huber_delta": 0.05, "random_state": 0,
 }  # fmt: skip

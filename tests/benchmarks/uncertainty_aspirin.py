@@ -40,7 +40,7 @@ from skatom.uncertainty import (
 LEVELS = np.arange(1, 100) / 100
 METHODS = ("squared_residuals", "absolute_residuals", "crps", "affine", "isotonic")
 SETTINGS = {
-    "hidden_layers": (64, 64, 64), "activation": "silu", "optimizer": "soap",
+    "hidden_layers": (64, 64, 64), "activation": "silu", "optimizer": "layerwise_adam",
     "lr": 2e-2, "lr_schedule": "cosine", "batch_size": 16, "validation_fraction": 0.05,
     "patience": None, "residual": True, "cache_size": 2000, "random_state": 0,
 }  # fmt: skip

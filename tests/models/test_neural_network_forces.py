@@ -76,7 +76,10 @@ def test_energies_and_forces_of_springs_are_learned():
     scale = PerAtom(StandardScaler()).fit(step.transform(train))
     X, Y = (scale.transform(step.transform(f)) for f in (train, test))
     model = quick(
-        hidden_layers=(32, 32), max_epochs=120, optimizer="soap", lr_schedule="cosine"
+        hidden_layers=(32, 32),
+        max_epochs=120,
+        optimizer="layerwise_adam",
+        lr_schedule="cosine",
     ).fit(X, read_energies(train))
     truth = np.concatenate([a.calc.results["forces"] for a in test])
     error = np.abs(forces_of(model, Y) - truth).mean()

@@ -76,7 +76,7 @@ def test_no_more_than_a_batch_is_read_at_a_time(store, monkeypatch):
 
 
 def test_partial_fit_passes_over_a_store(store):
-    model = quick(optimizer="soap", lr=1e-2)
+    model = quick(optimizer="layerwise_adam", lr=1e-2)
     errors = []
     for _ in range(15):
         for X, y in store.batches(4):

@@ -189,10 +189,10 @@ def test_soap_leaves_networks_alone_that_a_batch_does_not_meet():
 def test_soap_leaves_the_report_of_divergence_to_the_loss():
     X, y = curve()
     with pytest.raises(TrainingDivergedError):
-        quick(optimizer="soap", lr=1e30, dtype="float32").fit(1e3 * X, y)
+        quick(optimizer="layerwise_adam", lr=1e30, dtype="float32").fit(1e3 * X, y)
 
 
-@pytest.mark.parametrize("optimizer", ["soap", "adagrad"])
+@pytest.mark.parametrize("optimizer", ["layerwise_adam", "adagrad"])
 @pytest.mark.parametrize("lr_schedule", ["step", "onecycle"])
 def test_further_optimizers_and_schedules_lower_the_loss(optimizer, lr_schedule):
     model = quick(optimizer=optimizer, lr_schedule=lr_schedule).fit(*curve())
@@ -447,7 +447,7 @@ class Stop(skorch.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "soap", "sgd", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "layerwise_adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("lr_schedule", ["plateau", "onecycle"])
 def test_an_interrupted_training_ends_with_the_same_bits(
     optimizer, lr_schedule, tmp_path
@@ -557,7 +557,7 @@ class EndAfter(skorch.callbacks.Callback):
 def test_architecture_and_optimizer_are_searched_together():
     X, y = curve(90)
     grid = [
-        {"hidden_layers": [(2,), (16, 16)], "optimizer": ["adam", "soap"]},
+        {"hidden_layers": [(2,), (16, 16)], "optimizer": ["adam", "layerwise_adam"]},
         {"hidden_layers": [(8, 8)], "activation": [["silu", "tanh"]]},
     ]
     search = GridSearchCV(quick(max_epochs=30), grid, cv=2).fit(X, y)
