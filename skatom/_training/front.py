@@ -86,6 +86,10 @@ class Front(NetworkEstimator):
     def _rows(self, X) -> np.ndarray:
         """Evaluate what atoms contribute in units of training, spreads last."""
 
+    def _activations(self) -> list[str]:
+        """Name the activations of a network that has them as parameters."""
+        return []
+
     @abstractmethod
     def _read_labels(self, atoms: AtomRows, forces, stress) -> Labels | None:
         """Read forces and stress; None where there are none."""
@@ -139,7 +143,9 @@ class Front(NetworkEstimator):
                     f"{name} is {weight}: give one number, or the first and the last "
                     "weight of a training, none of them negative."
                 )
-        return super()._start()
+        start = super()._start()
+        torch_side(type(self).__name__).check_activations(self._activations())
+        return start
 
     def _goals(self, X, y, sample_weight, forces, stress, *, fresh: bool) -> Goals:
         """Measure baseline and scales, or take those there are, and scale targets."""
@@ -152,21 +158,31 @@ class Front(NetworkEstimator):
         weights = mean_one(check_sample_weight(sample_weight, len(atoms)))
         labels = self._labels(atoms, y, forces, stress, output)
         check_one_target(self, y.shape[1])
+        side = torch_side(type(self).__name__)
+        if labels is not None:
+            side.refuse_kinks(
+                self._activations() if fresh else self._shape["activations"]
+            )
         if fresh:
             self._measure(atoms, y, weights, mean_square_force(labels, atoms.n_atoms))
         else:
             self._go_on(X, y, weights)
-        goals = torch_side(type(self).__name__).Goals(
-            atoms.offsets,
-            kind.subtract(atoms, y, self._baseline, self.numbers_) / self._scales,
-            weights,
-            self.size_exponent if output == "sum" else 0.0,
-            kind.per_atom,
-            **kind.beside(atoms, self._scales),
-        )
+        goals = self._scaled_goals(atoms, y, weights)
         if labels is None:
             return goals
         return goals.with_labels(atoms.structures, labels, float(self._scales[0]))
+
+    def _scaled_goals(self, atoms: AtomRows, y, weights) -> Goals:
+        """Put targets above the baseline in units of training."""
+        kind = self._kind
+        return torch_side(type(self).__name__).Goals(
+            atoms.offsets,
+            kind.subtract(atoms, y, self._baseline, self.numbers_) / self._scales,
+            weights,
+            self.size_exponent if self._shape["output"] == "sum" else 0.0,
+            kind.per_atom,
+            **kind.beside(atoms, self._scales),
+        )
 
     def _labels(self, atoms: AtomRows, y, forces, stress, output) -> Labels | None:
         """Read what there is to train on besides energies, as far as it has weight."""
@@ -215,6 +231,7 @@ class Front(NetworkEstimator):
             "output": self.output,
             "n_targets": y.shape[1],
             "n_outputs": baseline.shape[1] + spread["n_spreads"],
+            "activations": self._activations(),
             **spread,
         }
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from skorch.callbacks import GradientNormClipping
 
+from skatom._training.activations import check_activations, refuse_kinks
 from skatom._training.batches import Batches, Part
 from skatom._training.callbacks import (
     Converged,
@@ -36,11 +37,13 @@ __all__ = [
     "Goals",
     "Part",
     "build_net",
+    "check_activations",
     "for_prediction",
     "load_weights",
     "loss_curves",
     "one_pass",
     "read_checkpoint",
+    "refuse_kinks",
     "to_bytes",
     "train",
     "weights_from_bytes",

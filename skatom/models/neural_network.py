@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NeuralNetworkRegressor"]
 
-ACTIVATIONS = {"tanh", "sigmoid", "silu", "gelu", "softplus"}
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NeuralNetworkRegressor(Front, AtomicRegressor):
@@ -50,8 +48,11 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
     hidden_layers : tuple of int, default=(64, 64)
         Widths of the hidden layers.
     activation : str or list of str, default="tanh"
-        "tanh", "sigmoid", "silu", "gelu" or "softplus", one for all hidden layers or one
-        for each. All are smooth, so that forces are continuous.
+        One for all hidden layers or one for each, by the name of torch: "tanh", "silu",
+        "gelu", "celu", "relu" and every other that works on single numbers and needs no
+        arguments. Training on forces or stress asks for smooth ones: "gelu",
+        "logsigmoid", "mish", "shifted_softplus", "sigmoid", "silu", "softplus", "tanh" or
+        "tanhshrink".
     networks : {"per_element", "single", "trunk"}, default="per_element"
         A network for every element; one for all elements, which features must tell apart
         and whose size does not grow with their number; or one whose last, linear layer
@@ -246,7 +247,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layers": ["array-like"],
-        "activation": [StrOptions(ACTIVATIONS), list, tuple],
+        "activation": [str, list, tuple],
         "networks": [StrOptions({"per_element", "single", "trunk"})],
         "residual": ["boolean"],
         "batch_norm": ["boolean"],
@@ -549,11 +550,10 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             raise ValueError(
                 f"hidden_layers holds {widths}: give positive whole numbers, one a layer."
             )
-        names = self._activations()
-        if len(names) != len(widths) or not set(names) <= ACTIVATIONS:
+        if len(self._activations()) != len(widths):
             raise ValueError(
-                f"activation is {self.activation}: give one of {sorted(ACTIVATIONS)}, or "
-                f"one for each of the {len(widths)} hidden layers."
+                f"activation is {self.activation}: give one name for all, or one for each "
+                f"of the {len(widths)} hidden layers."
             )
         if self.frozen_layers > len(widths):
             raise ValueError(
@@ -573,16 +573,10 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         """Put features and goals together, on scales of their own."""
         goals = self._goals(X, y, sample_weight, forces, stress, fresh=fresh)
         if fresh:
-            scale = SMOOTH_INPUT_SCALE if goals.has_slopes else 1.0
-            scaling = ElementScaling.of(
-                X.values,
-                X.numbers,
-                self.numbers_,
-                np.repeat(goals.weights, X.n_atoms),
-                scale if self.input_scale is None else self.input_scale,
-                shared=self.networks != "per_element",
-            )
-            self._remember(scaling)
+            usual = SMOOTH_INPUT_SCALE if goals.has_slopes else 1.0
+            rms = usual if self.input_scale is None else self.input_scale
+            shared = self.networks != "per_element"
+            self._remember(ElementScaling.of(X, goals.weights, rms, shared))
         return _side("data").TrainingSet.of(
             X, goals, self._scaling, self.dtype, self.cache_size
         )
@@ -594,34 +588,25 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
                 "A store is trained on afresh, with output='sum': give the features "
                 "themselves, store[...], for anything else."
             )
-        side, kind = _side("streamed_data"), OUTPUTS["sum"]
+        side = _side("streamed_data")
         weights = mean_one(check_sample_weight(sample_weight, len(store)))
         forces = self.forces if largest_weight(self.force_weight) > 0 else None
         stress = self.stress if largest_weight(self.stress_weight) > 0 else None
+        shared = self.networks != "per_element"
         atoms, scaling, square = side.measure(
-            store,
-            weights,
-            forces=forces,
-            rms=self.input_scale,
-            shared=self.networks != "per_element",
+            store, weights, forces=forces, rms=self.input_scale, shared=shared
         )
-        y = kind.check(atoms, y)
+        if square is not None or stress is not None:
+            torch_side(type(self).__name__).refuse_kinks(self._activations())
+        y = OUTPUTS["sum"].check(atoms, y)
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         self.n_atom_features_ = scaling.means.shape[1]
         self._measure(atoms, y, weights, square)
         self._remember(scaling)
-        left = kind.subtract(atoms, y, self._baseline, self.numbers_)
+        goals = self._scaled_goals(atoms, y, weights)
         return side.StreamedSet(
-            store,
-            left / self.scale_,
-            weights,
-            scaling,
-            self.scale_,
-            self.size_exponent,
-            self.dtype,
-            forces,
-            stress,
+            store, goals, scaling, self.scale_, self.dtype, forces, stress
         )
 
     def _remember(self, scaling: ElementScaling) -> None:
@@ -632,16 +617,15 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             "n_features": scaling.means.shape[1],
             "n_elements": len(self.numbers_),
             "hidden_layers": [int(width) for width in self.hidden_layers],
-            "activations": self._activations(),
             **{name: getattr(self, name) for name in names},
         }
 
     def _architecture(self) -> tuple[type, dict]:
         """Give the networks as they were first fitted, whatever parameters say now."""
-        outputs = ("n_outputs", "n_spreads", "spread_unit")
+        shared = ("n_outputs", "n_spreads", "spread_unit", "activations")
         return _side("modules").AtomicNetworks, {
             **self._built,
-            **{name: self._shape[name] for name in outputs},
+            **{name: self._shape[name] for name in shared},
             "frozen_layers": self.frozen_layers,
         }
 

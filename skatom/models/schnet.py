@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from skatom._validation import Integral, Interval, StrOptions
 from skatom.models._message_passing.structure_network import (
-    ACTIVATIONS,
     STRUCTURE_CONSTRAINTS,
     StructureNetwork,
 )
@@ -41,8 +40,8 @@ class SchNetRegressor(StructureNetwork):
     cutoff : {"cosine", "mollifier"}, default="cosine"
         What takes filters to zero at the radius.
     activation : str, default="shifted_softplus"
-        "shifted_softplus", "silu", "softplus", "tanh" or "gelu": all are smooth, so that
-        forces are continuous.
+        As in :class:`NeuralNetworkRegressor`: a smooth one where forces or stress are
+        trained on.
     head : {"atomwise", "elemental"}, default="atomwise"
         One small network from representations to energies, or one for every element.
     n_head_layers : int, default=2
@@ -118,7 +117,7 @@ class SchNetRegressor(StructureNetwork):
         "n_basis": [Interval(Integral, 2, None, closed="left")],
         "radial_basis": [StrOptions({"gaussian", "bessel"})],
         "cutoff": [StrOptions({"cosine", "mollifier"})],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [str],
         "head": [StrOptions({"atomwise", "elemental"})],
         "n_head_layers": [Interval(Integral, 1, None, closed="left")],
         **STRUCTURE_CONSTRAINTS,

@@ -277,7 +277,7 @@ def test_charges_of_atoms_are_learned():
         ({"output": "atoms"}, [np.zeros(2)] * 4, "y of structure 0 has shape"),
         ({"output": "atoms"}, [np.full(3, np.nan)] * 4, "y of structure 0 contains NaN"),
         ({"activation": ["tanh"]}, np.zeros(4), "one for each of the 2 hidden layers"),
-        ({"activation": ["tanh", "relu"]}, np.zeros(4), "give one of "),
+        ({"activation": ["tanh", "rely"]}, np.zeros(4), "'rely', which is none of"),
         ({"frozen_layers": 3}, np.zeros(4), "frozen_layers is 3, but there are 2"),
     ],
 )  # fmt: skip

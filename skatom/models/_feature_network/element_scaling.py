@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skatom.features import AtomFeatures
+
 # An element whose environments hardly differ is not blown up further than this.
 SMALLEST_SHARE = 1e-2
 # Root mean square of scaled features where forces are learned. Measured with 300 frames of
@@ -37,28 +39,21 @@ class ElementScaling:
 
     @classmethod
     def of(
-        cls,
-        values: np.ndarray,
-        numbers: np.ndarray,
-        present: np.ndarray,
-        weights: np.ndarray,
-        rms: float,
-        shared: bool = False,
+        cls, X: AtomFeatures, weights: np.ndarray, rms: float, shared: bool = False
     ) -> ElementScaling:
         """Measure mean and spread of the features of every element.
 
         Parameters
         ----------
-        values : ndarray of shape (n_atoms, n_features)
-        numbers : ndarray of int64, shape (n_atoms,)
-        present : ndarray of int64, shape (n_elements,)
-            Atomic numbers that occur, ascending.
-        weights : ndarray of shape (n_atoms,)
+        X : AtomFeatures
+        weights : ndarray of shape (n_structures,)
         rms : float
             Root mean square of the scaled features.
         shared : bool
             Whether all elements are scaled alike.
         """
+        values, numbers, present = X.values, X.numbers, np.unique(X.numbers)
+        weights = np.repeat(weights, X.n_atoms)
         groups = [numbers > -1] if shared else [numbers == z for z in present]
         means = np.empty((len(groups), values.shape[1]))
         spreads = np.empty(len(groups))

@@ -5,16 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skatom._training.activations import make_activation
 from skatom._training.spreads import positive_spreads
 from skatom.models._feature_network.data import Batch
-
-ACTIVATIONS = {
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "softplus": nn.Softplus,
-}
 
 
 class AtomicNetworks(nn.Module):
@@ -31,8 +24,7 @@ class AtomicNetworks(nn.Module):
     hidden_layers : sequence of int
         Widths of the hidden layers.
     activations : sequence of str
-        Key of ``ACTIVATIONS`` for each hidden layer. All are smooth, so that forces are
-        continuous.
+        Name of the activation of each hidden layer.
     networks : {"per_element", "single", "trunk"}
         A network for every element [1]_, one for all, or one with a linear last layer
         for every element.
@@ -88,7 +80,8 @@ class AtomicNetworks(nn.Module):
                 linear = _linear(n_in, n_out, weights, dtype, initialization)
                 norm = AtomNorm(n_out, dtype=dtype) if batch_norm else None
                 drop = Dropout(dropout, self.generator) if dropout else None
-                layers.append(Layer(linear, norm, ACTIVATIONS[name](), drop, residual))
+                activation = make_activation(name, dtype)
+                layers.append(Layer(linear, norm, activation, drop, residual))
             for layer in layers[:frozen_layers]:
                 layer.requires_grad_(False)
             return layers

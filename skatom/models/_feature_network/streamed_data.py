@@ -99,36 +99,37 @@ class StreamedSet:
     Attributes
     ----------
     store : FeatureStore
-    targets : ndarray of shape (n_structures, 1)
-        Energies without baseline, in units of the scale.
-    weights : ndarray of shape (n_structures,)
+    goals : Goals
+        Without forces and stress, which are read with the features.
     scaling : ElementScaling
     scale : float
-    size_exponent : float
     dtype : str
     forces, stress : str or None
         Where labels are, None to leave them out.
     """
 
     store: object
-    targets: np.ndarray
-    weights: np.ndarray
+    goals: Goals
     scaling: ElementScaling
     scale: float
-    size_exponent: float
     dtype: str
     forces: str | None
     stress: str | None
     streams = True
 
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the structures."""
+        return self.goals.weights
+
     def __len__(self) -> int:
         """Return the number of structures."""
-        return len(self.weights)
+        return len(self.goals)
 
     def fingerprint(self) -> str:
         """Hash targets and weights, and the place and parameters of the features."""
         digest = sha256(json.dumps(self.store.manifest, default=str).encode())
-        for array in (self.targets, self.weights, self.scaling.means):
+        for array in (*self.goals.arrays(), self.scaling.means):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -144,9 +145,9 @@ class StreamedSet:
         scaled = X.transformed(self.scaling, self.scaling.apply(X.values, X.numbers))
         goals = Goals(
             X.offsets,
-            self.targets[structures],
+            self.goals.values[structures],
             self.weights[structures],
-            self.size_exponent,
+            self.goals.size_exponent,
         )
         labels = read_labels(X.structures, forces=self.forces, stress=self.stress)
         everything, gradients = np.arange(len(X)), None

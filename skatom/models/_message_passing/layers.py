@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from skatom._training.activations import make_activation
 
 # Embeddings are tables over atomic numbers, those of the periodic table and more.
 N_NUMBERS = 120
-
-
-class ShiftedSoftplus(nn.Module):
-    """ln((1 + exp(x)) / 2): smooth everywhere, and zero at zero."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Evaluate, shape as `x`."""
-        return nn.functional.softplus(x) - math.log(2.0)
-
-
-def activation(name: str) -> nn.Module:
-    """Make the activation of a name in ``ACTIVATIONS``."""
-    if name == "shifted_softplus":
-        return ShiftedSoftplus()
-    known = {
-        "silu": nn.SiLU,
-        "softplus": nn.Softplus,
-        "tanh": nn.Tanh,
-        "gelu": nn.GELU,
-    }
-    return known[name]()
 
 
 def dense(n_in: int, n_out: int, generator, *, bias: bool = True) -> nn.Linear:
@@ -46,7 +26,7 @@ def stack(widths: Sequence[int], name: str, generator) -> nn.Sequential:
     """Make dense layers with an activation between them, none after the last."""
     layers: list[nn.Module] = []
     for n_in, n_out in zip(widths[:-2], widths[1:-1]):
-        layers += [dense(n_in, n_out, generator), activation(name)]
+        layers += [dense(n_in, n_out, generator), make_activation(name)]
     layers.append(dense(widths[-2], widths[-1], generator))
     return nn.Sequential(*layers)
 

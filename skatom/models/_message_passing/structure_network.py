@@ -32,7 +32,6 @@ STRUCTURE_CONSTRAINTS: dict = {
     "r_cut": [Interval(Real, 0, None, closed="neither")],
     **FRONT_CONSTRAINTS,
 }
-ACTIVATIONS = ("shifted_softplus", "silu", "softplus", "tanh", "gelu")
 # Structures are predicted so many atoms at a time.
 ATOMS_AT_A_TIME = 2000
 
@@ -221,6 +220,9 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         return np.concatenate(
             [latent(module, *part) for part in self._parts(structures, None)]
         )
+
+    def _activations(self) -> list[str]:
+        return [self.activation] if hasattr(self, "activation") else []
 
     def _inputs(self, X) -> Structures:
         check_is_fitted(self)
