@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 BYTES_A_PAIR = 44  # an int64 index, a vector of float64, a shift of int32
-# Where the system does not tell its memory, in bytes.
+# Assumed where the system does not report its memory, in bytes.
 UNKNOWN_MEMORY = 16e9
 UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 BYTES = re.compile(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*([kMGT]?)B?\s*", re.IGNORECASE)

@@ -79,10 +79,10 @@ class Progress:
         Parameters
         ----------
         done : int
-            A job that is resumed does not begin at one: its first step tells how many
-            were done before, which do not count for the time that is left.
+            A job that is resumed does not begin at one: its first step shows how
+            many were done before, which do not count for the time that is left.
         text : str
-            What else to tell, beside the bar.
+            Shown beside the bar.
         """
         with self._lock:
             if self._before is None:

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0, or 1 after an error that was told in a sentence.
+        0, or 1 after an error that was printed as a sentence.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         "datasets", help="list the data sets that come with the package"
     )
     datasets.add_argument(
-        "name", nargs="?", help="tell all about one: source, licence, citation, units"
+        "name",
+        nargs="?",
+        help="describe one, or the record at a path that ends in .toml",
     )
     datasets.set_defaults(run=_datasets)
 
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compile(commands)
 
     info = commands.add_parser(
-        "info", help="tell about the installation, or about a model file"
+        "info", help="describe the installation, or a model file"
     )
     info.add_argument("file", nargs="?", type=Path, help="a file written by save")
     info.set_defaults(run=_info)

@@ -8,7 +8,7 @@ from skatom.structures._sequence import holds_structures
 
 
 def rows_and_structures(X) -> tuple[object, Structures | None]:
-    """Tell structures from rows of numbers.
+    """Distinguish structures from rows of numbers.
 
     Parameters
     ----------

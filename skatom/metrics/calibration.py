@@ -67,7 +67,7 @@ def gaussian_nll(y, y_pred, std) -> float:
     -------
     score : float
         The smaller the better; it moves by a constant with the unit of y. One bold
-        error bar can dominate it, which is what tells it from :func:`crps`.
+        error bar can dominate it, unlike :func:`crps`.
 
     Examples
     --------

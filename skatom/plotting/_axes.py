@@ -38,5 +38,5 @@ def check_intervals(y, intervals) -> tuple[np.ndarray, np.ndarray]:
 
 
 def covered_by(y: np.ndarray, intervals: np.ndarray) -> np.ndarray:
-    """Tell which labels lie inside, shape (n, k)."""
+    """Whether each label lies inside, shape (n, k)."""
     return (intervals[:, 0] <= y[:, None]) & (y[:, None] <= intervals[:, 1])

@@ -21,7 +21,7 @@ class ErrorDistanceDisplay:
     """Absolute error of every prediction against its distance to training structures.
 
     The line is the root mean square error of bins of equally many structures. Where it
-    rises, the distance tells where the model errs; where it is flat, a width that grows
+    rises, the distance shows where the model errs; where it is flat, a width that grows
     with the distance gains nothing.
 
     Parameters

@@ -23,7 +23,7 @@ from skatom.structures import (
 SHARD_BYTES = 2**25
 # Bytes of features that are computed at a time, and structures at most.
 CHUNK_BYTES, CHUNK_STRUCTURES = 2**24, 256
-# What tells whether a structure that is stored already comes with the same labels.
+# Compared when a structure that is stored already comes again.
 LABELLED = ["energy", "has_forces", "has_stress"]
 
 

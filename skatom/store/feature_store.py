@@ -211,7 +211,7 @@ class FeatureStore:
             yield X, np.array(records.structures["energy"])
 
     def find(self, frames: Sequence[Atoms]) -> np.ndarray:
-        """Tell where structures are in the store.
+        """Find structures in the store.
 
         Parameters
         ----------
@@ -358,9 +358,9 @@ class FeatureStore:
         if described is None:
             return
         if _identity.parameter_hash(described) != stored["parameter_hash"]:
-            told = _identity.difference(stored["parameters"], described)
+            other = _identity.difference(stored["parameters"], described)
             raise ValueError(
-                f"The features at {self.path} were made with {told}. Open the store with "
+                f"The features at {self.path} were made with {other}. Open the store with "
                 "the featurizer that it was made with, or begin another store."
             )
 
@@ -384,7 +384,7 @@ def _check_choice(name: str, given, known) -> None:
 
 
 def _holds_something(path: Path) -> bool:
-    """Tell an empty folder, or none, from one where a store cannot be begun."""
+    """Whether there is something at a path, so that no store can be created there."""
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
 
 

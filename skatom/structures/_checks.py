@@ -17,7 +17,7 @@ MAX_ATOMIC_NUMBER = 118
 LARGEST_COORDINATE = 1e7
 # Volume of the box of periodic vectors over the product of their lengths.
 SMALLEST_RELATIVE_VOLUME = 1e-8
-# In Å. A lattice that repeats more often is a slip of units, and endless to search.
+# In Å. A lattice that repeats more often has wrong units, and its search never ends.
 SHORTEST_REPEAT = 0.1
 
 

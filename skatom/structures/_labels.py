@@ -115,7 +115,7 @@ def read_labels(
     stress : {"auto", "calc"} or str, sequence of arrays, or None, default=None
         The same for stress, with names looked up in ``info``; arrays of shape (6,) in
         Voigt order or (3, 3). Only structures periodic in three directions have one:
-        ``"auto"`` passes over what a calculator says of others, all else refuses it.
+        ``"auto"`` ignores the stress that a calculator has for others, all else refuses it.
     required : bool, default=False
         Refuse structures without forces (and stress, when asked for) instead of masking
         them.
@@ -200,10 +200,12 @@ def warn_of_ignored_info(X: Structures) -> None:
         Names the structures with a charge that is not 0 or a spin that is not 0 or 1.
     """
     for key in IDENTITY_INFO:
-        told = [s for s, atoms in enumerate(X) if _is_unusual(key, atoms.info.get(key))]
-        if told:
+        unusual = [
+            s for s, atoms in enumerate(X) if _is_unusual(key, atoms.info.get(key))
+        ]
+        if unusual:
             warnings.warn(
-                f"info[{key!r}] of structures {listing(told)} is ignored: features are "
+                f"info[{key!r}] of structures {listing(unusual)} is ignored: features are "
                 f"made of elements and positions alone, so structures that differ in "
                 f"{key} only get the same prediction. Fit the structures of each {key} "
                 "by themselves.",

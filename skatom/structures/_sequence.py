@@ -124,7 +124,7 @@ class Structures(Sequence):
 
 
 def holds_structures(X) -> bool:
-    """Tell a sequence of structures, in any of its forms, from rows of numbers."""
+    """Whether X is a sequence of structures, in any form, and not rows of numbers."""
     if isinstance(X, (Structures, Atoms)):
         return True
     if hasattr(X, "iloc"):  # pandas: a Series, or a DataFrame of one column
