@@ -19,8 +19,9 @@ from ase.calculators.calculator import (
 
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
+from skatom.base import NoStandardDeviationError
 from skatom.base._inside import the_one
-from skatom.features import NoDerivativeError, NoStandardDeviationError
+from skatom.features import NoDerivativeError
 from skatom.neighbors import NeighborPairs
 from skatom.neighbors._skin import SkinPairs
 from skatom.potential import r_cut_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from skatom._validation import Real
-from skatom.features import NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
 
 # Share of the largest target that standard deviations of atoms are begun with at least.
 SMALLEST_SPREAD = 1e-6

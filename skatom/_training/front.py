@@ -99,7 +99,7 @@ class Front(NetworkEstimator):
 
         Parameters
         ----------
-        X : AtomFeatures, sequence of ase.Atoms, or array-like
+        X : features of atoms, sequence of ase.Atoms, or array-like
             As in `fit`.
         return_std : bool, default=False
             Whether standard deviations are wanted too, of ``loss="gaussian_nll"``.

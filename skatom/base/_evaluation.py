@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 
+class NoStandardDeviationError(ValueError):
+    """An estimator does not say how uncertain the asked-for prediction is."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a model says about a set of structures.

@@ -3,7 +3,6 @@
 from skatom.features._features import (
     AtomFeatures,
     NoDerivativeError,
-    NoStandardDeviationError,
     Origin,
     hstack,
 )
@@ -11,7 +10,6 @@ from skatom.features._features import (
 __all__ = [
     "AtomFeatures",
     "NoDerivativeError",
-    "NoStandardDeviationError",
     "Origin",
     "hstack",
 ]

@@ -22,10 +22,6 @@ class NoDerivativeError(ValueError):
     """A step or model has no derivative rule, so forces and stress cannot pass it."""
 
 
-class NoStandardDeviationError(ValueError):
-    """An estimator does not say how uncertain the asked-for prediction is."""
-
-
 class Origin(Protocol):
     """Steps that made the values, and their derivatives by the pair vectors."""
 

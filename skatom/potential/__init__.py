@@ -1,7 +1,7 @@
 """Potentials: forces, stress and energies of atoms from any pipeline."""
 
+from skatom.base import NoStandardDeviationError
 from skatom.base._inside import r_cut_of
-from skatom.features import NoStandardDeviationError
 from skatom.potential._evaluate import (
     Evaluation,
     evaluate,

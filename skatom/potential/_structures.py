@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom.features import NoDerivativeError, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import NoDerivativeError
 from skatom.potential.answers import Answer, Context, Deviations, Motion
 from skatom.potential.deviations import with_std
 from skatom.structures import Structures

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import AtomFeatures
 from skatom.potential.answers import Deviations
 
 

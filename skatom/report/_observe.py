@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import norm
 
 from skatom._validation import check_is_fitted, check_targets
-from skatom.features import NoDerivativeError, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import NoDerivativeError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.deviations import with_std
 from skatom.structures import Structures, read_energies, read_labels

@@ -15,7 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from skatom._validation import _check_method_params, _safe_indexing
-from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import AtomFeatures
 from skatom.potential.answers import (
     Answer,
     Context,

@@ -16,7 +16,8 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
-from skatom.features import AtomFeatures, NoDerivativeError, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels

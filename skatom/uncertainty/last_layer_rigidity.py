@@ -19,10 +19,10 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.base import sum_atoms
+from skatom.base import NoStandardDeviationError, sum_atoms
 from skatom.base._inside import last_model
 from skatom.elements._counts import species_counts
-from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom import metrics
-from skatom.features import AtomFeatures, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import AtomFeatures
 from skatom.uncertainty import ConformalRegressor
 
 RNG = np.random.default_rng(0)

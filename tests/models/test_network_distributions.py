@@ -21,8 +21,8 @@ skorch = pytest.importorskip("skorch")
 
 from skatom import predict_forces
 from skatom._training.spreads import gaussian_loss, quantile_loss
+from skatom.base import NoStandardDeviationError
 from skatom.calculator import SkatomCalculator
-from skatom.features import NoStandardDeviationError
 from skatom.featurizers import ACSF
 from skatom.metrics import neg_energy_crps
 from skatom.models import (

@@ -16,7 +16,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skatom.features import NoDerivativeError, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import NoDerivativeError
 from skatom.metrics import crps, neg_energy_crps, neg_force_nll
 from skatom.models import AtomicRidge
 from skatom.persistence import load, save

@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import ExtraTreeRegressor
 
+from skatom.base import NoStandardDeviationError
 from skatom.calculator import SkatomCalculator
-from skatom.features import NoStandardDeviationError
 from skatom.metrics import neg_energy_crps
 from skatom.models import AtomicRidge
 from skatom.persistence import load, save

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skatom.features import NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
 from skatom.metrics import crps, gaussian_nll, spearman_of_errors
 from skatom.models import AtomicRidge, NeuralNetworkRegressor
 from skatom.potential import predict_atomic_energies, predict_forces

@@ -9,7 +9,8 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from skatom._runtime.state import State
-from skatom.features import NoDerivativeError, NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
+from skatom.features import NoDerivativeError
 from skatom.potential import predict_forces
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty._conformal.groups import group_labels

@@ -14,7 +14,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skatom.features import NoStandardDeviationError
+from skatom.base import NoStandardDeviationError
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
 from skatom.preprocessing import PerAtom, Pool
