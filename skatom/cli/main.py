@@ -158,7 +158,7 @@ def _add_report(commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    from skatom.cli.demo import run_demo
+    from skatom.cli._demo_job import run_demo
 
     def say(text: str) -> None:
         print(text, flush=True)

@@ -12,7 +12,7 @@ import pytest
 
 from skatom import SkatomCalculator, cli
 from skatom.cli import _demo_text as _report
-from skatom.cli import demo as _job
+from skatom.cli import _demo_job as _job
 from skatom.cli.main import _PACKAGES
 from skatom.datasets import list_datasets, load_dataset
 from skatom.persistence import load
@@ -119,7 +119,7 @@ def test_demo_command_passes_its_options_on(tmp_path, monkeypatch, capsys):
     def run_demo(out, *, quick, say):
         say(f"{out} {quick}")
 
-    monkeypatch.setattr("skatom.cli.demo.run_demo", run_demo)
+    monkeypatch.setattr("skatom.cli._demo_job.run_demo", run_demo)
     assert cli.main(["demo", "--quick", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path} True\n"
 
@@ -178,7 +178,7 @@ def test_interruption_is_told_without_a_traceback(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skatom.cli.demo.run_demo", interrupted)
+    monkeypatch.setattr("skatom.cli._demo_job.run_demo", interrupted)
     assert cli.main(["demo"]) == 130
     assert capsys.readouterr().err == "skatom: interrupted\n"
 
