@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from skatom import SkatomCalculator, cli
-from skatom.cli import _demo_text as _report
 from skatom.cli import _demo_job as _job
-from skatom.cli.main import _PACKAGES
+from skatom.cli import _demo_text as _report
+from skatom.cli.info import PACKAGES
 from skatom.datasets import list_datasets, load_dataset
 from skatom.persistence import load
 from skatom.report._judge import Intervals, Judgement
@@ -153,7 +153,7 @@ def test_info_names_versions(capsys):
 
 
 def test_info_names_the_extra_of_what_is_missing(capsys, monkeypatch):
-    monkeypatch.setitem(_PACKAGES, "no-such-package", "viz")
+    monkeypatch.setitem(PACKAGES, "no-such-package", "viz")
     assert cli.main(["info"]) == 0
     out = capsys.readouterr().out
     assert re.search(r'no-such-package +missing: pip install "skatom\[viz\]"', out)
@@ -233,12 +233,13 @@ COMPILE = """
 import sys
 from numba.core.dispatcher import Dispatcher
 
+from skatom.cli._compile import NEIGHBORS, TASKS, compile_task
 
 tasks = ((NEIGHBORS,), *TASKS)
 done = [name for task in tasks for name, _ in compile_task(task)]
 assert done == [name for task in tasks for name in task]
 for name, module in list(sys.modules.items()):
-    if name.startswith(("skatom.featurizers.", "skatom._")):
+    if name.startswith(("skatom.featurizers.", "skatom.neighbors.")):
         for key, value in vars(module).items():
             if isinstance(value, Dispatcher) and not value.signatures:
                 if value.targetoptions.get("nogil"):  # a kernel, not a part of one

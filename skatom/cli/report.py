@@ -1,0 +1,59 @@
+"""The command `skatom report`: judge the error bars of a model file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add(commands) -> None:
+    """Add the command to the parser."""
+    report = commands.add_parser(
+        "report",
+        help="judge the error bars of a model file on test structures",
+        description=(
+            "Predict structures that the model has not seen, and write what its "
+            "intervals are worth: coverage, widths, groups, figures."
+        ),
+    )
+    report.add_argument("file", type=Path, help="a model file written by save")
+    report.add_argument(
+        "frames", type=Path, help="test structures with energies, any format of ASE"
+    )
+    report.add_argument(
+        "--out",
+        type=Path,
+        default=Path("skatom-report"),
+        metavar="DIR",
+        help="folder for report.html, report.md, report.json (default: %(default)s)",
+    )
+    report.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="look at groups by this entry of info, too; may be given several times",
+    )
+    report.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    from ase.io import read
+
+    from skatom.persistence import load
+    from skatom.report import UncertaintyReport
+
+    frames = read(arguments.frames, ":")
+    groups = {}
+    for key in arguments.group:
+        groups[key] = [atoms.info.get(key, "none") for atoms in frames]
+    report = UncertaintyReport.from_estimator(
+        load(arguments.file),
+        frames,
+        groups=groups,
+        split=f"all {len(frames)} structures of {arguments.frames.name}",
+    )
+    print(report.to_markdown())
+    for path in report.save(arguments.out):
+        print(f"written: {path}")
