@@ -7,6 +7,7 @@ from skatom.uncertainty.cross_conformal import CrossConformalRegressor
 from skatom.uncertainty.domain_flags import DomainFlags
 from skatom.uncertainty.dropout import DropoutRegressor
 from skatom.uncertainty.ensemble import EnsembleRegressor
+from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 from skatom.uncertainty.exchangeability import (
     ExchangeabilityResult,
     exchangeability_test,
@@ -26,6 +27,7 @@ __all__ = [
     "DomainFlags",
     "DropoutRegressor",
     "EnsembleRegressor",
+    "ErrorBarRegressor",
     "ExchangeabilityResult",
     "ExtrapolationError",
     "ExtrapolationWarning",

@@ -22,9 +22,10 @@ from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty._conformal.held_out import HeldOut, hold_out
-from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
+from skatom.uncertainty._error_bars import smallest_std
 from skatom.uncertainty._last_step import with_latent_sums
 from skatom.uncertainty._std_maps import METHODS, StdMap, fit_factor, fit_map
+from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
 from skatom.uncertainty.latent_distance import LatentDistance
 
@@ -184,7 +185,7 @@ default="squared_residuals"
         self.std_floor_ = smallest_std(held_out.y)
         self.source_, self.atom_source_ = self._fit_sources(held_out)
         raw = self._raw(held_out.X, Context(forces=False, std=True))
-        errors, std = held_out.y - raw.values, self._positive(raw.std.energies())
+        errors, std = held_out.y - raw.values, self.lift_std(raw.std.energies())
         factor = _factor_method(self.method)
         self.alpha_ = fit_factor(errors, std, factor)
         self.energy_map_ = fit_map(errors, std, self.method)
@@ -225,7 +226,7 @@ default="squared_residuals"
         raw = self._raw(X[labelled], Context(std=True))
         try:
             predicted = raw.pull(np.ones(len(labelled))).forces
-            std = self._positive(raw.std.forces())
+            std = self.lift_std(raw.std.forces())
         except (NoDerivativeError, NoStandardDeviationError):
             if self.forces == "auto":
                 return None
@@ -266,7 +267,7 @@ default="squared_residuals"
         return replace(raw, std=std)
 
     def _mapped(self, to_errors: StdMap, std: np.ndarray) -> np.ndarray:
-        return self._positive(to_errors(self._positive(std)))
+        return self.lift_std(to_errors(self.lift_std(std)))
 
     def _map_of_forces(self) -> StdMap:
         if self.force_map_ is not None:

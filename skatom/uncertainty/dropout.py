@@ -16,12 +16,8 @@ from skatom.base._inside import bare, last_model
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
 from skatom.potential.steps import follow_steps
-from skatom.uncertainty._error_bars import (
-    ErrorBarRegressor,
-    check_fit_inputs,
-    smallest_std,
-)
 from skatom.uncertainty._members import Members
+from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 
 __all__ = ["DropoutRegressor"]
 
@@ -117,13 +113,13 @@ class DropoutRegressor(ErrorBarRegressor):
         -------
         self : object
         """
-        X, _, y = check_fit_inputs(X, y)
+        X, y = self.check_inputs(X, y)
         rng = check_random_state(self.random_state)
         estimator = clone(self.estimator)
         _refuse_without_dropout(last_model(estimator))
         estimator.fit(X, y, **fit_params)
         self.seeds_ = rng.randint(LARGEST_SEED, size=self.n_samples)
-        self.estimator_, self.std_floor_ = estimator, smallest_std(y)
+        self.estimator_ = estimator
         return self
 
     def answer(self, X, context: Context) -> Answer:
@@ -134,7 +130,7 @@ class DropoutRegressor(ErrorBarRegressor):
         model = last_model(fitted)
         copies = [model.thinned(int(seed)) for seed in self.seeds_]
         found = [answer(copy, Z, context) for copy in copies]
-        return Members(found, X, way, context, False, self._positive).together()
+        return Members(found, X, way, context, False, self.lift_std).together()
 
 
 def _refuse_without_dropout(model) -> None:

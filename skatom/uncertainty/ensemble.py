@@ -29,7 +29,6 @@ from skatom.potential.steps import follow_steps
 from skatom.structures import check_structures
 from skatom.structures._voigt import stress_of
 from skatom.uncertainty._error_bars import (
-    ErrorBarRegressor,
     check_fit_inputs,
     smallest_std,
 )
@@ -41,6 +40,7 @@ from skatom.uncertainty._members import (
     seeded,
     split_pipelines,
 )
+from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 
 N_MEMBERS = 5
 SUBSAMPLE = 0.8
@@ -232,7 +232,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         structures = check_structures(X)
         members = self._members(structures, Context(stress=True, std=True))
         scatter = np.std([one.virial for one in members.motions], axis=0, ddof=1)
-        return stress, self._positive(stress_of(scatter, structures))
+        return stress, self.lift_std(stress_of(scatter, structures))
 
     def answer(self, X, context: Context) -> Answer:
         """Predict by the mean of the members; their scatter is the deviation."""
@@ -243,7 +243,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         steps = [] if self.features_ is None else self.features_.steps
         Z, way = follow_steps(steps, X, context)
         found = [answer(member, Z, context) for member in self.estimators_]
-        return Members(found, X, way, context, self.member_std, self._positive)
+        return Members(found, X, way, context, self.member_std, self.lift_std)
 
     def _listed(self) -> list:
         return self.estimator if isinstance(self.estimator, list) else [self.estimator]

@@ -28,10 +28,11 @@ from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.estimators import answer
 from skatom.uncertainty._distances import CHUNK, dense, latent_features
-from skatom.uncertainty._error_bars import ErrorBarRegressor, smallest_std
+from skatom.uncertainty._error_bars import smallest_std
 from skatom.uncertainty._last_step import with_latent_sums
 from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
+from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 
 __all__ = ["LastLayerRigidity"]
 
@@ -175,7 +176,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         for zeta in ZETAS if self.zeta is None else [self.zeta]:
             std = np.sqrt(self.rigidity_.variances(rows, zeta))
             alpha = fit_factor(y - predicted, std, self.method)
-            loss = score(y, predicted, self._positive(alpha * std))
+            loss = score(y, predicted, self.lift_std(alpha * std))
             if loss < best:
                 best, self.zeta_, self.alpha_ = loss, zeta, alpha
 
@@ -217,7 +218,7 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def _std(self, rows: np.ndarray) -> np.ndarray:
         variances = self.rigidity_.variances(rows, self.zeta_)
-        return self._positive(self.alpha_ * np.sqrt(variances))
+        return self.lift_std(self.alpha_ * np.sqrt(variances))
 
     def _forces_std(self, Z: AtomFeatures, s: int) -> np.ndarray:
         """Differentiate the rows of a structure: error bars of its forces, (n_atoms, 3)."""
