@@ -11,20 +11,20 @@ from pathlib import Path
 import skatom
 from skatom.cli._rows import print_rows
 
-# Packages and the extra that installs each.
+# Packages and the extra that installs each; none for what is always needed.
 PACKAGES = {
     "numpy": "",
     "scipy": "",
     "scikit-learn": "",
     "ase": "",
     "numba": "",
-    "vesin": "",
     "torch": "torch",
     "skorch": "torch",
     "matplotlib": "viz",
     "mapie": "mapie",
     "dscribe": "dscribe",
     "skops": "share",
+    "lmdb": "lmdb",
 }
 
 
@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
         try:
             rows[package] = version(package)
         except PackageNotFoundError:
-            rows[package] = f'missing: pip install "skatom[{extra}]"'
+            wanted = f'"skatom[{extra}]"' if extra else package
+            rows[package] = f"missing: pip install {wanted}"
     print_rows(rows)
 
 

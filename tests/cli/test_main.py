@@ -154,9 +154,11 @@ def test_info_names_versions(capsys):
 
 def test_info_names_the_extra_of_what_is_missing(capsys, monkeypatch):
     monkeypatch.setitem(PACKAGES, "no-such-package", "viz")
+    monkeypatch.setitem(PACKAGES, "no-such-need", "")
     assert cli.main(["info"]) == 0
     out = capsys.readouterr().out
     assert re.search(r'no-such-package +missing: pip install "skatom\[viz\]"', out)
+    assert re.search(r"no-such-need +missing: pip install no-such-need$", out, re.M)
 
 
 def test_info_tells_about_a_model_file(finished, capsys):
