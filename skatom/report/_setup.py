@@ -16,8 +16,11 @@ from skatom.uncertainty._conformal.trained_on import training_fingerprints
 
 def setup_table(estimator, seen: Observations, split: str) -> Table:
     """Say what was fitted, calibrated and tested, and whether structures leaked."""
-    n_train = len(getattr(estimator, "train_indices_", ()))
-    n_calibration = getattr(estimator, "n_calibration_", None)
+    fitted = getattr(
+        estimator, "conformal_", estimator
+    )  # what was split and calibrated
+    n_train = len(getattr(fitted, "train_indices_", ()))
+    n_calibration = getattr(fitted, "n_calibration_", None)
     rows = [
         ["estimator", type(estimator).__name__],
         ["training structures", n_train or "not known (fitted before)"],
@@ -27,16 +30,12 @@ def setup_table(estimator, seen: Observations, split: str) -> Table:
         ["test structures that were trained on", _leaks(estimator, seen)],
     ]
     for name in ("method", "conformity_score", "groups", "floor"):
-        if hasattr(estimator, name):
-            rows.append([name.replace("_", " "), str(getattr(estimator, name))])
+        if hasattr(fitted, name):
+            rows.append([name.replace("_", " "), str(getattr(fitted, name))])
     for name, seconds in seen.seconds.items():
         rows.append([f"{name}, per structure (ms)", 1e3 * seconds])
     if seen.conformal:
-        note = (
-            "The intervals cover with at least their level if calibration and test "
-            "structures are exchangeable: drawn at random from one source. Frames of one "
-            "trajectory are not."
-        )
+        note = getattr(estimator, "guarantee", "The model states no guarantee.")
     else:
         note = (
             "The model gives standard deviations, taken as those of normal errors: there "

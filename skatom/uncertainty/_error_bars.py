@@ -1,4 +1,4 @@
-"""What all estimators around another have in common: inputs, tags, the least deviation."""
+"""Inputs, tags and the least deviation of all estimators around another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells structures outside of the training domain has in common."""
+"""Base classes of estimators that tell structures unlike those of training."""
 
 from __future__ import annotations
 

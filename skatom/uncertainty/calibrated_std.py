@@ -333,7 +333,7 @@ def calibrate_std(
 
 
 def _factor_method(method: str) -> str:
-    """How the factor is found that stands in for a map that is none."""
+    """Name the way to find the factor that stands in for a map."""
     return "squared_residuals" if method in ("affine", "isotonic") else method
 
 

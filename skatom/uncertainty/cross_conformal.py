@@ -103,6 +103,11 @@ class CrossConformalRegressor(IntervalRegressor):
     ((50, 2), True)
     """
 
+    guarantee = (
+        "The intervals cover with at least 2 level - 1, in practice with about their "
+        "level or more, if all structures and those of the test are exchangeable: drawn "
+        "at random from one source. Frames of one trajectory are not."
+    )
     _states = (CrossCalibration,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],

@@ -303,7 +303,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         )
 
     def _draw(self, groups: np.ndarray, n_members: int, rng) -> NDArray[np.int64]:
-        """How often each structure serves each member; equal structures go together."""
+        """Draw how often each structure serves each member, equal ones together."""
         if self.diversity in ("seeds", "snapshots"):
             return np.ones((n_members, len(groups)), dtype=np.int64)
         n_groups = int(groups.max()) + 1

@@ -1,4 +1,4 @@
-"""Tests of what every guarantee rests on: that calibration and new frames are alike."""
+"""Tests of whether calibration structures and new ones come from one source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ExchangeabilityResult", "exchangeability_test"]
 
 
 class ExchangeabilityResult(NamedTuple):
-    """What speaks against exchangeability.
+    """Evidence against exchangeability.
 
     Attributes
     ----------

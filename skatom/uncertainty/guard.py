@@ -1,4 +1,4 @@
-"""What to do when atoms leave the range of the training structures."""
+"""Warnings and errors when atoms leave the range of the training structures."""
 
 from __future__ import annotations
 

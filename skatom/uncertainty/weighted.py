@@ -96,6 +96,10 @@ class WeightedConformalRegressor(OneRankingRegressor):
     0.9
     """
 
+    guarantee = (
+        "The intervals cover structures of the new source with about their level, where "
+        "it overlaps with that of calibration and the weights are right."
+    )
     _parameter_constraints: dict = {
         "conformal": [HasMethods(["fit", "predict_interval"])],
         "classifier": [HasMethods(["fit", "predict_proba"]), None],

@@ -25,8 +25,10 @@ from skatom.uncertainty import (
     AdaptiveConformalRegressor,
     CalibratedStdRegressor,
     ConformalRegressor,
+    CrossConformalRegressor,
     DomainFlags,
     LatentDistance,
+    WeightedConformalRegressor,
 )
 
 mpl.use("Agg")
@@ -230,6 +232,23 @@ def test_it_is_written_as_markdown_json_and_one_page(gp, tmp_path):
     assert "| 0.9 |" in str(report)
     assert "Coverage and width" in repr(report)
     mpl.pyplot.close("all")
+
+
+def test_each_kind_of_interval_is_reported_with_its_guarantee():
+    X, y = rows(200)
+    split = ConformalRegressor(LinearRegression(), calibration_size=30, random_state=0)
+    for model, n_train, n_calibration, sentence in (
+        (split, 70, 30, "with at least their level"),
+        (CrossConformalRegressor(LinearRegression(), cv=5), 100, 100, "2 level - 1"),
+        (WeightedConformalRegressor(split), 70, 30, "about their level, where"),
+        (AdaptiveConformalRegressor(split), 70, 30, "with at least their level"),
+    ):
+        report = UncertaintyReport.from_estimator(
+            model.fit(X[:100], y[:100]), X[100:], y[100:], figures=False, n_bootstrap=10
+        )
+        table = report["How it was done"]
+        assert sentence in table.note
+        assert [row[1] for row in table.rows[1:3]] == [n_train, n_calibration]
 
 
 def test_deviations_alone_are_reported_without_a_guarantee():

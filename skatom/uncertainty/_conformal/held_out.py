@@ -24,7 +24,7 @@ from skatom.uncertainty._error_bars import check_fit_inputs
 
 
 class HeldOut(NamedTuple):
-    """What an estimator is to be fitted on, and what is kept from it.
+    """Structures to fit an estimator on, and those kept from it.
 
     ``X_train`` is None if the estimator came fitted. Indices are those of fit.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,12 @@ class IntervalRegressor(
     """
 
     _predicts_as = "estimator_"
+    # What a report says of the intervals.
+    guarantee: ClassVar[str] = (
+        "The intervals cover with at least their level if calibration and test "
+        "structures are exchangeable: drawn at random from one source. Frames of one "
+        "trajectory are not."
+    )
 
     def predict(self, X, return_std: bool = False):
         """Predict energies, as the estimator does.

@@ -59,7 +59,7 @@ class QuantileModels(State):
 
     @property
     def median(self):
-        """What predicts the median."""
+        """The model of the median."""
         return self.fits[len(self.fits) // 2]
 
     def predict(self, X, y_pred=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Sizes: what an error is divided by before it is ranked, and an interval multiplied with.
+"""Sizes of errors, by which they are divided before they are ranked.
 
 A score is |y - y_pred| / size(X). The absolute score has size 1, a standard deviation makes
 intervals wide where the model says that it knows little. Whatever gives a positive number
@@ -117,7 +117,7 @@ def check_sizes(sizes, shape: tuple[int, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Floor(State):
-    """What keeps sizes away from zero.
+    """Constants that keep sizes away from zero.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Floor(State):
 
 @dataclass(frozen=True)
 class Sizes(State):
-    """What the errors of an estimator are divided by, and widths multiplied with.
+    """Sizes of errors, which these are divided by and widths multiplied with.
 
     Attributes
     ----------
