@@ -466,7 +466,7 @@ def test_schnet_learns_energies_forces_and_a_variance():
     forces = np.concatenate(model.predict_forces(new))
     exact = np.concatenate([a.calc.results["forces"] for a in new])
     assert np.abs(forces - exact).mean() < 0.3 * np.abs(exact).mean()
-    with pytest.raises(NoStandardDeviationError, match="deviations of forces"):
+    with pytest.raises(NoStandardDeviationError, match="gives no forces_std"):
         predict_forces(model, new, return_std=True)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(new, return_std=True)[1], std)
