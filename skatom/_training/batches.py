@@ -26,7 +26,7 @@ class Batch(Protocol):
 
 
 class TrainingData(Protocol):
-    """What a training needs of its data, whatever the architecture.
+    """Data of a training, whatever the architecture.
 
     A structure is whatever is drawn into batches: atoms together, or a row of a matrix.
 

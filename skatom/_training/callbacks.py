@@ -1,4 +1,4 @@
-"""What happens between the batches and epochs of a training."""
+"""Callbacks: guards, averages, records and early stopping of a training."""
 
 from __future__ import annotations
 

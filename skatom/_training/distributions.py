@@ -1,4 +1,4 @@
-"""What networks say beside their prediction: nothing, a variance, or quantiles.
+"""Variances and quantiles that networks give beside their predictions.
 
 Atoms contribute positive numbers beside their share of the energy, which add up as the
 energy does: the variance for "gaussian_nll", the squares of the distances between

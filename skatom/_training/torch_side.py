@@ -1,4 +1,4 @@
-"""The door to what needs torch, which takes a second to import: opened when needed."""
+"""Late imports of what needs torch, which takes a second to import."""
 
 from importlib import import_module
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""How many threads torch uses while small networks are trained."""
+"""Threads of torch while small networks are trained."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ class Batch:
 
     @property
     def leaf(self) -> Tensor:
-        """What energies are differentiated by."""
+        """Variables that energies are differentiated by."""
         return self.values
 
     @property

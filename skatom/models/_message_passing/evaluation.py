@@ -15,7 +15,7 @@ from skatom.neighbors import NeighborPairs
 
 
 class StructureModule(nn.Module):
-    """What is trained: the module of an architecture, in the dtype of training.
+    """Module of an architecture, in the dtype of training.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ class GraphBatch:
 
     @property
     def leaf(self) -> Tensor:
-        """What energies are differentiated by."""
+        """Variables that energies are differentiated by."""
         return self.vectors
 
     def with_leaf(self, leaf: Tensor) -> GraphBatch:

@@ -1,4 +1,4 @@
-"""From what an atom has learned of its environment to its energy."""
+"""Heads: from the representation of an atom to its energy."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class PaiNN(nn.Module):
 
 
 class Message(nn.Module):
-    """What neighbours tell: scalars, directions and vectors of their own (eq. 7, 8)."""
+    """Message of the neighbours: scalars, directions and vectors (eq. 7, 8)."""
 
     def __init__(self, n_features, activation, generator):
         super().__init__()
@@ -127,7 +127,7 @@ class Message(nn.Module):
 
 
 class Update(nn.Module):
-    """What an atom makes of its own scalars and vectors (eq. 9, 10)."""
+    """Update of an atom by its own scalars and vectors (eq. 9, 10)."""
 
     def __init__(self, n_features, activation, generator):
         super().__init__()
