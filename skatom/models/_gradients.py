@@ -20,7 +20,11 @@ from sklearn.svm import SVR, LinearSVR, NuSVR
 
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures, NoDerivativeError
-from skatom.models._kernel_gradients import kernel_gradient, process_gradient
+from skatom.models._kernels.from_sklearn import (
+    from_metric,
+    kernel_function,
+    without_noise,
+)
 
 __all__ = ["input_gradient", "register_regressor"]
 
@@ -173,57 +177,48 @@ def _constant(regressor, X):
 
 @_gradient.register(KernelRidge)
 def _kernel_ridge(regressor, X):
-    parameters = {
-        "gamma": regressor.gamma,
-        "degree": regressor.degree,
-        "coef0": regressor.coef0,
-    }
     weights = _single(regressor.dual_coef_, regressor)
-    centres = np.asarray(regressor.X_fit_)
-    return _of_kernel(regressor, X, centres, weights, parameters)
+    return _of_metric(regressor, X, regressor.X_fit_, weights, regressor.gamma)
 
 
 @_gradient.register(SVR)
 @_gradient.register(NuSVR)
 def _support_vectors(regressor, X):
     # gamma="scale" was resolved in fit; scikit-learn keeps the number as _gamma only.
-    parameters = {
-        "gamma": regressor._gamma,
-        "degree": regressor.degree,
-        "coef0": regressor.coef0,
-    }
     weights, centres = regressor.dual_coef_, regressor.support_vectors_
     if hasattr(centres, "toarray"):
         weights, centres = weights.toarray(), centres.toarray()
-    return _of_kernel(regressor, X, centres, weights[0], parameters)
+    return _of_metric(regressor, X, centres, weights[0], regressor._gamma)
 
 
-def _of_kernel(regressor, X, centres, weights, parameters):
+def _of_metric(regressor, X, centres, weights, gamma):
+    gamma = 1.0 / X.shape[1] if gamma is None else gamma
     try:
-        return kernel_gradient(regressor.kernel, X, centres, weights, **parameters)
+        kernel = from_metric(regressor.kernel, gamma, regressor.degree, regressor.coef0)
     except KeyError as error:
         raise NoDerivativeError(
             f"{type(regressor).__name__} has no gradient rule for "
             f"kernel={regressor.kernel!r}, so it gives energies but no forces: use "
             "'rbf', 'laplacian', 'polynomial', 'linear', 'sigmoid' or 'cosine'."
         ) from error
+    centres = np.asarray(centres, dtype=np.float64)
+    return kernel.weighted_gradient(X, centres, weights)
 
 
 @_gradient.register(GaussianProcessRegressor)
 def _gaussian_process(regressor, X):
     if not hasattr(regressor, "alpha_"):
         return np.zeros(X.shape)  # the prior mean
-    alpha = _single(regressor.alpha_, regressor)
-    centres = np.asarray(regressor.X_train_)
-    weights = np.broadcast_to(alpha, (len(X), len(alpha)))
+    weights = _single(regressor.alpha_, regressor)
+    centres = np.asarray(regressor.X_train_, dtype=np.float64)
     try:
-        gradient = process_gradient(regressor.kernel_, X, centres, weights)
-    except KeyError as error:
+        kernel = kernel_function(without_noise(regressor.kernel_))
+    except ValueError as error:
         raise NoDerivativeError(
-            f"GaussianProcessRegressor has no gradient rule for {error.args[0]}, so it "
-            "gives energies but no forces: use RBF, Matern, RationalQuadratic, "
-            "DotProduct, ConstantKernel, WhiteKernel and their sums, products and powers."
+            "GaussianProcessRegressor has no gradient rule for its kernel, so it gives "
+            f"energies but no forces. {error}"
         ) from error
+    gradient = kernel.weighted_gradient(X, centres, weights)
     # One for normalize_y=False; scikit-learn keeps the scale as _y_train_std only.
     return gradient * np.squeeze(regressor._y_train_std)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from joblib import parallel_config
+from sklearn.gaussian_process.kernels import Matern, RationalQuadratic
 
 from skatom._validation import (
     Integral,
@@ -48,9 +49,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
 
     Parameters
     ----------
-    kernel : str, default="rbf"
+    kernel : str, Matern or RationalQuadratic of scikit-learn, default="rbf"
         Kernel between the features of two atoms: "rbf", "matern52", "matern32",
-        or "polynomial", (x.y / (2 l^2) + 1)^3.
+        or "polynomial", (x.y / (2 l^2) + 1)^3. Of an object the shape counts, nu or
+        alpha; the length scale is a parameter here. Nu must be larger than 1.
     additive : bool, default=False
         Whether every featurizer of an AtomFeatureUnion has a kernel of its own, with a
         length and a variance of its own, and these are summed; otherwise all features
@@ -173,7 +175,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     """
 
     _parameter_constraints: dict = {
-        "kernel": [StrOptions(set(KERNELS))],
+        "kernel": [StrOptions(set(KERNELS)), Matern, RationalQuadratic],
         "additive": ["boolean"],
         "by_species": ["boolean"],
         "length_scale": [

@@ -51,8 +51,9 @@ class AtomicKernelRidge(KernelModel):
         "exponential", "polynomial", "linear", "cosine" (the cosine of the angle between
         them to the power ``degree``) or "laplacian". The exponential and the Laplacian
         kernel have kinks, so that forces can be predicted but not trained. Or RBF,
-        Matern, DotProduct, ConstantKernel of :mod:`sklearn.gaussian_process.kernels`,
-        and sums, products and powers of them.
+        Matern, RationalQuadratic, DotProduct, ConstantKernel of
+        :mod:`sklearn.gaussian_process.kernels`, and sums, products and powers of them;
+        forces are trained with a Matern kernel if its nu is larger than 1.
     gamma : float, "scale", "species", None, array-like or dict, default="scale"
         Inverse squared length: exp(-gamma d^2) for "rbf", with the same length scale
         l, gamma = 1 / (2 l^2), for the other radial kernels; ``exp(-gamma |d|_1)`` for

@@ -16,6 +16,7 @@ from sklearn.gaussian_process.kernels import (
     ConstantKernel,
     DotProduct,
     Matern,
+    RationalQuadratic,
     WhiteKernel,
 )
 
@@ -64,6 +65,29 @@ def test_it_is_scikit_learns_process_with_a_polynomial_kernel():
     expected = stock.fit(ROWS, TARGETS).predict(NEW_ROWS, return_std=True)
     for one, other in zip(ours.predict(NEW_ROWS, return_std=True), expected):
         np.testing.assert_allclose(one, other, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stock"),
+    [
+        (Matern(nu=1.7), Matern(1.3, nu=1.7)),
+        (RationalQuadratic(alpha=0.6), RationalQuadratic(1.3, 0.6)),
+    ],
+    ids=["matern", "rational"],
+)
+def test_it_is_scikit_learns_process_with_kernels_of_any_shape(shape, stock):
+    ours = AtomicGaussianProcessRegressor(shape, **HELD).fit(ROWS, TARGETS)
+    whole = ConstantKernel(2.0) * stock + WhiteKernel(0.01)
+    oracle = GaussianProcessRegressor(whole, alpha=0.0, optimizer=None)
+    expected = oracle.fit(ROWS, TARGETS).predict(NEW_ROWS, return_std=True)
+    for one, other in zip(ours.predict(NEW_ROWS, return_std=True), expected):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+
+
+def test_kernels_without_two_derivatives_are_refused():
+    model = AtomicGaussianProcessRegressor(Matern(nu=1.0))
+    with pytest.raises(ValueError, match=r"nu=1\).*choose nu larger than 1"):
+        model.fit(ROWS, TARGETS)
 
 
 def test_the_likelihood_finds_what_scikit_learn_finds():
@@ -232,7 +256,9 @@ def test_the_mean_is_that_of_exact_kernel_ridge(crystals):
     np.testing.assert_allclose(one.stress, other.stress, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "matern52", "matern32"])
+@pytest.mark.parametrize(
+    "kernel", ["rbf", "matern52", "matern32", Matern(nu=1.7), RationalQuadratic()]
+)
 @pytest.mark.parametrize("energies", [True, False])
 def test_the_gradient_of_the_likelihood_is_its_difference(crystals, kernel, energies):
     frames, y = crystals

@@ -9,7 +9,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from conftest import labelled, rattled
 from differences import numerical_forces
 from sklearn.base import clone
-from sklearn.gaussian_process.kernels import RBF, DotProduct, Matern
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    DotProduct,
+    Matern,
+    RationalQuadratic,
+)
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 
@@ -430,8 +435,14 @@ def test_gamma_of_features_is_scaling_them(kernel):
 
 @pytest.mark.parametrize(
     "kernel",
-    [RBF(1.5), 2.0 * RBF(LENGTHS), Matern(1.5, nu=1.5) + DotProduct(0.5) ** 2],
-    ids=["rbf", "anisotropic", "sum"],
+    [
+        RBF(1.5),
+        2.0 * RBF(LENGTHS),
+        Matern(1.5, nu=1.5) + DotProduct(0.5) ** 2,
+        RationalQuadratic(1.5, 0.7) * Matern(2.0, nu=0.8),
+        (Matern(LENGTHS, nu=1.7) + 0.5) ** 2,
+    ],
+    ids=["rbf", "anisotropic", "sum", "shaped", "power"],
 )
 def test_kernel_objects_are_those_of_kernel_ridge(kernel):
     ours = AtomicKernelRidge(alpha=1e-3, kernel=kernel).fit(ROWS, TARGETS)
@@ -452,6 +463,8 @@ SPECIES = {
         "species_coupling": 0.5,
     },
     "cosine": {"kernel": "cosine", "degree": 2},
+    "matern": {"kernel": Matern(2.0, nu=1.2)},
+    "rational": {"kernel": RationalQuadratic(2.0, 0.7) ** 2},
 }
 
 
@@ -551,6 +564,7 @@ def test_a_mean_is_kernel_ridge_on_averaged_kernels(crystals):
         ({"species_coupling": [[1.0]]}, "but X has 2 species"),
         ({"species_coupling": [[1.0, 0.1], [0.2, 1.0]]}, "must be symmetric"),
         ({"kernel": "exponential"}, "has a kink"),
+        ({"kernel": Matern(2.0, nu=1.0)}, "has a kink"),
     ],
 )
 def test_kernels_that_do_not_fit_are_refused(params, message, crystals):

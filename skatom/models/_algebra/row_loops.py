@@ -1,7 +1,5 @@
 """Compiled loops of the design matrix: pair derivatives summed into rows."""
 
-import numpy as np
-
 from skatom._runtime.compilation import kernel
 
 
@@ -58,48 +56,6 @@ def add_rows(targets, first_column, rows, out):
         t, c = targets[r], first_column[r]
         for f in range(rows.shape[1]):
             out[t, c + f] += rows[r, f]
-
-
-@kernel
-def add_curvature(left, right, c, d, p, q, out):
-    """Add sum_ij D_i (c_ij I + d_ij p (x) q) D_j^T of one species to its targets.
-
-    ``left`` and ``right`` are (structure of each atom, first row of each atom, target of
-    each row, rows D); p and q already hold the products with the rows. For each atom j
-    the atoms i of a structure are summed before they meet the rows of j: one small
-    matrix product for both terms, in place of one for every pair of atoms. Pairs of
-    structures above the diagonal are left out.
-    """
-    owners, starts, targets, rows = left
-    n_features = rows.shape[1]
-    first = 0
-    while first < len(owners):
-        last = first
-        while last < len(owners) and owners[last] == owners[first]:
-            last += 1
-        own_targets = targets[starts[first] : starts[last]]
-        t0 = own_targets.min()
-        sums = np.zeros((own_targets.max() - t0 + 1, n_features + last - first))
-        for j in range(len(right[0])):
-            if right[0][j] > owners[first]:
-                break
-            sums[:] = 0.0
-            for i in range(first, last):
-                same, cross = c[i, j], d[i, j]
-                for r in range(starts[i], starts[i + 1]):
-                    t = targets[r] - t0
-                    for f in range(n_features):
-                        sums[t, f] += same * rows[r, f]
-                    sums[t, n_features + i - first] = cross * p[r, j]
-            r0, r1 = right[1][j], right[1][j + 1]
-            others = np.empty((r1 - r0, sums.shape[1]))
-            others[:, :n_features] = right[3][r0:r1]
-            others[:, n_features:] = q[first:last, r0:r1].T
-            products = np.dot(sums, others.T)
-            for t in range(len(products)):
-                for r in range(r1 - r0):
-                    out[t0 + t, right[2][r0 + r]] += products[t, r]
-        first = last
 
 
 @kernel

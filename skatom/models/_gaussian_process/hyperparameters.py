@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process.kernels import Kernel as StockKernel
 
 from skatom._runtime.state import State
 from skatom.features import AtomFeatures
@@ -19,6 +20,7 @@ from skatom.models._gaussian_process.likelihood import (
     warn_of_bounds,
 )
 from skatom.models._gaussian_process.posterior import condition
+from skatom.models._kernels.from_sklearn import from_sklearn
 from skatom.models._kernels.functions import Hyperparameter
 from skatom.models._kernels.named import Kernel
 from skatom.models._labelled.training_set import TrainingSet
@@ -38,6 +40,8 @@ class Hyperparameters(State):
     ----------
     name : str
         Of the kernel.
+    shape : float
+        Its degree, alpha or nu.
     blocks : Blocks
         Of features and species, with m kernels.
     values : ndarray of shape (2 m + 2,)
@@ -51,6 +55,7 @@ class Hyperparameters(State):
     _states = (Blocks,)
 
     name: str
+    shape: float
     blocks: Blocks
     values: np.ndarray
     bounds: np.ndarray
@@ -71,7 +76,7 @@ class Hyperparameters(State):
         """The kernel with these numbers, variances and lengths free."""
         free = Hyperparameter("variance", np.nan), Hyperparameter("length", np.nan)
         kernels = [
-            Kernel(self.name, 0.5 / length**2, variance=variance, free=free)
+            Kernel(self.name, 0.5 / length**2, self.shape, variance=variance, free=free)
             for variance, length in zip(self.variances, self.lengths)
         ]
         return BlockKernel(tuple(kernels), self.blocks)
@@ -135,9 +140,10 @@ def begin(params: dict, blocks: Blocks, scales: np.ndarray) -> Hyperparameters:
     Raises
     ------
     ValueError
-        If bounds are not two ascending positive numbers, or there is not one number for
-        every kernel.
+        If bounds are not two ascending positive numbers, there is not one number for
+        every kernel, or the kernel has no two derivatives.
     """
+    kernel, shape = _kernel(params["kernel"])
     numbers, ranges, free = [], [], []
     for name in NAMES:
         n = len(scales) if name in NAMES[:2] else 1
@@ -160,8 +166,21 @@ def begin(params: dict, blocks: Blocks, scales: np.ndarray) -> Hyperparameters:
             ranges.append(bound)
             free.append(not held)
     return Hyperparameters(
-        params["kernel"], blocks, np.array(numbers), np.array(ranges), np.array(free)
+        kernel, shape, blocks, np.array(numbers), np.array(ranges), np.array(free)
     )
+
+
+def _kernel(kernel: str | StockKernel) -> tuple[str, float]:
+    """Give the name of a kernel and its shape."""
+    if isinstance(kernel, str):
+        return kernel, 3.0
+    leaf = from_sklearn(kernel).function
+    if not leaf.smooth:
+        raise ValueError(
+            f"The kernel {kernel!r} has no two derivatives, which forces need: choose nu "
+            "larger than 1."
+        )
+    return leaf.name, leaf.degree
 
 
 def _numbers(params: dict, name: str, n: int) -> list:

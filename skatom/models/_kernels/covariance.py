@@ -329,8 +329,7 @@ def _add_curvatures(
     K: np.ndarray,
 ) -> None:
     """Add D (d2k/dx dy) D^T of two tiles."""
-    from skatom.models._algebra.row_loops import add_curvature
-    from skatom.models._kernels.curvature_loops import add_dense_curvature, is_dense
+    from skatom.models._kernels.curvature_loops import add_curvatures
 
     c, terms = function.curvatures(left.points, right.points)
     c = np.ascontiguousarray(c if factor == 1.0 else factor * c)
@@ -343,12 +342,4 @@ def _add_curvatures(
         np.multiply(weight, factor, out=d[m])
         p[m] = p_y * across_left + p_x * left.along[:, None]
         q[m] = q_x * across_right + q_y * right.along
-    sides = left.as_tuple(offset), right.as_tuple()
-    if is_dense(*sides[0][:3]) and is_dense(*sides[1][:3]):
-        add_dense_curvature(*sides, c, d, p, q, K)
-        return
-    if not terms:
-        d, p, q = np.zeros((1, *c.shape)), across_left[None], across_right[None]
-    for m in range(len(d)):
-        add_curvature(*sides, c, d[m], p[m], q[m], K)
-        c = np.zeros_like(c)  # counts once
+    add_curvatures(left.as_tuple(offset), right.as_tuple(), c, d, p, q, K)

@@ -3,9 +3,11 @@
 import numpy as np
 from numba import njit
 
+from skatom._runtime.compilation import kernel
+
 
 @njit(cache=True, nogil=True)
-def is_dense(owners, starts, targets):
+def _is_dense(owners, starts, targets):
     """Whether all atoms of a structure have rows for the same targets, in a row."""
     first = 0
     for i in range(len(owners)):
@@ -107,14 +109,11 @@ def _opposite(q, starts, i0, i1, j0, j1):
 
 
 @njit(cache=True, nogil=True)
-def add_dense_curvature(left, right, c, d, p, q, out):
-    """Add sum_ij D_i (c_ij I + sum_m d_mij p_m (x) q_m) D_j^T to pairs of structures.
+def _add_dense(left, right, c, d, p, q, out):
+    """Do it where all atoms of a structure have rows for the same targets.
 
-    As ``add_curvature``, for rows that `is_dense` tells, with any number of terms m:
-    ``d`` (n_terms, n_left, n_right), ``p`` (n_terms, n_left_rows, n_right) and ``q``
-    (n_terms, n_left, n_right_rows). The atoms i of a structure are summed first; then
-    both sides stand side by side for all atoms j of the other structure, so that one
-    product of matrices does the rest.
+    The atoms i of a structure are summed first; then both sides stand side by side for
+    all atoms j of the other structure, so that one product of matrices does the rest.
     """
     owners, starts, targets, rows = left
     others, starts_r, targets_r, rows_r = right
@@ -135,3 +134,61 @@ def add_dense_curvature(left, right, c, d, p, q, out):
             for t in range(block.shape[0]):
                 for s in range(block.shape[1]):
                     out[v + t, u + s] += block[t, s]
+
+
+@njit(cache=True, nogil=True)
+def _add_atom(rows, starts, targets, c, d, p, i, j, place, n, t0, sums):
+    """Add the rows of atom i, and its terms in columns of its own, as seen by j."""
+    same, n_features = c[i, j], rows.shape[1]
+    for r in range(starts[i], starts[i + 1]):
+        t = targets[r] - t0
+        for f in range(n_features):
+            sums[t, f] += same * rows[r, f]
+        for m in range(d.shape[0]):
+            sums[t, n_features + m * n + place] = d[m, i, j] * p[m, r, j]
+
+
+@njit(cache=True, nogil=True)
+def _add_sparse(left, right, c, d, p, q, out):
+    """Do it for any rows: one product for each atom j, the atoms i summed before."""
+    owners, starts, targets, rows = left
+    others, starts_r, targets_r, rows_r = right
+    n_terms, n_features = d.shape[0], rows.shape[1]
+    edges = _edges(owners)
+    for a in range(len(edges) - 1):
+        i0, i1 = edges[a], edges[a + 1]
+        n = i1 - i0
+        t0 = targets[starts[i0] : starts[i1]].min()
+        t1 = targets[starts[i0] : starts[i1]].max() + 1
+        sums = np.zeros((t1 - t0, n_features + n_terms * n))
+        for j in range(len(others)):
+            if others[j] > owners[i0]:
+                break
+            sums[:] = 0.0
+            for i in range(i0, i1):
+                _add_atom(rows, starts, targets, c, d, p, i, j, i - i0, n, t0, sums)
+            r0, r1 = starts_r[j], starts_r[j + 1]
+            theirs = np.empty((r1 - r0, sums.shape[1]))
+            theirs[:, :n_features] = rows_r[r0:r1]
+            for m in range(n_terms):
+                at = n_features + m * n
+                theirs[:, at : at + n] = q[m, i0:i1, r0:r1].T
+            products = np.dot(sums, theirs.T)
+            for t in range(len(products)):
+                for r in range(r1 - r0):
+                    out[t0 + t, targets_r[r0 + r]] += products[t, r]
+
+
+@kernel
+def add_curvatures(left, right, c, d, p, q, out):
+    """Add sum_ij D_i (c_ij I + sum_m d_mij p_m (x) q_m) D_j^T of atoms of one species.
+
+    ``left`` and ``right`` are (structure of each atom, first row of each atom, target of
+    each row, rows D); ``d`` (n_terms, n_left, n_right), ``p`` (n_terms, n_left_rows,
+    n_right) and ``q`` (n_terms, n_left, n_right_rows) already hold the products with the
+    rows. Pairs of structures above the diagonal are left out.
+    """
+    if _is_dense(left[0], left[1], left[2]) and _is_dense(right[0], right[1], right[2]):
+        _add_dense(left, right, c, d, p, q, out)
+    else:
+        _add_sparse(left, right, c, d, p, q, out)

@@ -1,17 +1,36 @@
-"""Kernel objects of scikit-learn's Gaussian processes as kernel functions of atoms."""
+"""Kernels of scikit-learn, objects and names, as kernel functions of atoms."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import singledispatch
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.gaussian_process import kernels
 
-from skatom.models._kernels.functions import Hyperparameter, KernelFunction
+from skatom.models._kernels.functions import (
+    Hyperparameter,
+    KernelFunction,
+    Power,
+    Product,
+    Scaled,
+    Sum,
+)
 from skatom.models._kernels.named import Kernel
 
 MATERN = {0.5: "exponential", 1.5: "matern32", 2.5: "matern52", np.inf: "rbf"}
+# Names of sklearn.metrics.pairwise that have slopes.
+PAIRWISE = {
+    "linear": "linear",
+    "poly": "polynomial",
+    "polynomial": "polynomial",
+    "rbf": "rbf",
+    "laplacian": "laplacian",
+    "sigmoid": "sigmoid",
+    "cosine": "cosine",
+}
 
 
 class Converted(NamedTuple):
@@ -28,14 +47,15 @@ class Converted(NamedTuple):
     lengths: np.ndarray | None
 
 
-@singledispatch
 def from_sklearn(kernel) -> Converted:
     """Convert a kernel object of scikit-learn, with its hyperparameters and bounds.
 
     Parameters
     ----------
-    kernel : RBF, Matern, DotProduct, ConstantKernel, their sums, products and powers
-        Anisotropic lengths may stand in several terms if their ratios are the same.
+    kernel : RBF, Matern, RationalQuadratic, DotProduct, ConstantKernel, their sums, \
+            products and powers
+        Anisotropic lengths may stand in several terms if their ratios are the same. The
+        shape of a kernel, alpha of RationalQuadratic and nu of Matern, is not free.
 
     Returns
     -------
@@ -53,94 +73,136 @@ def from_sklearn(kernel) -> Converted:
     >>> from_sklearn(ConstantKernel(4.0, "fixed") * RBF(2.0)).function.hyperparameters()
     (Hyperparameter(name='length', value=..., low=1e-05, high=100000.0),)
     """
+    function = kernel_function(kernel)
+    parts = [p for p in _parts(function) if isinstance(p, Scaled) or p.degree != 0.0]
+    scales = [part.scales for part in parts if isinstance(part, Scaled)]
+    if not scales:
+        return Converted(function, None)
+    alike = all(np.allclose(other, scales[0], rtol=1e-10) for other in scales)
+    if len(scales) < len(parts) or not alike:
+        raise ValueError(
+            f"The kernel {kernel!r} mixes different lengths of features: give all terms "
+            "lengths with the same ratios, or scale the features before the model."
+        )
+    return Converted(_bare(function), 1.0 / scales[0])
+
+
+def from_metric(name: str, gamma: float, degree: float, coef0: float) -> Kernel:
+    """Convert a kernel that scikit-learn knows by a name.
+
+    Raises
+    ------
+    KeyError
+        If it has no slopes.
+    """
+    power = 1.0 if name == "cosine" else float(degree)
+    return Kernel(PAIRWISE[name], float(gamma), power, float(coef0))
+
+
+def without_noise(kernel):
+    """Replace white noise, which has no part in covariances with new points, by zero."""
+    if isinstance(kernel, kernels.WhiteKernel):
+        return kernels.ConstantKernel(0.0, "fixed")
+    if isinstance(kernel, kernels.KernelOperator):
+        return type(kernel)(without_noise(kernel.k1), without_noise(kernel.k2))
+    if isinstance(kernel, kernels.Exponentiation):
+        return kernels.Exponentiation(without_noise(kernel.kernel), kernel.exponent)
+    return kernel
+
+
+@singledispatch
+def kernel_function(kernel) -> KernelFunction | Scaled:
+    """Convert a kernel object; what has anisotropic lengths has values and slopes only.
+
+    Parameters
+    ----------
+    kernel : sklearn.gaussian_process.kernels.Kernel
+
+    Raises
+    ------
+    ValueError
+        If there is no function for it.
+    """
     remedy = (
         "noise is what alpha is for"
         if isinstance(kernel, kernels.WhiteKernel)
-        else "use RBF, Matern with nu=0.5, 1.5, 2.5 or inf, DotProduct, ConstantKernel, "
-        "or sums, products and powers of them"
+        else "use RBF, Matern, RationalQuadratic, DotProduct, ConstantKernel, or sums, "
+        "products and powers of them"
     )
     raise ValueError(
         f"The kernel {kernel!r} has no counterpart between atoms: {remedy}."
     )
 
 
-@from_sklearn.register
-def _rbf(kernel: kernels.RBF) -> Converted:
+@kernel_function.register
+def _rbf(kernel: kernels.RBF) -> KernelFunction | Scaled:
     return _radial(kernel, "rbf")
 
 
-@from_sklearn.register
-def _matern(kernel: kernels.Matern) -> Converted:
-    if kernel.nu not in MATERN:
-        raise ValueError(
-            f"The Matern kernel with nu={kernel.nu:g} has no closed form: "
-            "use nu=0.5, 1.5, 2.5 or inf."
-        )
-    return _radial(kernel, MATERN[kernel.nu])
+@kernel_function.register
+def _matern(kernel: kernels.Matern) -> KernelFunction | Scaled:
+    return _radial(kernel, MATERN.get(kernel.nu, "matern"), float(kernel.nu))
 
 
-@from_sklearn.register
-def _dot(kernel: kernels.DotProduct) -> Converted:
+@kernel_function.register
+def _rational(kernel: kernels.RationalQuadratic) -> KernelFunction:
+    return _radial(kernel, "rational_quadratic", float(kernel.alpha))
+
+
+@kernel_function.register
+def _dot(kernel: kernels.DotProduct) -> Kernel:
     free = _free(kernel.hyperparameter_sigma_0, "constant", power=2)
-    leaf = Kernel("polynomial", 1.0, 1.0, float(kernel.sigma_0) ** 2, free=free)
-    return Converted(leaf, None)
+    return Kernel("polynomial", 1.0, 1.0, float(kernel.sigma_0) ** 2, free=free)
 
 
-@from_sklearn.register
-def _constant(kernel: kernels.ConstantKernel) -> Converted:
+@kernel_function.register
+def _constant(kernel: kernels.ConstantKernel) -> Kernel:
     free = _free(kernel.hyperparameter_constant_value, "variance")
     value = float(kernel.constant_value)
-    return Converted(Kernel("polynomial", 1.0, 0.0, 1.0, value, free), None)
+    return Kernel("polynomial", 1.0, 0.0, 1.0, value, free)
 
 
-@from_sklearn.register
-def _power(kernel: kernels.Exponentiation) -> Converted:
-    base = kernel.kernel
-    if not isinstance(base, kernels.DotProduct):
-        raise ValueError(
-            f"The kernel {kernel!r} has no counterpart between atoms: only a DotProduct "
-            "can be raised to a power; multiply other kernels."
-        )
-    leaf = _dot(base).function
-    return Converted(
-        Kernel("polynomial", 1.0, float(kernel.exponent), leaf.coef0, free=leaf.free),
-        None,
-    )
+@kernel_function.register
+def _power(kernel: kernels.Exponentiation) -> KernelFunction:
+    base, exponent = kernel_function(kernel.kernel), float(kernel.exponent)
+    if isinstance(kernel.kernel, kernels.DotProduct):
+        return replace(base, degree=exponent)
+    return Power(base, exponent)
 
 
-@from_sklearn.register
-def _sum(kernel: kernels.Sum) -> Converted:
-    one, two = from_sklearn(kernel.k1), from_sklearn(kernel.k2)
-    return Converted(one.function + two.function, _common(kernel, one, two))
+@kernel_function.register
+def _sum(kernel: kernels.Sum) -> KernelFunction:
+    return Sum(kernel_function(kernel.k1), kernel_function(kernel.k2))
 
 
-@from_sklearn.register
-def _product(kernel: kernels.Product) -> Converted:
-    one, two = from_sklearn(kernel.k1), from_sklearn(kernel.k2)
-    lengths = _common(kernel, one, two)
-    for constant, other in ((one.function, two.function), (two.function, one.function)):
-        if _is_factor(constant, other):
-            function = Kernel(
-                other.name, other.gamma, other.degree, other.coef0,
-                constant.variance * other.variance, constant.free + other.free,
-            )  # fmt: skip
-            if constant is two.function:
-                function = _reordered(function, other.free + constant.free)
-            return Converted(function, lengths)
-    return Converted(one.function * two.function, lengths)
+@kernel_function.register
+def _product(kernel: kernels.Product) -> KernelFunction | Scaled:
+    one, two = kernel_function(kernel.k1), kernel_function(kernel.k2)
+    for constant, other, free in (
+        (one, two, lambda c, o: c + o),
+        (two, one, lambda c, o: o + c),
+    ):
+        leaf = other.base if isinstance(other, Scaled) else other
+        if _is_factor(constant, leaf):
+            leaf = replace(
+                leaf,
+                variance=constant.variance * leaf.variance,
+                free=free(constant.free, leaf.free),
+            )
+            return replace(other, base=leaf) if isinstance(other, Scaled) else leaf
+    return Product(one, two)
 
 
-def _radial(kernel, name: str) -> Converted:
+def _radial(kernel, name: str, shape: float = 3.0) -> KernelFunction | Scaled:
     lengths = np.atleast_1d(np.asarray(kernel.length_scale, dtype=np.float64))
     mean = float(np.exp(np.mean(np.log(lengths))))
-    ratios = None if len(lengths) == 1 else lengths / mean
-    free = ()
     if len(lengths) == 1 or kernel.hyperparameter_length_scale.fixed:
         free = _free(kernel.hyperparameter_length_scale, "length")
     else:  # the ratios stay, their mean is free between the mean bounds
         low, high = np.exp(kernel.bounds).mean(axis=0)
         free = (Hyperparameter("length", mean, low, high),)
-    return Converted(Kernel(name, 0.5 / mean**2, free=free), ratios)
+    leaf = Kernel(name, 0.5 / mean**2, degree=shape, free=free)
+    return leaf if len(lengths) == 1 else Scaled(leaf, mean / lengths)
 
 
 def _free(hyperparameter, name: str, power: int = 1) -> tuple[Hyperparameter, ...]:
@@ -150,7 +212,7 @@ def _free(hyperparameter, name: str, power: int = 1) -> tuple[Hyperparameter, ..
     return (Hyperparameter(name, np.nan, float(low), float(high)),)
 
 
-def _is_factor(constant: KernelFunction, other: KernelFunction) -> bool:
+def _is_factor(constant, other) -> bool:
     """Whether the product only scales a named kernel that has no scale of its own."""
     return (
         isinstance(constant, Kernel)
@@ -160,26 +222,23 @@ def _is_factor(constant: KernelFunction, other: KernelFunction) -> bool:
     )
 
 
-def _reordered(kernel: Kernel, free: tuple[Hyperparameter, ...]) -> Kernel:
-    return Kernel(
-        kernel.name, kernel.gamma, kernel.degree, kernel.coef0, kernel.variance, free
-    )
+def _parts(function) -> Iterator[Kernel | Scaled]:
+    """Give the kernels that a function is made of."""
+    if isinstance(function, Power):
+        yield from _parts(function.base)
+    elif isinstance(function, Sum | Product):
+        yield from _parts(function.one)
+        yield from _parts(function.two)
+    else:
+        yield function
 
 
-def _common(kernel, one: Converted, two: Converted) -> np.ndarray | None:
-    """Lengths that two terms share; a product with isotropic terms takes no lengths."""
-    given = [c.lengths for c in (one, two) if c.lengths is not None]
-    if not given:
-        return None
-    functions = [c.function for c in (one, two) if c.lengths is None]
-    shared = len(given) == 1 or np.allclose(given[0], given[1], rtol=1e-10)
-    if not shared or any(not _constant_only(f) for f in functions):
-        raise ValueError(
-            f"The kernel {kernel!r} mixes different lengths of features: give all terms "
-            "lengths with the same ratios, or scale the features before the model."
-        )
-    return given[0]
-
-
-def _constant_only(function: KernelFunction) -> bool:
-    return isinstance(function, Kernel) and function.degree == 0.0
+def _bare(function) -> KernelFunction:
+    """Leave the lengths of features out."""
+    if isinstance(function, Scaled):
+        return function.base
+    if isinstance(function, Power):
+        return replace(function, base=_bare(function.base))
+    if isinstance(function, Sum | Product):
+        return type(function)(_bare(function.one), _bare(function.two))
+    return function

@@ -14,7 +14,8 @@ the same kind, `KernelFunction.derivatives`, and has slopes and a curvature too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +140,16 @@ class KernelFunction(State, ABC):
         a = np.broadcast_to(jet.w, jet.k.shape)
         return a, (None if np.ndim(jet.u) == 0 else jet.u)
 
+    def weighted_gradient(
+        self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray:
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        a, b = self.slopes(X, Y)
+        gradient = (weights * a) @ Y
+        if b is not None:
+            gradient += (weights * b).sum(axis=1)[:, None] * X
+        return gradient
+
     def curvatures(
         self, X: np.ndarray, Y: np.ndarray
     ) -> tuple[np.ndarray, list[Cross]]:
@@ -250,6 +261,15 @@ class Sum(_Pair):
 
     _name = "sum of kernels"
 
+    def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
+        return self.one.values(X, Y) + self.two.values(X, Y)
+
+    def weighted_gradient(self, X, Y, weights) -> np.ndarray:
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        parts = (part.weighted_gradient(X, Y, weights) for part in (self.one, self.two))
+        return sum(parts)
+
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
         return self.one.jet(X, Y, order) + self.two.jet(X, Y, order)
@@ -268,6 +288,15 @@ class Product(_Pair):
 
     _name = "product of kernels"
 
+    def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
+        return self.one.values(X, Y) * self.two.values(X, Y)
+
+    def weighted_gradient(self, X, Y, weights) -> np.ndarray:
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        one = self.one.weighted_gradient(X, Y, weights * self.two.values(X, Y))
+        return one + self.two.weighted_gradient(X, Y, weights * self.one.values(X, Y))
+
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
         return self.one.jet(X, Y, order) * self.two.jet(X, Y, order)
@@ -281,3 +310,101 @@ class Product(_Pair):
         return tuple(Product(d, self.two) for d in self.one.derivatives()) + tuple(
             Product(self.one, d) for d in self.two.derivatives()
         )
+
+
+@dataclass(frozen=True)
+class Power(KernelFunction):
+    """Factor times a power of a kernel.
+
+    Attributes
+    ----------
+    base : KernelFunction
+    exponent : float
+    factor : float
+    """
+
+    _name = "power of a kernel"
+
+    base: KernelFunction
+    exponent: float
+    factor: float = 1.0
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the base is."""
+        return self.base.smooth
+
+    @property
+    def radial(self) -> bool:
+        """Whether the base is."""
+        return self.base.radial
+
+    def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
+        """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
+        return self.base.jet(X, Y, order).composed(*self._outer(), order)
+
+    def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
+        return self._outer()[0](self.base.values(X, Y))
+
+    def weighted_gradient(self, X, Y, weights) -> np.ndarray:
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        slope = self._outer()[1](self.base.values(X, Y))
+        return self.base.weighted_gradient(X, Y, weights * slope)
+
+    def diagonal(self, X: np.ndarray) -> np.ndarray:
+        """Kernel of every row with itself, shape (n,)."""
+        return self._outer()[0](self.base.diagonal(X))
+
+    def hyperparameters(self) -> tuple[Hyperparameter, ...]:
+        """Those of the base."""
+        return self.base.hyperparameters()
+
+    def with_values(self, values: np.ndarray) -> Power:
+        """Replace the free numbers, on their natural scale."""
+        return replace(self, base=self.base.with_values(values))
+
+    def derivatives(self) -> tuple[KernelFunction, ...]:
+        """Differentiate by the logarithm of each free number."""
+        outer = Power(self.base, self.exponent - 1.0, self.factor * self.exponent)
+        return tuple(Product(outer, d) for d in self.base.derivatives())
+
+    def _outer(self) -> list:
+        """Give the power and its two derivatives as functions of the base."""
+        p, c = self.exponent, self.factor
+        return [
+            partial(_power, factor=c, exponent=p),
+            partial(_power, factor=c * p, exponent=p - 1.0),
+            partial(_power, factor=c * p * (p - 1.0), exponent=p - 2.0),
+        ]
+
+
+def _power(k: np.ndarray, factor: float, exponent: float) -> np.ndarray:
+    if factor == 0.0 or exponent == 0.0:
+        return np.full_like(k, factor)
+    if exponent > 0.0:
+        return factor * k**exponent
+    return factor * np.power(k, exponent, out=np.zeros_like(k), where=k != 0.0)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Kernel of features that are multiplied before; it has values and first slopes.
+
+    Attributes
+    ----------
+    base : KernelFunction
+    scales : ndarray of shape (n_features,)
+    """
+
+    base: KernelFunction
+    scales: np.ndarray
+
+    def values(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Kernel between rows, (n, n_features) and (m, n_features) to (n, m)."""
+        return self.base.values(X * self.scales, Y * self.scales)
+
+    def weighted_gradient(self, X, Y, weights) -> np.ndarray:
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        X, Y = X * self.scales, Y * self.scales
+        return self.base.weighted_gradient(X, Y, weights) * self.scales

@@ -42,6 +42,20 @@ class Jet(NamedTuple):
             f.k * g.uv + g.k * f.uv + f.u * g.v + g.u * f.v,
         )
 
+    def composed(self, outer, first, second, order: int) -> Jet:
+        """Evaluate a function of the kernel, given with its derivatives."""
+        f, g = self, first(self.k) if order else 0.0
+        jet = Jet(outer(f.k), g * f.w, g * f.u, g * f.v)
+        if order < 2:
+            return jet
+        h = second(f.k)
+        return jet._replace(
+            ww=g * f.ww + h * f.w * f.w,
+            uw=g * f.uw + h * f.u * f.w,
+            vw=g * f.vw + h * f.v * f.w,
+            uv=g * f.uv + h * f.u * f.v,
+        )
+
 
 def radial_jet(X, Y, scale: float, order: int, profile, sharp: bool = False) -> Jet:
     """Evaluate a function of s = scale |x - y|^2.
@@ -106,10 +120,7 @@ def product_jet(X, Y, scale: float, order: int, profile) -> Jet:
 
 def cosine_jet(X, Y, order: int, profile) -> Jet:
     """Evaluate a function of c = x.y / |x||y|, zero where a vector is."""
-    norms_x = np.linalg.norm(X, axis=1)
-    norms_y = np.linalg.norm(Y, axis=1)
-    over_x = np.divide(1.0, norms_x, out=np.zeros_like(norms_x), where=norms_x > 0)
-    over_y = np.divide(1.0, norms_y, out=np.zeros_like(norms_y), where=norms_y > 0)
+    over_x, over_y = inverse_lengths(X), inverse_lengths(Y)
     c = (X * over_x[:, None]) @ (Y * over_y[:, None]).T
     both = over_x[:, None] * over_y
     k = profile(c, order)
@@ -133,5 +144,10 @@ def cosine_jet(X, Y, order: int, profile) -> Jet:
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
     """Divide rows by their lengths; rows of zeros stay."""
+    return X * inverse_lengths(X)[:, None]
+
+
+def inverse_lengths(X: np.ndarray) -> np.ndarray:
+    """One over the lengths of rows; zero for rows of zeros."""
     norms = np.linalg.norm(X, axis=1)
-    return X * np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)[:, None]
+    return np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)

@@ -10,23 +10,33 @@ from scipy.spatial.distance import cdist
 from skatom.models._kernels.functions import (
     Hyperparameter,
     KernelFunction,
+    Power,
     Product,
     Sum,
 )
 from skatom.models._kernels.jets import (
     Jet,
     cosine_jet,
+    inverse_lengths,
     product_jet,
     radial_jet,
     round_to_zero,
     scaled_squares,
     unit_rows,
 )
-from skatom.models._kernels.profiles import ORDERS, PROFILES, powers
+from skatom.models._kernels.profiles import (
+    PROFILES,
+    matern,
+    powers,
+    rational_quadratic,
+    sigmoid,
+)
 
 RADIAL = ("rbf", "matern52", "matern32", "exponential")
 PRODUCT = ("linear", "polynomial", "cosine")
 KERNELS = (*RADIAL, *PRODUCT, "laplacian")
+# Radial kernels with a shape, which are made of kernel objects.
+SHAPED = {"matern": matern, "rational_quadratic": rational_quadratic}
 
 
 @dataclass(frozen=True)
@@ -36,13 +46,14 @@ class Kernel(KernelFunction):
     Attributes
     ----------
     name : {"rbf", "matern52", "matern32", "exponential", "linear", "polynomial", \
-            "cosine", "laplacian"}
+            "cosine", "laplacian", "matern", "rational_quadratic", "sigmoid"}
     gamma : float
         Multiplies the squared distance, the product or (Laplacian) the 1-norm. A length
         scale l corresponds to 1 / (2 l^2) in the radial kernels. Unused by "linear" and
         "cosine".
     degree, coef0 : float
-        Of (gamma x.y + coef0)^degree; "cosine" is (x.y / |x||y|)^degree.
+        Of (gamma x.y + coef0)^degree and tanh(gamma x.y + coef0); "cosine" is
+        (x.y / |x||y|)^degree. The degree is nu of "matern", alpha of "rational_quadratic".
     variance : float
         Factor of the kernel.
     free : tuple of Hyperparameter
@@ -62,12 +73,14 @@ class Kernel(KernelFunction):
     @property
     def smooth(self) -> bool:
         """Whether forces can be trained: the kernel has two derivatives."""
-        return self.name != "laplacian" and ORDERS.get(self.name, 2) >= 2
+        if self.name == "matern":
+            return self.degree > 1.0
+        return self.name not in ("laplacian", "exponential")
 
     @property
     def radial(self) -> bool:
         """Whether the kernel is a function of the Euclidean distance."""
-        return self.name in RADIAL
+        return self.name in RADIAL or self.name in SHAPED
 
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""
@@ -120,23 +133,47 @@ class Kernel(KernelFunction):
         if self.name == "rbf":
             return self._scaled(np.exp(s, out=s))
         np.negative(s, out=s)
-        if self.name == "exponential":
+        if self._sharp:
             round_to_zero(s, -left[:, -2], right[:, -1])
         return self._profile(s, 0)[0]
 
     def diagonal(self, X: np.ndarray) -> np.ndarray:
         """Kernel of every row with itself, shape (n,)."""
-        if self.name in PRODUCT:
+        if not self.radial and self.name != "laplacian":
             squares = self._scale * np.einsum("nf,nf->n", X, X)
             if self.name == "cosine":
                 return self.variance * (squares > 0).astype(np.float64)
             return self._profile(squares, 0)[0]
         return np.full(len(X), self.variance)
 
+    def weighted_gradient(self, X, Y, weights):
+        """Evaluate sum_m weights_nm dk(x_n, y_m)/dx_n, shape (n, n_features)."""
+        if self.name == "laplacian":
+            return self._laplacian_gradient(X, Y, self.values(X, Y) * weights)
+        if self.radial:
+            s = scaled_squares(X, Y, self.gamma, self._sharp)
+            first = self._slope(s) * weights
+            first *= 2.0 * self.gamma
+            return first.sum(axis=1)[:, None] * X - first @ Y
+        cosine = self.name == "cosine"
+        left, right = (unit_rows(X), unit_rows(Y)) if cosine else (X, Y)
+        if self.name == "linear" or self.degree in (0.0, 1.0):  # one slope everywhere
+            slope = self.variance * (1.0 if self.name == "linear" else self.degree)
+            pull = np.broadcast_to((slope * weights) @ right, X.shape)
+        else:
+            s = left @ right.T
+            s *= self._scale
+            pull = (self._slope(s) * weights) @ right
+        if not cosine:
+            return self._scale * pull
+        pull = pull - left * np.einsum("nf,nf->n", left, pull)[:, None]
+        return pull * inverse_lengths(X)[:, None]
+
     def expansion_with_gradient(self, X, Y, coef, slopes):
         """Evaluate :meth:`expansion` and its derivatives by x."""
         if self.name == "laplacian":
-            return self._laplacian_with_gradient(X, Y, coef)
+            weights = self.values(X, Y) * coef
+            return weights.sum(axis=1), self._laplacian_gradient(X, Y, weights)
         if self.radial:
             return self._radial_with_gradient(X, Y, coef, slopes)
         return super().expansion_with_gradient(X, Y, coef, slopes)
@@ -166,14 +203,13 @@ class Kernel(KernelFunction):
         gradient -= along @ Y
         return values, gradient
 
-    def _laplacian_with_gradient(self, X, Y, coef):
-        weights = self.values(X, Y) * coef
+    def _laplacian_gradient(self, X, Y, weights):
         gradient = np.empty_like(X)
         for f in range(X.shape[1]):
             signs = np.sign(X[:, f, None] - Y[:, f])
             gradient[:, f] = np.einsum("nm,nm->n", weights, signs)
         gradient *= -self.gamma
-        return weights.sum(axis=1), gradient
+        return gradient
 
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         """Free numbers, in a fixed order."""
@@ -223,7 +259,18 @@ class Kernel(KernelFunction):
 
     @property
     def _sharp(self) -> bool:
-        return self.name == "exponential"
+        rough = self.name == "matern" and self.degree < 1.5
+        return self.name == "exponential" or rough
+
+    def _slope(self, s: np.ndarray) -> np.ndarray:
+        """First derivative of the profile, for less than it and its value take."""
+        if self.name in ("polynomial", "cosine"):
+            constant = self.coef0 if self.name == "polynomial" else 0.0
+            (lower,) = powers(s, 0, self.degree - 1.0, constant)
+            return (self.variance * self.degree) * lower
+        if self.name == "matern":
+            return self.variance * matern(s, 1, self.degree, first=1)[0]
+        return self._profile(s, 1)[1]
 
     def _profile(self, s: np.ndarray, order: int) -> list[np.ndarray]:
         """Value and derivatives by s up to an order; not to be written to."""
@@ -231,13 +278,17 @@ class Kernel(KernelFunction):
             found = powers(s, order, self.degree, self.coef0)
         elif self.name == "cosine":
             found = powers(s, order, self.degree, 0.0)
+        elif self.name == "sigmoid":
+            found = sigmoid(s, order, self.coef0)
+        elif self.name in SHAPED:
+            found = SHAPED[self.name](s, order, self.degree)
         else:
             found = PROFILES[self.name](s, order)
         return found if self.variance == 1.0 else [self.variance * k for k in found]
 
 
-# What sums and products may be of, each other among them.
-Sum._states = Product._states = (Kernel, Sum, Product)
+# What sums, products and powers may be of, each other among them.
+Sum._states = Product._states = Power._states = (Kernel, Sum, Product, Power)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skatom._runtime.state import State
 from skatom.features import AtomFeatures
-from skatom.models._kernels.functions import KernelFunction, Product, Sum
+from skatom.models._kernels.functions import KernelFunction, Power, Product, Sum
 from skatom.models._kernels.named import Kernel
 from skatom.models._labelled.derivative_rows import DerivativeRows
 from skatom.models._labelled.training_set import TrainingSet
@@ -35,7 +35,7 @@ class AtomKernel(State):
     """
 
     _name = "kernel of atoms"
-    _states = (Kernel, Sum, Product)
+    _states = (Kernel, Sum, Product, Power)
 
     function: KernelFunction
     numbers: np.ndarray

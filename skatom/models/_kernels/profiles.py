@@ -18,13 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
-# Derivatives that a profile has at s = 0, in the sense above.
-ORDERS = {"rbf": 3, "matern52": 3, "matern32": 3, "exponential": 1}
+from scipy.special import gamma, kv
 
 
 def rbf(s: np.ndarray, order: int) -> list[np.ndarray]:
-    """exp(-s)."""
+    """Squared exponential, exp(-s)."""
     k = np.negative(s)
     np.exp(k, out=k)
     minus = -k if order else k
@@ -32,7 +30,7 @@ def rbf(s: np.ndarray, order: int) -> list[np.ndarray]:
 
 
 def matern52(s: np.ndarray, order: int) -> list[np.ndarray]:
-    """(1 + t + t^2/3) exp(-t) with t = sqrt(5) d / l = sqrt(10 s)."""
+    """Matern kernel with nu = 5/2, (1 + t + t^2/3) exp(-t) with t = sqrt(10 s)."""
     t = np.sqrt(10.0 * s)
     decay = np.exp(-t)
     out = [(1.0 + t * (1.0 + t / 3.0)) * decay]
@@ -46,7 +44,7 @@ def matern52(s: np.ndarray, order: int) -> list[np.ndarray]:
 
 
 def matern32(s: np.ndarray, order: int) -> list[np.ndarray]:
-    """(1 + t) exp(-t) with t = sqrt(3) d / l = sqrt(6 s)."""
+    """Matern kernel with nu = 3/2, (1 + t) exp(-t) with t = sqrt(6 s)."""
     t = np.sqrt(6.0 * s)
     decay = np.exp(-t)
     out = [(1.0 + t) * decay]
@@ -60,7 +58,7 @@ def matern32(s: np.ndarray, order: int) -> list[np.ndarray]:
 
 
 def exponential(s: np.ndarray, order: int) -> list[np.ndarray]:
-    """exp(-t) with t = d / l = sqrt(2 s); it has a cusp at s = 0."""
+    """Matern kernel with nu = 1/2, exp(-t) with t = sqrt(2 s): a cusp at s = 0."""
     t = np.sqrt(2.0 * s)
     decay = np.exp(-t)
     out = [decay]
@@ -73,8 +71,43 @@ def exponential(s: np.ndarray, order: int) -> list[np.ndarray]:
     return out
 
 
+def matern(s: np.ndarray, order: int, nu: float, first: int = 0) -> list[np.ndarray]:
+    """Matern kernel of any nu, f_nu(t) / (2^(nu-1) Gamma(nu)) with t = sqrt(4 nu s).
+
+    With f_m(t) = t^m K_m(t), whose derivative is -t f_(m-1), so that one by s is
+    -2 nu f_(m-1). What is below the first order is left out.
+    """
+    t = np.sqrt(4.0 * nu * s)
+    factor = 2.0 ** (1.0 - nu) / gamma(nu) * (-2.0 * nu) ** first
+    out = []
+    for m in nu - np.arange(first, order + 1.0):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = t**m * kv(m, t)
+        at_zero = 2.0 ** (m - 1.0) * gamma(m) if m > 0 else 0.0
+        out.append(factor * np.where(np.isfinite(found), found, at_zero))
+        factor *= -2.0 * nu
+    return out
+
+
+def rational_quadratic(s: np.ndarray, order: int, alpha: float) -> list[np.ndarray]:
+    """Mixture of squared exponentials of many lengths, (1 + s / alpha)^-alpha."""
+    base = 1.0 + s / alpha
+    out, factor = [base**-alpha], 1.0
+    for n in range(order):
+        factor *= -(alpha + n) / alpha
+        out.append(factor * base ** (-alpha - n - 1.0))
+    return out
+
+
+def sigmoid(s: np.ndarray, order: int, constant: float) -> list[np.ndarray]:
+    """Hyperbolic tangent of s + constant, which is not positive definite."""
+    k = np.tanh(s + constant)
+    slope = 1.0 - k**2
+    return [k, slope, -2.0 * k * slope, (6.0 * k**2 - 2.0) * slope][: order + 1]
+
+
 def linear(s: np.ndarray, order: int) -> list[np.ndarray]:
-    """S."""
+    """Give s itself."""
     slopes = (np.full_like(s, 1.0 if k == 1 else 0.0) for k in range(1, order + 1))
     return [s, *slopes]
 
@@ -82,7 +115,7 @@ def linear(s: np.ndarray, order: int) -> list[np.ndarray]:
 def powers(
     s: np.ndarray, order: int, degree: float, constant: float
 ) -> list[np.ndarray]:
-    """(s + constant)^degree; no real number below zero unless the degree is whole."""
+    """Polynomial (s + constant)^degree; zero below its root unless the degree is whole."""
     return [_power(s, k, degree, constant) for k in range(order + 1)]
 
 

@@ -7,6 +7,7 @@ from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
     DotProduct,
+    ExpSineSquared,
     Matern,
     RationalQuadratic,
     WhiteKernel,
@@ -17,11 +18,13 @@ from sklearn.metrics.pairwise import (
     linear_kernel,
     polynomial_kernel,
     rbf_kernel,
+    sigmoid_kernel,
 )
 
 from skatom.models._kernels.from_sklearn import from_sklearn
-from skatom.models._kernels.functions import Hyperparameter
-from skatom.models._kernels.named import KERNELS, Kernel
+from skatom.models._kernels.functions import Hyperparameter, Power
+from skatom.models._kernels.named import KERNELS, RADIAL, SHAPED, Kernel
+from skatom.models._kernels.profiles import PROFILES, matern
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(7, 3))
@@ -42,6 +45,9 @@ ORACLES = {
     "polynomial": lambda: polynomial_kernel(X, Y, degree=3, gamma=0.3, coef0=0.7),
     "cosine": lambda: cosine_similarity(X, Y) ** 2,
     "laplacian": lambda: laplacian_kernel(X, Y, gamma=0.3),
+    "sigmoid": lambda: sigmoid_kernel(X, Y, gamma=0.3, coef0=0.7),
+    "matern": lambda: Matern(np.sqrt(0.5 / 0.3), nu=2.0)(X, Y),
+    "rational_quadratic": lambda: RationalQuadratic(np.sqrt(0.5 / 0.3), 2.0)(X, Y),
 }
 # A radial sum, a radial product, and both with kernels of the product.
 COMPOSED = {
@@ -49,15 +55,23 @@ COMPOSED = {
     "radial product": kernel("rbf") * kernel("matern32"),
     "mixed sum": kernel("rbf") + kernel("polynomial"),
     "mixed product": kernel("matern52") * kernel("cosine") + kernel("linear"),
+    "radial power": Power(kernel("matern32") + kernel("rbf"), 1.5, 0.7),
+    "mixed power": Power(kernel("rbf") + kernel("polynomial"), 2.0),
+    "rational": kernel("rational_quadratic") * kernel("linear"),
 }
 SMOOTH = {
-    **{name: kernel(name) for name in KERNELS if kernel(name).smooth},
+    **{name: kernel(name) for name in ORACLES if kernel(name).smooth},
+    "barely smooth": Kernel("matern", 0.3, degree=1.1),
     **COMPOSED,
 }
-SLOPED = {**SMOOTH, "exponential": kernel("exponential")}
+SLOPED = {
+    **SMOOTH,
+    "exponential": kernel("exponential"),
+    "rough": Kernel("matern", 0.3, degree=0.8),
+}
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ORACLES)
 def test_values_equal_scikit_learns(name):
     np.testing.assert_allclose(kernel(name).values(X, Y), ORACLES[name](), rtol=1e-12)
 
@@ -74,6 +88,16 @@ def test_length_scale_of_gamma_is_that_of_rbf():
     )
 
 
+@pytest.mark.parametrize("nu", [0.5, 1.5, 2.5])
+def test_the_general_matern_kernel_is_that_of_closed_form(nu):
+    closed = from_sklearn(Matern(1.3, nu=nu)).function
+    s = np.array([0.0, 1e-12, 1e-3, 0.5, 40.0])
+    for found, expected in zip(matern(s, 3, nu), PROFILES[closed.name](s, 3)):
+        np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-9)
+        assert np.isfinite(found).all()
+    np.testing.assert_allclose(matern(s, 0, nu)[0][0], 1.0)
+
+
 @pytest.mark.parametrize("k", SLOPED.values(), ids=SLOPED)
 def test_slopes_are_those_of_the_values(k):
     a, b = k.slopes(X, Y)
@@ -85,7 +109,7 @@ def test_slopes_are_those_of_the_values(k):
 
 @pytest.mark.parametrize("k", SMOOTH.values(), ids=SMOOTH)
 def test_expansion_holds_the_derivatives_by_the_references(k):
-    step = 1e-4
+    step = 1e-5
     ahead = k.values(X, Y + step * SLOPES) - k.values(X, Y - step * SLOPES)
     expected = k.values(X, Y) @ COEF + ahead.sum(axis=1) / (2.0 * step)
     found = k.expansion(X, Y, COEF, SLOPES)
@@ -101,6 +125,26 @@ def test_the_gradient_of_an_expansion_is_its_slope_of_the_expansion(k, slopes):
     assert relative_error(found, expected) < 1e-8
 
 
+@pytest.mark.parametrize(
+    "k",
+    [*SLOPED.values(), Kernel("cosine", degree=1.0), Kernel("polynomial", 0.3, 1.0)],
+    ids=[*SLOPED, "cosine of one", "plane"],
+)
+def test_weighted_gradients_are_sums_of_slopes(k):
+    weights = RNG.normal(size=(5, 7))
+    a, b = k.slopes(X, Y)
+    expected = (weights * a) @ Y
+    expected += 0.0 if b is None else (weights * b).sum(axis=1)[:, None] * X
+    found = k.weighted_gradient(X, Y, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        k.weighted_gradient(X, Y, COEF),
+        k.expansion_with_gradient(X, Y, COEF, None)[1],
+        rtol=1e-10,
+        atol=1e-12,
+    )
+
+
 def test_laplacian_gradient_holds_off_the_kinks():
     k = kernel("laplacian")
     values, found = k.expansion_with_gradient(X, Y, COEF, None)
@@ -114,7 +158,7 @@ def test_laplacian_has_no_derivatives():
         kernel("laplacian").slopes(X, Y)
 
 
-@pytest.mark.parametrize("name", ["rbf", "matern52", "matern32", "exponential"])
+@pytest.mark.parametrize("name", [*RADIAL, *SHAPED])
 def test_nothing_is_infinite_where_points_coincide(name):
     k = kernel(name)
     slopes = SLOPES if k.smooth else None
@@ -156,10 +200,11 @@ def freed(name: str, *free: str) -> Kernel:
 FREE = {
     **{
         name: freed(name, "length", "variance")
-        for name in ("rbf", "matern52", "matern32", "exponential", "laplacian")
+        for name in (*RADIAL, *SHAPED, "laplacian")
     },
     "polynomial": freed("polynomial", "length", "constant", "variance"),
     "cosine": freed("cosine", "variance"),
+    "power": Power(freed("rbf", "length", "variance") + kernel("polynomial"), 2.0),
     "sum": freed("rbf", "length") + freed("polynomial", "variance", "constant"),
     "product": freed("rbf", "length") * freed("matern52", "variance", "length"),
 }
@@ -202,6 +247,12 @@ STOCK = {
     "smooth matern": Matern(0.8, nu=np.inf),
     "product": RBF(1.3) * DotProduct(0.4),
     "power": DotProduct(0.4, "fixed") ** 2,
+    # scikit-learn's derivatives by these lengths are differences with errors of 1e-5
+    "general matern": Matern(0.8, "fixed", nu=1.7),
+    "rough matern": 0.5 * Matern(0.8, "fixed", nu=0.7),
+    "rational": RationalQuadratic(0.8, 0.7, alpha_bounds="fixed"),
+    "power of a sum": (RBF(1.3) + DotProduct(0.4)) ** 3,
+    "root": (RBF(1.3) * Matern(0.8, nu=1.5)) ** 0.5,
     "constant": ConstantKernel(0.7, "fixed") + RBF(2.0, "fixed"),
 }
 
@@ -230,7 +281,7 @@ def test_hyperparameters_keep_their_order_and_bounds(stock):
 
 
 def test_anisotropic_lengths_become_ratios():
-    stock = 2.0 * RBF([0.5, 1.0, 2.0]) + Matern([1.0, 2.0, 4.0], nu=2.5)
+    stock = (2.0 * RBF([0.5, 1.0, 2.0]) + Matern([1.0, 2.0, 4.0], nu=2.5)) ** 2
     function, lengths = from_sklearn(stock)
     np.testing.assert_allclose(
         function.values(X / lengths, Y / lengths), stock(X, Y), rtol=1e-12
@@ -242,11 +293,11 @@ def test_anisotropic_lengths_become_ratios():
     ("stock", "message"),
     [
         (RBF() + WhiteKernel(), "noise is what alpha is for"),
-        (RationalQuadratic(), "no counterpart"),
-        (Matern(nu=1.0), "no closed form"),
-        (RBF() ** 2, "only a DotProduct can be raised"),
+        (ExpSineSquared(), "no counterpart"),
+        (2.0 * ExpSineSquared() ** 2, "no counterpart"),
         (RBF([1.0, 2.0]) + RBF([2.0, 1.0]), "mixes different lengths"),
         (RBF([1.0, 2.0]) * DotProduct(), "mixes different lengths"),
+        ((RBF([1.0, 2.0]) + Matern(nu=1.7)) ** 2, "mixes different lengths"),
     ],
 )
 def test_other_kernels_are_refused(stock, message):
