@@ -220,8 +220,9 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
             X.values.dtype != np.float64 and not self._reads_blocks
         ):  # stored in single precision, used in double
             X = X.astype(np.float64)
-        bad = np.flatnonzero(~np.isfinite(X.values).all(axis=1))
-        if len(bad):
+        finite = np.isfinite(X.values)
+        if not finite.all():
+            bad = np.flatnonzero(~finite.all(axis=1))
             s, i = locate_atom(bad[0], X.offsets)
             raise ValueError(
                 f"Features of atom {i} of structure {s} are NaN or infinite."

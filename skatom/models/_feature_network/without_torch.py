@@ -64,10 +64,13 @@ ACTIVATIONS: dict[type, tuple[Activation, dict]] = {
 
 
 class Dense(NamedTuple):
-    """A hidden layer: linear map, activation, and perhaps a shortcut around both."""
+    """A hidden layer of all elements, or of one network that serves all.
 
-    weight: np.ndarray  # (n_out, n_in)
-    bias: np.ndarray
+    Weights have shape (n_out, n_in). With a shortcut the input is added to the output.
+    """
+
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
     activation: Activation
     shortcut: bool
 
@@ -87,8 +90,9 @@ class PlainNetworks:
             (m._parameters, name) for m in linears for name in ("weight", "bias")
         ]
         self._places = self._read_places()
-        self.stacks = [[_dense(layer) for layer in stack] for stack in module.stacks]
-        self.heads = [(_array(h.weight), _array(h.bias)) for h in module.heads]
+        self.layers = [_dense(layers) for layers in zip(*module.stacks)]
+        self.heads = [_array(head.weight) for head in module.heads]
+        self.constants = [_array(head.bias) for head in module.heads]
 
     def is_current(self) -> bool:
         """Whether torch still keeps the weights where they were read.
@@ -103,7 +107,10 @@ class PlainNetworks:
 
     def contributions(self, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
         """Evaluate what atoms contribute, (n_atoms, n_outputs)."""
-        return self._evaluate(values, elements, None)
+        order, blocks = self._sorted(elements)
+        rows = np.empty((len(values), len(self.constants[0])))
+        rows[order] = self._forward(values[order], blocks)[0]
+        return rows
 
     def with_gradient(
         self, values: np.ndarray, elements: np.ndarray
@@ -115,21 +122,47 @@ class PlainNetworks:
         rows : ndarray of shape (n_atoms, n_outputs)
         gradient : ndarray of shape (n_atoms, n_features)
         """
+        order, blocks = self._sorted(elements)
+        rows = np.empty((len(values), len(self.constants[0])))
         gradient = np.empty_like(values)
-        return self._evaluate(values, elements, gradient), gradient
+        rows[order], slopes = self._forward(values[order], blocks)
+        gradient[order] = self._backward(slopes, blocks)
+        return rows, gradient
 
-    def _evaluate(self, values, elements, gradient) -> np.ndarray:
-        rows = np.empty((len(values), len(self.heads[0][1])))
-        n_ways = max(len(self.stacks), len(self.heads))
-        for k in range(n_ways):
-            own = elements == k if n_ways > 1 else slice(None)
-            stack, head = self.stacks[k % len(self.stacks)], self.heads[k]
-            x = values[own]
-            if len(x):
-                rows[own], slopes = _forward(stack, head, x)
-                if gradient is not None:
-                    gradient[own] = _backward(stack, head[0][0], slopes)
-        return rows
+    def _sorted(self, elements: np.ndarray) -> tuple:
+        """Sort atoms by element; give the order, and element, first and last row of each.
+
+        Atoms that all go through one network are left as they are.
+        """
+        if len(self.heads) == 1:
+            return slice(None), [(0, 0, len(elements))] if len(elements) else []
+        order = np.argsort(elements, kind="stable")
+        edges = np.cumsum(np.bincount(elements)).tolist()
+        blocks = zip(range(len(edges)), [0, *edges], edges)
+        return order, [block for block in blocks if block[1] < block[2]]
+
+    def _forward(self, x: np.ndarray, blocks: list) -> tuple[np.ndarray, list]:
+        """Give contributions of atoms sorted by element, and slopes of activations."""
+        slopes = []
+        for layer in self.layers:
+            z = _affine(x, layer.weights, layer.biases, blocks)
+            a, slope = layer.activation(z)
+            x = x + a if layer.shortcut else a
+            slopes.append(slope)
+        return _affine(x, self.heads, self.constants, blocks), slopes
+
+    def _backward(self, slopes: list, blocks: list) -> np.ndarray:
+        """Carry the gradient by the first contribution back to the features."""
+        g = np.empty((blocks[-1][2] if blocks else 0, self.heads[0].shape[1]))
+        for k, start, stop in blocks:
+            g[start:stop] = self.heads[k % len(self.heads)][0]
+        for layer, slope in zip(reversed(self.layers), reversed(slopes)):
+            weights, g_z = layer.weights, g * slope
+            back = np.empty((len(g), weights[0].shape[1]))
+            for k, start, stop in blocks:
+                np.dot(g_z[start:stop], weights[k % len(weights)], out=back[start:stop])
+            g = back + g if layer.shortcut else back
+        return g
 
 
 def plain_networks(module: AtomicNetworks, n_atoms: int) -> PlainNetworks | None:
@@ -165,6 +198,10 @@ def is_plain(module: AtomicNetworks) -> bool:
             p.dtype == float64 and p.device.type == "cpu" for p in module.parameters()
         )
         and all(_has_rule(layer) for stack in module.stacks for layer in stack)
+        and all(
+            len({type(one.activation) for one in layers}) == 1
+            for layers in zip(*module.stacks)
+        )
     )
 
 
@@ -178,34 +215,26 @@ def _has_rule(layer: Layer) -> bool:
     )
 
 
-def _dense(layer: Layer) -> Dense:
-    weight, bias = _array(layer.linear.weight), _array(layer.linear.bias)
-    return Dense(weight, bias, ACTIVATIONS[type(layer.activation)][0], layer.shortcut)
+def _dense(layers: tuple[Layer, ...]) -> Dense:
+    """Read the layers that networks of different elements have at one place."""
+    weights = [_array(layer.linear.weight) for layer in layers]
+    biases = [_array(layer.linear.bias) for layer in layers]
+    activation = ACTIVATIONS[type(layers[0].activation)][0]
+    return Dense(weights, biases, activation, layers[0].shortcut)
 
 
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().numpy()
 
 
-def _forward(stack: list[Dense], head: tuple, x: np.ndarray) -> tuple:
-    """Give what atoms of one element contribute, and the slopes of all activations."""
-    slopes = []
-    for layer in stack:
-        z = x @ layer.weight.T
-        z += layer.bias
-        a, slope = layer.activation(z)
-        x = x + a if layer.shortcut else a
-        slopes.append(slope)
-    weight, bias = head
-    return x @ weight.T + bias, slopes
-
-
-def _backward(stack: list[Dense], g: np.ndarray, slopes: list) -> np.ndarray:
-    """Carry the gradient by what enters the head, (n_units,), back to the features."""
-    for layer, slope in zip(reversed(stack), reversed(slopes)):
-        back = (g * slope) @ layer.weight
-        g = back + g if layer.shortcut else back
-    return g
+def _affine(x: np.ndarray, weights: list, biases: list, blocks: list) -> np.ndarray:
+    """Send the rows of every element through its linear map, or all through one."""
+    z = np.empty((len(x), len(biases[0])))
+    for k, start, stop in blocks:
+        rows, k = z[start:stop], k % len(weights)
+        np.dot(x[start:stop], weights[k].T, out=rows)
+        rows += biases[k]
+    return z
 
 
 _KNOWN: WeakKeyDictionary[AtomicNetworks, PlainNetworks] = WeakKeyDictionary()
