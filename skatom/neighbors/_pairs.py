@@ -178,12 +178,27 @@ class NeighborPairs:
         positions : ndarray of shape (n_atoms, 3)
         cell : ndarray of shape (3, 3)
         """
-        vectors = positions[self.neighbors] - np.repeat(
-            positions, np.diff(self.offsets), axis=0
+        return self.moved_with_least(positions, cell)[0]
+
+    def moved_with_least(
+        self, positions: np.ndarray, cell: np.ndarray
+    ) -> tuple[NeighborPairs, float]:
+        """Give moved pairs, and the square of the shortest distance between them."""
+        from skatom.neighbors._sums import move_vectors
+
+        vectors = np.empty((self.n_pairs, 3))
+        least = move_vectors(
+            self.offsets,
+            self.neighbors,
+            self.shifts,
+            np.ascontiguousarray(positions, dtype=np.float64),
+            np.ascontiguousarray(cell, dtype=np.float64),
+            vectors,
         )
-        if self.shifts.any():
-            vectors += self.shifts @ cell
-        return replace(self, vectors=vectors)
+        moved = NeighborPairs(
+            self.offsets, self.neighbors, vectors, self.shifts, self.numbers
+        )
+        return moved, least
 
 
 def neighbor_pairs(

@@ -53,18 +53,19 @@ class SkinPairs:
             If two atoms coincide.
         """
         if self._known is not None and self._still_good(self._known[0], atoms):
-            pairs = self._known[1].moved(atoms.positions, atoms.cell.array)
-            squares = np.einsum("pa,pa->p", pairs.vectors, pairs.vectors)
-            if not len(squares) or squares.min() >= COINCIDENT**2:
+            pairs, least = self._known[1].moved_with_least(
+                atoms.positions, atoms.cell.array
+            )
+            if least >= COINCIDENT**2:
                 return pairs
         return self._search(atoms)  # which refuses coincident atoms
 
     def _still_good(self, known: Atoms, atoms: Atoms) -> bool:
         if (
             len(known) != len(atoms)
-            or not np.array_equal(known.numbers, atoms.numbers)
-            or not np.array_equal(known.pbc, atoms.pbc)
-            or not np.array_equal(known.cell.array, atoms.cell.array)
+            or (known.numbers != atoms.numbers).any()
+            or (known.pbc != atoms.pbc).any()
+            or (known.cell.array != atoms.cell.array).any()
         ):
             return False
         moved = atoms.positions - known.positions
