@@ -1,4 +1,4 @@
-"""Time an epoch of NeuralNetworkRegressor: against the floor, TorchANI, SchNetPack.
+"""Time networks: a step of dynamics against TorchANI, an epoch against more.
 
 Run ``python tests/benchmarks/bench_neural_network.py`` (seconds with ``--smoke``). One
 thread, CPU time, best epoch of a few. The floor is what the arithmetic and the memory
@@ -10,6 +10,10 @@ TorchANI 2.9 with ANI-1x's atomic environment vectors (computed in every epoch, 
 does) and networks 64-64 of every element; SchNetPack 2.2's SchNet, 64 features, 3
 interactions, 5 Å, with neighbour lists made beforehand. Peers that are not installed are
 skipped.
+
+A step is energy and forces of one structure through ASE, positions new at every step, in
+CPU time of one thread: the median of batches that are run in turns with TorchANI's, which
+has a bare calculator around its modules (``--steps`` times nothing else).
 """
 
 import argparse
@@ -22,13 +26,16 @@ from importlib.util import find_spec
 
 import numpy as np
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
+from skatom.calculator import SkatomCalculator
 from skatom.datasets import load_dataset
-from skatom.featurizers import ACSF
+from skatom.featurizers import ACSF, AEV
 from skatom.models import NeuralNetworkRegressor
 from skatom.models._feature_network.pair_gradients import StoredJacobian
 from skatom.preprocessing import PerAtom
@@ -165,8 +172,8 @@ def labels_of(frames):
     return torch.tensor(y - y.mean()).float(), torch.tensor(forces).float()
 
 
-def torchani_epochs(frames, batch_size):
-    """CPU seconds of an epoch of TorchANI, on energies and with forces."""
+def torchani_module(frames):
+    """TorchANI's functions of ANI-1x and networks 64-64, and the species it knows."""
     os.environ["TORCHANI_NO_WARN_EXTENSIONS"] = "1"
     import torch
     from torchani import nn
@@ -174,8 +181,6 @@ def torchani_epochs(frames, batch_size):
 
     torch.set_num_threads(1)
     species = sorted(set(frames[0].symbols))
-    numbers = torch.tensor([[species.index(s) for s in a.symbols] for a in frames])
-    positions = torch.tensor(np.array([a.positions for a in frames])).float()
     aev = AEVComputer(
         ANIRadial.like_1x(), ANIAngular.like_1x(), num_species=len(species)
     )
@@ -185,6 +190,16 @@ def torchani_epochs(frames, batch_size):
         {s: nn.AtomicNetwork(widths, activation="gelu", bias=True) for s in species}
     )
     module.forward = lambda x: module.nets(x[0], aev(*x))
+    return module, species
+
+
+def torchani_epochs(frames, batch_size):
+    """CPU seconds of an epoch of TorchANI, on energies and with forces."""
+    import torch
+
+    module, species = torchani_module(frames)
+    numbers = torch.tensor([[species.index(s) for s in a.symbols] for a in frames])
+    positions = torch.tensor(np.array([a.positions for a in frames])).float()
 
     def inputs(chosen, with_forces):
         r = positions[chosen].requires_grad_(with_forces)
@@ -242,6 +257,73 @@ def schnet_epochs(frames, batch_size):
     return peer_epoch(module, inputs, y, f, True, batch_size)
 
 
+# -- a step of dynamics ------------------------------------------------------------------
+
+
+class Peer(Calculator):
+    """TorchANI's modules as an ASE calculator with nothing around them."""
+
+    implemented_properties = ["energy", "forces"]
+
+    def __init__(self, frames):
+        super().__init__()
+        self.module, self.species = torchani_module(frames)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        import torch
+
+        super().calculate(atoms, properties, system_changes)
+        numbers = torch.tensor([[self.species.index(s) for s in atoms.symbols]])
+        positions = torch.tensor(atoms.positions[None], dtype=torch.float)
+        positions.requires_grad_(True)
+        energy = self.module.forward((numbers, positions)).sum()
+        slope = torch.autograd.grad(energy, positions)[0]
+        self.results = {"energy": energy.item(), "forces": -slope[0].numpy()}
+
+
+def step_seconds(atoms, moves):
+    """CPU seconds of a step."""
+    start = time.process_time()
+    for move in moves:
+        atoms.positions += move
+        atoms.get_forces()
+        atoms.get_potential_energy()
+    return (time.process_time() - start) / len(moves)
+
+
+def steps(frames, smoke):
+    """Print the time of a step of one molecule, a line a featurizer."""
+    y, moving = read_energies(frames), {}
+    for name, step in {
+        "AEV": AEV.ani1x(species=None),
+        "ACSF": ACSF(n_radial=8, n_angular=2),
+    }.items():
+        net = NeuralNetworkRegressor(
+            (64, 64), activation="gelu", max_epochs=1, forces=None, random_state=0
+        )
+        calc = SkatomCalculator(make_pipeline(step, net).fit(frames, y))
+        moving[name] = frames[0].copy()
+        moving[name].calc = calc
+    if find_spec("torchani"):
+        moving["TorchANI"] = frames[0].copy()
+        moving["TorchANI"].calc = Peer(frames)
+    n_batches, n_steps = (2, 5) if smoke else (15, 100)
+    moves = np.random.default_rng(0).normal(0, 0.002, (n_steps, len(frames[0]), 3))
+    moves -= moves.mean(axis=0)  # so that a batch ends where it began
+    for atoms in moving.values():
+        step_seconds(atoms, moves)
+    times = [
+        [step_seconds(atoms, moves) for atoms in moving.values()]
+        for _ in range(n_batches)
+    ]
+    medians = dict(zip(moving, np.median(times, axis=0)))
+    print("\nenergy and forces of 27 atoms through ASE, networks 64-64, float64")
+    peer = medians.get("TorchANI")
+    for name, seconds in medians.items():
+        line = f"{name:10s} {1e3 * seconds:.2f} ms a step"
+        print(line + (f" (x{peer / seconds:.1f})" if peer else ""), flush=True)
+
+
 def compare(frames, X, y):
     """Print ratios to the peers, a line a batch size."""
     print("\nbatch   ours E, E+F      TorchANI E, E+F       SchNet E+F")
@@ -266,7 +348,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a few structures only")
     parser.add_argument("--frames", type=int, default=500, help="of 3BPA")
+    parser.add_argument("--steps", action="store_true", help="steps of dynamics only")
     arguments = parser.parse_args()
+    steps(list(load_dataset("3bpa", "train").frames[:20]), arguments.smoke)
+    if arguments.steps:
+        return
     for name, frames in data_sets(arguments.smoke, arguments.frames).items():
         X = ACSF(n_radial=8, n_angular=2).fit_transform(frames)
         X = PerAtom(StandardScaler()).fit_transform(X)
