@@ -214,6 +214,18 @@ def write_row(
 
 
 @njit
+def pair_arrays(room):
+    """Make neighbours, vectors and shifts of so many pairs."""
+    return np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int32)
+
+
+@njit
+def row_arrays(room):
+    """Make neighbours, vectors and counts of cell vectors of one centre."""
+    return np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64)
+
+
+@njit
 def search_structure(
     positions,
     basis,
@@ -255,7 +267,7 @@ def search_structure(
     neighbors, vectors, shifts = pairs
     count = np.empty(n_ranks + 1, np.int64)
     room = 256
-    row = (np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64))
+    row = row_arrays(room)
     for i in range(centres[0], centres[1]):
         n_row = -1
         while n_row < 0:
@@ -265,11 +277,7 @@ def search_structure(
             )  # fmt: skip
             if n_row < 0:
                 room *= 2
-                row = (
-                    np.empty(room, np.int64),
-                    np.empty((room, 3)),
-                    np.empty((room, 3), np.int64),
-                )
+                row = row_arrays(room)
         if begin + n_row > len(neighbors):
             return -1
         write_row(
@@ -310,11 +318,7 @@ def search_pairs(positions, atom_offsets, bases, pbc, numbers, r_cut, centres, r
     closest = np.empty(1)
     closest[0] = np.inf
     offsets = np.zeros(stop - start + 1, np.int64)
-    pairs = (
-        np.empty(room, np.int64),
-        np.empty((room, 3)),
-        np.empty((room, 3), np.int32),
-    )
+    pairs = pair_arrays(room)
     begin = offsets[0]  # zero, but no constant: that would be compiled once more
     for s in range(len(atom_offsets) - 1):
         first, last = atom_offsets[s], atom_offsets[s + 1]
@@ -329,11 +333,7 @@ def search_pairs(positions, atom_offsets, bases, pbc, numbers, r_cut, centres, r
             )  # fmt: skip
             if used < 0:
                 room *= 2
-                larger = (
-                    np.empty(room, np.int64),
-                    np.empty((room, 3)),
-                    np.empty((room, 3), np.int32),
-                )
+                larger = pair_arrays(room)
                 for k in range(begin):
                     larger[0][k] = pairs[0][k]
                     for d in range(3):
