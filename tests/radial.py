@@ -5,7 +5,7 @@ One Gaussian of the distance for every width and neighbour species, times (1 - r
 
 import numpy as np
 
-from skatom.base import AtomFeaturizer
+from skatom.base import AtomFeaturizer, columns_by_species
 
 
 class RadialSums(AtomFeaturizer):
@@ -31,38 +31,41 @@ class RadialSums(AtomFeaturizer):
         self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
 
-    def _feature_names(self):
-        return [f"G_{s}_eta{eta:g}" for s in self.species_ for eta in self.etas]
+    def prepare(self):
+        self.etas_ = np.array(self.etas, dtype=np.float64)
 
-    def _forward(self, block, out):
-        i, _, value, _ = self._terms(block)
+    def columns(self):
+        etas = [(f"eta{eta:g}",) for eta in self.etas_]
+        return columns_by_species("G", self.species_, etas)
+
+    def block_values(self, block, out):
+        i, _, value, _ = self._pairs(block)
         np.add.at(out, i, value)
 
-    def _pullback(self, block, g, out):
-        i, rows, _, slope = self._terms(block)
+    def block_pullback(self, block, g, out):
+        i, rows, _, slope = self._pairs(block)
         out[rows] = (g[i] * slope).sum(axis=1)[:, None] * block.vectors[rows]
 
-    def _pushforward(self, block, v, out):
-        i, rows, _, slope = self._terms(block)
+    def block_pushforward(self, block, v, out):
+        i, rows, _, slope = self._pairs(block)
         np.add.at(out, i, slope * (v[rows] * block.vectors[rows]).sum(axis=1)[:, None])
 
-    def _jacobian(self, block, out):
-        _, rows, _, slope = self._terms(block)
+    def block_jacobian(self, block, out):
+        _, rows, _, slope = self._pairs(block)
         out[rows] = block.vectors[rows][:, :, None] * slope[:, None, :]
 
-    def _terms(self, block):
+    def _pairs(self, block):
         """Values of every pair, and their slopes by r divided by r."""
-        rows = np.arange(block.offsets[block.start], block.offsets[block.stop])
-        counts = np.diff(block.offsets[block.start : block.stop + 1])
-        i = np.repeat(np.arange(block.start, block.stop), counts)
+        rows = np.arange(block.rows.start, block.rows.stop)
+        i = np.repeat(np.arange(block.start, block.stop), block.counts)
         keep = (block.centre_channels[i] >= 0) & (block.channels[rows] >= 0)
         i, rows = i[keep], rows[keep]
         r2 = (block.vectors[rows] ** 2).sum(axis=1)[:, None]
-        u = np.maximum(1 - r2 / self.r_cut**2, 0.0)
-        etas = np.asarray(self.etas)
+        u = np.maximum(1 - r2 / self.r_cut_**2, 0.0)
+        etas = self.etas_
         gauss = np.exp(-etas * r2)
         value = gauss * u**3
-        slope = gauss * (-2 * etas * u**3 - 6 * u**2 / self.r_cut**2)
+        slope = gauss * (-2 * etas * u**3 - 6 * u**2 / self.r_cut_**2)
         n = len(etas)
         here = np.repeat(np.arange(len(self.species_)), n) == block.channels[rows, None]
         tile = (1, len(self.species_))

@@ -1,13 +1,18 @@
 """The contracts of featurizers and of models. No numerics live here."""
 
+from skatom.base._blocks import Kernels, PairBlock
 from skatom.base._evaluation import NoStandardDeviationError
-from skatom.base._featurizer import AtomFeaturizer, PairBlock
+from skatom.base._featurizer import AtomFeaturizer
 from skatom.base._regressor import AtomicRegressor, sum_atoms
+from skatom.features._columns import Column, columns_by_species
 
 __all__ = [
     "AtomFeaturizer",
     "AtomicRegressor",
+    "Column",
+    "Kernels",
     "NoStandardDeviationError",
     "PairBlock",
+    "columns_by_species",
     "sum_atoms",
 ]

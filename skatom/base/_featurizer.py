@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -24,7 +23,9 @@ from skatom._validation import (
     listing,
     refuse_unseen,
 )
+from skatom.base._blocks import Kernels, PairBlock
 from skatom.features import AtomFeatures
+from skatom.features._columns import Column
 from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Structures, check_structures, fingerprints
@@ -41,47 +42,31 @@ REMEDY = (
 )
 
 
-@dataclass(frozen=True)
-class PairBlock:
-    """What a descriptor kernel sees: the pairs of centres ``start`` to ``stop``.
-
-    Attributes
-    ----------
-    start, stop : int
-        Centres to work on.
-    offsets : ndarray of int64, shape (n_atoms + 1,)
-        The pairs of centre i are ``offsets[i]:offsets[i + 1]``.
-    channels : ndarray of int64, shape (n_pairs,)
-        Index into ``species_`` of the neighbour; ascending inside each row.
-    centre_channels : ndarray of int64, shape (n_atoms,)
-        Index into ``species_`` of the centre; -1 for an ignored species.
-    vectors : ndarray of shape (n_pairs, 3)
-        From centre to neighbour, in Å. Pairs longer than r_cut may be present.
-    """
-
-    start: int
-    stop: int
-    offsets: np.ndarray
-    channels: np.ndarray
-    centre_channels: np.ndarray
-    vectors: np.ndarray
-
-
 class AtomFeaturizer(
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
 ):
     """Base of featurizers: structures in, differentiable per-atom features out.
 
     A subclass stores its parameters, among them ``r_cut``, ``species``,
-    ``handle_unknown`` and ``n_jobs``, and defines `_setup`, `_forward`, `_pullback`,
-    `_pushforward`, `_jacobian` and `_feature_names`. Everything else is done here. The
-    parameters ``dtype``, ``max_memory`` and ``verbose`` are optional; a subclass that
-    stores them in ``__init__`` has them.
+    ``handle_unknown`` and ``n_jobs``; ``dtype``, ``max_memory`` and ``verbose`` are
+    optional, and a subclass that stores them in ``__init__`` has them. It defines
+
+    - :meth:`prepare`, which turns the parameters into fitted attributes. Nothing else
+      reads parameters, so that ``set_params`` changes nothing until the next ``fit``
+      (but ``n_jobs``, ``max_memory`` and ``verbose``, which do not change features);
+    - :meth:`columns`, the table of its columns;
+    - its functions. Compiled ones: :meth:`terms` gives kernels and their arguments. In
+      NumPy: :meth:`block_values`, :meth:`block_pullback`, :meth:`block_pushforward` and
+      :meth:`block_jacobian` write them.
+
+    Neighbours, species, threads, memory and the interface of scikit-learn are done here.
 
     Attributes
     ----------
     species_ : list of str
         Chemical symbols that the features distinguish, by atomic number.
+    r_cut_ : float
+        Radius of the atomic environment, in Å.
     n_atom_features_ : int
         Number of features of each atom.
     fitted_on_ : ndarray of uint64
@@ -99,6 +84,11 @@ class AtomFeaturizer(
         "verbose": ["verbose"],
     }
 
+    # Parameters of instances that use all kernels, for `skatom compile`, and the featurizer
+    # whose kernels are used too.
+    _warm_up: tuple[dict, ...] = ({},)
+    _shares_kernels_of: str | None = None
+
     # What a subclass without these parameters has.
     dtype = "float64"
     max_memory: float | str | None = None
@@ -110,28 +100,79 @@ class AtomFeaturizer(
 
     # -- what a subclass defines -------------------------------------------------------
 
-    def _setup(self) -> None:
-        """Prepare arrays for the kernels, called in fit when species_ is known."""
+    def prepare(self) -> None:
+        """Check the parameters and set fitted attributes; species_ and r_cut_ are known."""
 
     @abstractmethod
-    def _feature_names(self) -> list[str]:
-        """Physical names of all columns, in order."""
+    def columns(self) -> list[Column]:
+        """Give the table of all columns, in order, from fitted attributes."""
 
-    @abstractmethod
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        """Write the features of the block's centres to rows of out, given as zeros."""
+    def terms(self, block: PairBlock) -> Iterable[tuple[Kernels, tuple]]:
+        """Give the kernels that the features of a block are the sum of.
 
-    @abstractmethod
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        """Write d(sum g * values)/d vectors to the block's rows of out (n_pairs, 3)."""
+        Parameters
+        ----------
+        block : PairBlock
 
-    @abstractmethod
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        """Write the change of the values under v (n_pairs, 3) to the block's centres."""
+        Returns
+        -------
+        terms : iterable of (Kernels, tuple)
+            Kernels and what they take beside the pairs of the block, from fitted
+            attributes. A term adds to ``out``, or writes to columns of its own.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no functions: give kernels in terms(), or "
+            "write block_values, block_pullback, block_pushforward and block_jacobian."
+        )
 
-    @abstractmethod
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        """Write d values / d vectors to the block's rows of out (n_pairs, 3, n_feat)."""
+    def block_values(self, block: PairBlock, out: np.ndarray) -> None:
+        """Write the features of the block's centres to rows of out.
+
+        Parameters
+        ----------
+        block : PairBlock
+        out : ndarray of shape (n_atoms, n_features)
+            Zeros at first, as for the other three.
+        """
+        for kernels, arguments in self.terms(block):
+            kernels.values(block.pairs, *arguments, out)
+
+    def block_pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
+        """Write d(sum g * values)/d vectors to the block's rows of out.
+
+        Parameters
+        ----------
+        block : PairBlock
+        g : ndarray of shape (n_atoms, n_features)
+        out : ndarray of shape (n_pairs, 3)
+        """
+        for kernels, arguments in self.terms(block):
+            kernels.pullback(block.pairs, *arguments, g, out)
+
+    def block_pushforward(
+        self, block: PairBlock, v: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Write the change of the values under v to the rows of the block's centres.
+
+        Parameters
+        ----------
+        block : PairBlock
+        v : ndarray of shape (n_pairs, 3)
+        out : ndarray of shape (n_atoms, n_features)
+        """
+        for kernels, arguments in self.terms(block):
+            kernels.pushforward(block.pairs, *arguments, v, out)
+
+    def block_jacobian(self, block: PairBlock, out: np.ndarray) -> None:
+        """Write d values / d vectors to the block's rows of out.
+
+        Parameters
+        ----------
+        block : PairBlock
+        out : ndarray of shape (n_pairs, 3, n_features)
+        """
+        for kernels, arguments in self.terms(block):
+            kernels.jacobian(block.pairs, *arguments, out)
 
     # -- scikit-learn's interface ------------------------------------------------------
 
@@ -151,14 +192,21 @@ class AtomFeaturizer(
         """
         structures = check_structures(X)
         warn_of_ignored_info(structures)
+        # what fails below leaves an unfitted estimator, not one of two fits
+        vars(self).pop("n_atom_features_", None)
         if self.species is None:
             present = np.unique(structures.numbers)
         else:
             present = _species_numbers(self.species)
         self.species_ = [chemical_symbols[z] for z in present]
-        self._setup()
-        self.n_atom_features_ = len(self._feature_names())
+        self.r_cut_ = float(self.r_cut)
+        self._channel_of = np.full(len(chemical_symbols), -1, dtype=np.int64)
+        self._channel_of[present] = np.arange(len(present))
+        self._dtype = self.dtype
+        self._ignores_unknown = self.handle_unknown == "ignore"
+        self.prepare()
         self.fitted_on_ = np.unique(fingerprints(structures))
+        self.n_atom_features_ = len(self.columns())
         return self
 
     def transform(self, X) -> AtomFeatures:
@@ -192,7 +240,7 @@ class AtomFeaturizer(
             forecast = self.estimate_memory(structures)
             what = f"The features of {len(structures)} structures ({forecast})"
             refuse_too_much(forecast.total, self.max_memory, what, REMEDY)
-        pairs = neighbor_pairs(structures, self.r_cut, self.n_jobs)
+        pairs = neighbor_pairs(structures, self.r_cut_, self.n_jobs)
         if not self.verbose:
             return self.transform_pairs(structures, pairs)
         with Progress(type(self).__name__, pairs.n_atoms) as progress:
@@ -229,16 +277,16 @@ the largest Jacobian of one structure
             return MemoryForecast(0, 0, width, 0, 0, 0)
         step = max(1, round(n_atoms / SAMPLE_ATOMS))
         some = np.arange(step // 2, len(sizes), step)
-        per_atom, largest = _count_pairs(structures, some, self.r_cut)
+        per_atom, largest = _count_pairs(structures, some, self.r_cut_)
         n_pairs = round(per_atom * n_atoms)
         if step > 1:
             most = np.array([np.argmax(sizes)])
-            largest = max(largest, _count_pairs(structures, most, self.r_cut)[1])
+            largest = max(largest, _count_pairs(structures, most, self.r_cut_)[1])
         return MemoryForecast(
             n_atoms,
             n_pairs,
             width,
-            n_atoms * width * np.dtype(self.dtype).itemsize,
+            n_atoms * width * np.dtype(self._dtype).itemsize,
             n_pairs * BYTES_A_PAIR + 16 * n_atoms + 8,
             largest * 3 * width * 8,
         )
@@ -255,7 +303,7 @@ the largest Jacobian of one structure
         names : ndarray of str, shape (n_features,)
         """
         check_is_fitted(self)
-        return np.asarray(self._feature_names(), dtype=object)
+        return np.array([column.name for column in self.columns()], dtype=object)
 
     def set_output(self, *, transform=None):
         """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
@@ -274,12 +322,14 @@ the largest Jacobian of one structure
 
     def pullback(self, pairs: NeighborPairs, g: np.ndarray) -> np.ndarray:
         """Carry dE/dvalues back to the pair vectors, (n_atoms, n) to (n_pairs, 3)."""
-        return self._run(self._pullback, pairs, (pairs.n_pairs, 3), g)
+        g = np.ascontiguousarray(g, dtype=np.float64)
+        return self._run(self.block_pullback, pairs, (pairs.n_pairs, 3), g)
 
     def pushforward(self, pairs: NeighborPairs, v: np.ndarray) -> np.ndarray:
         """Carry a change of the pair vectors to the values."""
+        v = np.ascontiguousarray(v, dtype=np.float64)
         shape = (pairs.n_atoms, self.n_atom_features_)
-        return self._run(self._pushforward, pairs, shape, v)
+        return self._run(self.block_pushforward, pairs, shape, v)
 
     def jacobian(self, pairs: NeighborPairs) -> np.ndarray:
         """Differentiate values by pair vectors, shape (n_pairs, 3, n_features)."""
@@ -287,7 +337,7 @@ the largest Jacobian of one structure
         what = f"The Jacobian of {shape[2]} features by {shape[0]} pair vectors"
         remedy = "Train without forces of so large structures, or on fewer features."
         refuse_too_much(8.0 * np.prod(shape), self.max_memory, what, remedy)
-        return self._run(self._jacobian, pairs, shape)
+        return self._run(self.block_jacobian, pairs, shape)
 
     def transform_pairs(
         self, structures: Structures, pairs: NeighborPairs
@@ -323,15 +373,15 @@ the largest Jacobian of one structure
         origin : Featurized
             What the features of ``transform`` would remember.
         """
-        pairs = neighbor_pairs(structures, self.r_cut, self.n_jobs)
+        pairs = neighbor_pairs(structures, self.r_cut_, self.n_jobs)
         return Featurized(self, self._known_only(pairs), structures.offsets)
 
     def _transform_pairs(self, structures, pairs, progress) -> AtomFeatures:
         offsets = structures.offsets
         pairs = self._known_only(pairs)
         shape = (pairs.n_atoms, self.n_atom_features_)
-        if self.dtype == "float64":
-            values = self._run(self._forward, pairs, shape, progress=progress)
+        if self._dtype == "float64":
+            values = self._run(self.block_values, pairs, shape, progress=progress)
         else:
             values = self._rounded_values(pairs, shape, progress)
         origin = Featurized(self, pairs, offsets)
@@ -339,9 +389,9 @@ the largest Jacobian of one structure
 
     def _rounded_values(self, pairs: NeighborPairs, shape, progress) -> np.ndarray:
         """Compute values in double precision, block by block, and store them in single."""
-        centre_channels = self._channel_of()[pairs.numbers]
+        centre_channels = self._channel_of[pairs.numbers]
         channels = np.empty(pairs.n_pairs, dtype=np.int64)
-        out = np.empty(shape, dtype=self.dtype)
+        out = np.empty(shape, dtype=self._dtype)
         size = max(1, BLOCK_BYTES // (8 * shape[1]))
 
         def task(start: int, stop: int) -> None:
@@ -353,11 +403,11 @@ the largest Jacobian of one structure
                     last - first,
                     pairs.offsets[first : last + 1],
                     channels,
-                    centre_channels[first:last],
                     pairs.vectors,
+                    centre_channels[first:last],
                 )
                 exact = np.zeros((last - first, shape[1]))
-                self._forward(block, exact)
+                self.block_values(block, exact)
                 out[first:last] = exact
 
         run_chunks(task, pairs.offsets, self.n_jobs, progress)
@@ -366,39 +416,29 @@ the largest Jacobian of one structure
     def _run(
         self, kernel, pairs: NeighborPairs, shape: tuple, *inputs, progress=None
     ) -> np.ndarray:
-        centre_channels = self._channel_of()[pairs.numbers]
+        centre_channels = self._channel_of[pairs.numbers]
         channels = np.empty(pairs.n_pairs, dtype=np.int64)
         out = np.zeros(shape)
 
         def task(start: int, stop: int) -> None:
             _fill_channels(start, stop, pairs, centre_channels, channels)
             block = PairBlock(
-                start, stop, pairs.offsets, channels, centre_channels, pairs.vectors
+                start, stop, pairs.offsets, channels, pairs.vectors, centre_channels
             )
             kernel(block, *inputs, out)
 
         run_chunks(task, pairs.offsets, self.n_jobs, progress)
         return out
 
-    def _channel_of(self) -> np.ndarray:
-        """Table from atomic number to index into species_, -1 where unknown."""
-        table = np.full(len(chemical_symbols), -1, dtype=np.int64)
-        table[[atomic_numbers[s] for s in self.species_]] = np.arange(
-            len(self.species_)
-        )
-        return table
-
     def _known_only(self, pairs: NeighborPairs) -> NeighborPairs:
         """Drop the pairs of ignored species, which then are as if they were not there."""
-        if self.handle_unknown == "error":
-            return pairs
-        known = self._channel_of()[pairs.numbers] >= 0
-        if known.all():
+        known = self._channel_of[pairs.numbers] >= 0
+        if not self._ignores_unknown or known.all():
             return pairs
         return pairs.where(known[pairs.neighbors] & known[pairs.centers])
 
     def _check_species(self, structures: Structures) -> None:
-        if self.handle_unknown == "ignore":
+        if self._ignores_unknown or (self._channel_of[structures.numbers] >= 0).all():
             return
         refuse_unseen(
             structures.numbers,
@@ -408,6 +448,9 @@ the largest Jacobian of one structure
             "Fit on structures with such elements, list them in species, or set "
             "handle_unknown='ignore'.",
         )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_atom_features_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

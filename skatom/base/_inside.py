@@ -157,7 +157,11 @@ def r_cut_of(estimator) -> float | None:
     >>> r_cut_of(make_pipeline(union, Pool()))
     6.0
     """
-    radii = [float(one.r_cut) for one in walk(estimator) if hasattr(one, "r_cut")]
+    radii = [
+        float(getattr(one, "r_cut_", one.r_cut))  # that of fit, where there was one
+        for one in walk(estimator)
+        if hasattr(one, "r_cut")
+    ]
     return max(radii, default=None)
 
 

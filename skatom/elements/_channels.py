@@ -1,10 +1,8 @@
-"""Columns that differ only in the species of neighbours, found by their names.
+"""Columns that differ only in the species of neighbours, from the table of columns.
 
-Featurizers name columns ``<kind>_<species>_<rest>``, with one species
-(``G2_H_eta0.5``) or an unordered pair (``G4_H-O_eta0.5_zeta1``, ``SOAP_H-O_n0_n1_l2``).
-Columns of equal kind and rest are one function of the neighbours, resolved by species: a
-vector, or a symmetric matrix, over the species. A coupling U of shape (n_species,
-n_components) contracts it to pseudo-elements [1]_.
+Columns of equal kind and parameters are one function of the neighbours, resolved by
+species: a vector, or a symmetric matrix, over the species. A coupling U of shape
+(n_species, n_components) contracts it to pseudo-elements [1]_.
 
 .. [1] M. J. Willatt, F. Musil and M. Ceriotti, Phys. Chem. Chem. Phys. 20, 29661 (2018),
    doi:10.1039/C8CP05921G.
@@ -12,7 +10,6 @@ n_components) contracts it to pseudo-elements [1]_.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -21,15 +18,14 @@ import numpy as np
 from ase.data import atomic_numbers
 from scipy.sparse import csr_array
 
-from skatom._runtime.state import State
+from skatom.features._columns import Column
 
-NAME = re.compile(r"(.+?)_([A-Z][a-z]?)(?:-([A-Z][a-z]?))?((?:-all)?_.*)")
-# The two radial functions of a power spectrum: exchanged when the species are.
-ORDERED = re.compile(r"_n(\d+)_n(\d+)(_l\d+)")
+# Stands for any element in the species of a function.
+ELEMENT = "*"
 
 
 @dataclass(frozen=True)
-class SpeciesChannels(State):
+class SpeciesChannels:
     """Where the columns of each function of the neighbours stand.
 
     Attributes
@@ -48,13 +44,11 @@ class SpeciesChannels(State):
         once and one of different species too.
     others : ndarray of int64, shape (n_others,)
         Columns without species.
-    labels : tuple of lists of (str, str)
-        Kind and rest of singles and of pairs.
+    functions : tuple of lists of Column
+        Functions of one species and of two, with `ELEMENT` in the place of each.
     n_columns : int
         Number of columns.
     """
-
-    _name = "species channels"
 
     species: list[str]
     singles: np.ndarray
@@ -62,16 +56,16 @@ class SpeciesChannels(State):
     swapped: np.ndarray
     counted_once: np.ndarray
     others: np.ndarray
-    labels: tuple[list, list]
+    functions: tuple[list[Column], list[Column]]
     n_columns: int
 
     @classmethod
-    def from_names(cls, names: Sequence[str]) -> SpeciesChannels:
-        """Read the names of columns.
+    def from_columns(cls, columns: Sequence[Column]) -> SpeciesChannels:
+        """Sort the columns by what they are functions of.
 
         Parameters
         ----------
-        names : sequence of str
+        columns : sequence of Column
 
         Returns
         -------
@@ -80,61 +74,61 @@ class SpeciesChannels(State):
         Raises
         ------
         ValueError
-            If no name has species.
+            If no column has species.
         """
-        tables: tuple[dict, dict] = (
-            {},
-            {},
-        )  # (kind, rest, repeat) -> species -> column
-        others, found = [], set()
-        for column, name in enumerate(names):
-            match = NAME.fullmatch(str(name))
-            symbols = match and [s for s in match.group(2, 3) if s]
-            if not match or any(s not in atomic_numbers for s in symbols):
-                others.append(column)
+        # of one species, and of two: function and repeat -> species -> column
+        tables: tuple[dict, dict] = ({}, {})
+        others = []
+        for place, column in enumerate(columns):
+            symbols = tuple(s for s in column.species if atomic_numbers.get(s, 0) > 0)
+            if not symbols or len(column.species) > 2:
+                others.append(place)
                 continue
-            found.update(symbols)
             table = tables[len(symbols) - 1]
-            key, repeat = (match[1], match[4]), 0
-            # columns joined from two featurizers may carry equal names
-            while tuple(symbols) in table.setdefault((*key, repeat), {}):
+            function, repeat = _with_species(column, [ELEMENT] * len(symbols)), 0
+            # columns joined from two featurizers may be equal
+            while symbols in table.setdefault((function, repeat), {}):
                 repeat += 1
-            table[(*key, repeat)][tuple(symbols)] = column
+            table[function, repeat][symbols] = place
+        found = {
+            symbol
+            for table in tables
+            for where in table.values()
+            for symbols in where
+            for symbol in symbols
+        }
         if not found:
             raise ValueError(
                 "No column is resolved by species: names such as G2_H_eta0.5 or "
-                f"SOAP_H-O_n0_n1_l2 are wanted, and {names[0]!r} is the first of "
-                f"{len(names)}. Use ACSF, AEV, SOAP or FCHL19, and no step in between "
+                f"SOAP_H-O_n0_n1_l2 are wanted, and {columns[0].name!r} is the first of "
+                f"{len(columns)}. Use ACSF, AEV, SOAP or FCHL19, and no step in between "
                 "that mixes columns."
             )
         species = sorted(found, key=atomic_numbers.get)
-        pairs, swapped, once, pair_labels = _pair_table(tables[1], species)
         singles = np.full((len(species), len(tables[0])), -1, dtype=np.int64)
-        for k, columns in enumerate(tables[0].values()):
-            for (a,), column in columns.items():
-                singles[species.index(a), k] = column
+        for k, where in enumerate(tables[0].values()):
+            for (a,), place in where.items():
+                singles[species.index(a), k] = place
+        pairs, swapped, keys = _pair_table(tables[1], species)
         return cls(
             species,
             singles,
             pairs,
             swapped,
-            once,
+            np.array([not function.factors for function, _ in keys], dtype=bool),
             np.array(others, dtype=np.int64),
-            ([key[:2] for key in tables[0]], pair_labels),
-            len(names),
+            ([function for function, _ in tables[0]], [key[0] for key in keys]),
+            len(columns),
         )
 
-    def names(self, n_components: int) -> list[str]:
-        """Names of the columns after contraction to pseudo-elements J0, J1, ..."""
-        out = [
-            f"{kind}_J{j}{rest}"
-            for j in range(n_components)
-            for kind, rest in self.labels[0]
-        ]
-        for j, k in combinations_with_replacement(range(n_components), 2):
-            for t in self.pair_functions(equal=j == k):
-                kind, rest = self.labels[1][t]
-                out.append(f"{kind}_J{j}-J{k}{rest}")
+    def contracted(self, n_components: int) -> list[Column]:
+        """Give the columns after contraction to pseudo-elements J0, J1, ..."""
+        elements = [f"J{j}" for j in range(n_components)]
+        singles, pairs = self.functions
+        out = [_with_species(f, [j]) for j in elements for f in singles]
+        for some in combinations_with_replacement(elements, 2):
+            functions = self.pair_functions(equal=some[0] == some[1])
+            out += [_with_species(pairs[t], some) for t in functions]
         return out
 
     def pair_functions(self, equal: bool) -> np.ndarray:
@@ -202,6 +196,17 @@ class SpeciesChannels(State):
         return 0.5 * factors if equal else factors
 
 
+def _with_species(column: Column, species: Sequence[str]) -> Column:
+    """Put others in the place of the elements of a column."""
+    given = iter(species)
+    return column._replace(
+        species=tuple(
+            next(given) if s == ELEMENT or atomic_numbers.get(s, 0) > 0 else s
+            for s in column.species
+        )
+    )
+
+
 def _pair_table(table: dict, species: list[str]) -> tuple:
     """Columns of functions of two species, with those of exchanged neighbours."""
     keys = _ordered_keys(table)
@@ -213,32 +218,29 @@ def _pair_table(table: dict, species: list[str]) -> tuple:
         for (a, b), column in columns.items():
             i, j = species.index(a), species.index(b)
             pairs[i, j, t] = pairs[j, i, swapped[t]] = column
-    once = np.array([ORDERED.fullmatch(key[1]) is None for key in keys], dtype=bool)
-    return pairs, swapped, once, [key[:2] for key in keys]
+    return pairs, swapped, keys
 
 
-def _ordered_keys(table: dict) -> list[tuple]:
-    """Functions in the order of the names, those of a power spectrum as l, n, n'."""
-    keys = list(dict.fromkeys(k for key in table for k in (key, _swap(key))))
+def _ordered_keys(table: dict) -> list[tuple[Column, int]]:
+    """Functions in the order of the columns; products by parameters, then by factors."""
+    ranks: dict = {}
 
-    def place(key):
-        match = ORDERED.fullmatch(key[1])
-        group = next(
-            i for i, other in enumerate(keys) if _family(other) == _family(key)
-        )
-        if not match:
-            return (group, keys.index(key))
-        return (group, int(match[3][2:]), int(match[1]), int(match[2]))
+    def rank(*what) -> int:
+        """Count things as they come."""
+        return ranks.setdefault(what, len(ranks))
 
-    return sorted(keys, key=place)
-
-
-def _family(key: tuple) -> tuple:
-    """Kind and repeat for power spectra, the function itself for others."""
-    kind, rest, repeat = key
-    return (kind, repeat) if ORDERED.fullmatch(rest) else key
+    places: dict = {}
+    for key in dict.fromkeys(k for one in table for k in (one, _swap(one))):
+        (kind, _, parameters, factors), repeat = key
+        if not factors:
+            places[key] = (rank(key),)
+            continue
+        within = (rank(kind, repeat, name) for name in (parameters, *factors))
+        places[key] = (rank(kind, repeat), *within)
+    return sorted(places, key=places.__getitem__)
 
 
-def _swap(key: tuple) -> tuple:
-    kind, rest, repeat = key
-    return kind, ORDERED.sub(r"_n\2_n\1\3", rest), repeat
+def _swap(key: tuple[Column, int]) -> tuple[Column, int]:
+    """Give the function that one becomes when the species are exchanged."""
+    function, repeat = key
+    return function._replace(factors=function.factors[::-1]), repeat

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from skatom.features._columns import Column
 from skatom.features._origins import Joined, Transformed
 from skatom.neighbors import NeighborPairs, ranges
 from skatom.structures import Structures
@@ -34,6 +35,10 @@ class Origin(Protocol):
     @property
     def feature_names(self) -> Sequence[str]:
         """Names of the columns."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """What the columns are functions of."""
 
     def pullback(self, g: np.ndarray) -> np.ndarray:
         """Carry (n_atoms, n_features) to (n_pairs, 3)."""
@@ -137,6 +142,12 @@ class AtomFeatures:
         if self.origin is None:
             return [f"x{k}" for k in range(self.values.shape[1])]
         return list(self.origin.feature_names)
+
+    @property
+    def columns(self) -> list[Column]:
+        """What each column is a function of; names alone where that is not known."""
+        known = getattr(self.origin, "columns", None)
+        return known or [Column(str(name)) for name in self.feature_names]
 
     @property
     def pairs(self) -> NeighborPairs:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from skatom.features._columns import Column, columns_out
 from skatom.features._features import NoDerivativeError, Origin
 from skatom.neighbors import NeighborPairs
 from skatom.structures import Structures
@@ -25,13 +26,13 @@ class FeaturizedLater:
     featurizer : transformer or None
         Made the values, in one or several steps.
     structures : Structures
-    names : sequence of str
-        Names of the columns.
+    known_columns : sequence of Column, optional
+        Those that a file lists; by default those of the featurizer.
     """
 
     featurizer: object
     structures: Structures
-    names: Sequence[str]
+    known_columns: Sequence[Column] | None = None
 
     @cached_property
     def _made(self) -> Origin:
@@ -57,7 +58,14 @@ class FeaturizedLater:
     @property
     def feature_names(self) -> Sequence[str]:
         """Names of the columns."""
-        return self.names
+        return [column.name for column in self.columns]
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """What the columns are functions of."""
+        if self.known_columns is None:
+            return columns_out(self.featurizer)
+        return self.known_columns
 
     @property
     def pairs(self) -> NeighborPairs:
@@ -80,4 +88,6 @@ class FeaturizedLater:
         """Select structures."""
         if "_made" in self.__dict__:
             return self._made.of_structures(keep)
-        return FeaturizedLater(self.featurizer, self.structures[keep], self.names)
+        return FeaturizedLater(
+            self.featurizer, self.structures[keep], self.known_columns
+        )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skatom.features._columns import Column, columns_out
 from skatom.neighbors import NeighborPairs
 from skatom.neighbors._joined import JoinedPairs
 
@@ -32,6 +33,11 @@ class Featurized:
     def feature_names(self) -> Sequence[str]:
         """The featurizer's names."""
         return self.featurizer.get_feature_names_out()
+
+    @property
+    def columns(self) -> list[Column]:
+        """The featurizer's columns."""
+        return self.featurizer.columns()
 
     def pullback(self, g: np.ndarray) -> np.ndarray:
         """Carry (n_atoms, n_features) to (n_pairs, 3)."""
@@ -71,6 +77,10 @@ class Transformed:
         return self.step.get_feature_names_out(self.parent.feature_names)
 
     @property
+    def columns(self) -> list[Column]:
+        return columns_out(self.step, self.parent.columns)
+
+    @property
     def pairs(self) -> NeighborPairs:
         return self.parent.pairs
 
@@ -107,6 +117,10 @@ class Joined:
     @property
     def feature_names(self) -> Sequence[str]:
         return [name for block in self.blocks for name in block.feature_names]
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for block in self.blocks for column in block.columns]
 
     @property
     def pairs(self) -> JoinedPairs:

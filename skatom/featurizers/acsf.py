@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from skatom._validation import Integral, Interval, Real, StrOptions
-from skatom.base import AtomFeaturizer, PairBlock
+from skatom.base import AtomFeaturizer, Column, PairBlock, columns_by_species
 from skatom.featurizers._acsf.grids import (
-    ALL,
+    CUTOFFS,
     angular_parts,
-    check_rows,
-    default_angular,
-    default_radial,
-    function_names,
+    angular_rows,
     radial_arrays,
+    radial_rows,
+    refuse_no_rows,
+    texts,
 )
 
 __all__ = ["ACSF"]
-
-# Below, "auto" grids have nowhere to go, in Å.
-SMALLEST_AUTO_RADIUS = 1.5
-_CUTOFFS = {"cosine": 0, "polynomial": 1, "tanh3": 2}
 
 
 class ACSF(AtomFeaturizer):
@@ -137,9 +131,11 @@ class ACSF(AtomFeaturizer):
         "n_angular": [Interval(Integral, 1, None, closed="left")],
         "zetas": ["array-like"],
         "eta_scale": [StrOptions({"none", "rc2"})],
-        "cutoff": [StrOptions(set(_CUTOFFS))],
+        "cutoff": [StrOptions(set(CUTOFFS))],
         "cutoff_gamma": [Interval(Real, 0, None, closed="neither")],
     }
+
+    _warm_up = ({}, {"g4": None, "g5": [[0.1, 1, 1]]})
 
     def __init__(
         self,
@@ -178,17 +174,14 @@ class ACSF(AtomFeaturizer):
         self.max_memory = max_memory
         self.verbose = verbose
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""
-        scale = self.r_cut**2 if self.eta_scale == "rc2" else 1.0
-        self.g2_ = self._rows("g2", 2, scale)
-        self.g4_ = self._rows("g4", 3, scale)
-        self.g5_ = self._rows("g5", 3, scale)
-        if not (len(self.g2_) or len(self.g4_) or len(self.g5_)):
-            raise ValueError(
-                "g2, g4 and g5 are all empty: there is no function to compute. Give rows "
-                'to one of them, or "auto".'
-            )
+        scale = self.r_cut_**2 if self.eta_scale == "rc2" else 1.0
+        angular = self.r_cut_, self.n_angular, self.zetas, scale
+        self.g2_ = radial_rows(self.g2, self.r_cut_, self.n_radial, scale)
+        self.g4_ = angular_rows("g4", self.g4, *angular)
+        self.g5_ = angular_rows("g5", self.g5, *angular)
+        refuse_no_rows(self.g2_, self.g4_, self.g5_)
         self._radial = radial_arrays(self.g2_ / [scale, 1.0])
         n_species = len(self.species_)
         self._angular = angular_parts(
@@ -197,97 +190,22 @@ class ACSF(AtomFeaturizer):
             n_species,
             n_species * len(self.g2_),
         )
-        self._cut = (
-            float(self.r_cut),
-            _CUTOFFS[self.cutoff],
-            float(self.cutoff_gamma),
-        )
+        self._cut = self.r_cut_, CUTOFFS[self.cutoff], float(self.cutoff_gamma)
 
-    def _rows(self, name: str, n_columns: int, scale: float) -> np.ndarray:
-        """Return the rows of one kind of function, eta in the unit of eta_scale."""
-        rows = getattr(self, name)
-        if rows is None:
-            return np.empty((0, n_columns))
-        if not isinstance(rows, str):
-            return check_rows(name, rows, n_columns)
-        if self.r_cut <= SMALLEST_AUTO_RADIUS:
-            raise ValueError(
-                f'{name}="auto" places functions from 0.5 Å to r_cut - 0.5 Å with widths '
-                f"from 1 Å, and r_cut={self.r_cut:g} Å leaves no room for them: use a "
-                f"larger r_cut, or give the rows of {name} yourself."
-            )
-        if n_columns == 2:
-            rows = default_radial(self.r_cut, self.n_radial)
-        else:
-            rows = default_angular(self.r_cut, self.n_angular, self.zetas)
-            rows = check_rows(f"{name} (from zetas)", rows, n_columns)
-        return rows * ([scale] + [1.0] * (n_columns - 1))
+    def columns(self) -> list[Column]:
+        """Give the table of columns: G2, G4 and G5, each by species."""
+        angular = "eta", "zeta", "lambda"
+        return [
+            *columns_by_species("G2", self.species_, texts(self.g2_, ("eta", "rs"))),
+            *columns_by_species("G4", self.species_, texts(self.g4_, angular), 2),
+            *columns_by_species("G5", self.species_, texts(self.g5_, angular), 2),
+        ]
 
-    def _feature_names(self) -> list[str]:
-        return function_names(self.species_, self.g2_, self.g4_, self.g5_)
+    def terms(self, block: PairBlock):
+        """Give the kernels of G2, and of sums over triples and moments where needed."""
+        from skatom.featurizers._acsf.terms import RADIAL, angular_terms
 
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf import moments_g5 as acsf_moments
-        from skatom.featurizers._acsf import values as acsf_values
-
-        kernels = (
-            acsf_values.radial_values,
-            acsf_values.angular_values,
-            acsf_moments.moment_values,
-        )
-        self._apply(kernels, block, out)
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf import moments_g5 as acsf_moments
-        from skatom.featurizers._acsf import pullback as acsf_pullback
-
-        kernels = (
-            acsf_pullback.radial_pullback,
-            acsf_pullback.angular_pullback,
-            acsf_moments.moment_pullback,
-        )
-        g = np.ascontiguousarray(g, dtype=np.float64)
-        self._apply(kernels, block, g, out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf import moments_g5 as acsf_moments
-        from skatom.featurizers._acsf import pushforward as acsf_pushforward
-
-        kernels = (
-            acsf_pushforward.radial_pushforward,
-            acsf_pushforward.angular_pushforward,
-            acsf_moments.moment_pushforward,
-        )
-        v = np.ascontiguousarray(v, dtype=np.float64)
-        self._apply(kernels, block, v, out)
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf import jacobian as acsf_jacobian
-        from skatom.featurizers._acsf import moments_g5 as acsf_moments
-
-        kernels = (
-            acsf_jacobian.radial_jacobian,
-            acsf_jacobian.angular_jacobian,
-            acsf_moments.moment_jacobian,
-        )
-        self._apply(kernels, block, out)
-
-    def _apply(self, kernels: tuple, block: PairBlock, *arrays: np.ndarray) -> None:
-        """Run the kernels of G2, of sums over triples and of moments where needed."""
-        radial, triples, moments = kernels
-        pairs = (
-            block.start,
-            block.stop,
-            block.offsets,
-            block.channels,
-            block.vectors,
-        )
         n_species = len(self.species_)
         if len(self.g2_):
-            radial(pairs, n_species, self._cut, self._radial, *arrays)
-        counts = np.diff(block.offsets[block.start : block.stop + 1])
-        for grid, expansion, part in self._angular:
-            if counts.min(initial=ALL) <= part[-1]:
-                triples(pairs, n_species, self._cut, grid, part, *arrays)
-            if counts.max(initial=0) > part[-1]:
-                moments(pairs, n_species, self._cut, expansion, part, *arrays)
+            yield RADIAL, (n_species, self._cut, self._radial)
+        yield from angular_terms(block, n_species, self._cut, self._angular)

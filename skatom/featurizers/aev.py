@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations_with_replacement
 
 import numpy as np
 
 from skatom._validation import Integral, Interval, Real, listing
-from skatom.base import AtomFeaturizer, PairBlock
-from skatom.featurizers._acsf.grids import radial_arrays
+from skatom.base import AtomFeaturizer, Column, PairBlock, columns_by_species
+from skatom.featurizers._acsf.grids import radial_arrays, texts
+from skatom.featurizers._aev.limits import check_shells
+from skatom.featurizers._simd.padding import whole_lanes
 
 __all__ = ["AEV"]
 
-# W of a triple is a product of exponentials up to exp(eta r_cut²/4); see the kernels.
-MAX_ANGULAR_DECAY = 2000.0
 RADIAL_FACTOR = 0.25
 
 
@@ -121,6 +120,8 @@ class AEV(AtomFeaturizer):
         "angles": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "r_start": [Interval(Real, 0, None, closed="left")],
     }
+
+    _shares_kernels_of = "ACSF"
 
     def __init__(
         self,
@@ -261,36 +262,26 @@ class AEV(AtomFeaturizer):
         angular = np.arange(len(a) * n_terms).reshape(-1, n_terms)[shuffled]
         return np.concatenate([radial.ravel(), n * n_radial + angular.ravel()])
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""
-        if self.r_cut_angular > self.r_cut:
-            raise ValueError(
-                f"r_cut_angular={self.r_cut_angular:g} Å is larger than "
-                f"r_cut={self.r_cut:g} Å, to which neighbours are listed. Make r_cut at "
-                "least as large."
-            )
-        if self.angular_eta * self.r_cut_angular**2 > MAX_ANGULAR_DECAY:
-            limit = MAX_ANGULAR_DECAY / self.r_cut_angular**2
-            raise ValueError(
-                f"angular_eta={self.angular_eta:g} makes shells that are too narrow to "
-                f"be computed; with r_cut_angular={self.r_cut_angular:g} Å it may be up "
-                f"to {limit:.4g} per Å²."
-            )
-        self.radial_shifts_ = self._shifts("radial_shifts", self.r_cut)
+        check_shells(self.r_cut_, self.r_cut_angular, self.angular_eta)
+        self.radial_shifts_ = self._shifts("radial_shifts", self.r_cut_)
         self.angular_shifts_ = self._shifts("angular_shifts", self.r_cut_angular)
         if isinstance(self.angles, Integral):
             self.angles_ = (np.arange(self.angles) + 0.5) * np.pi / self.angles
         else:
             self.angles_ = _numbers("angles", self.angles, np.pi)
         etas = np.full(len(self.radial_shifts_), float(self.radial_eta))
-        self._radial = radial_arrays(np.stack([etas, self.radial_shifts_], axis=1))
+        rows = np.stack([etas, self.radial_shifts_], axis=1)
+        self._radial = (self.r_cut_, 0, 0.0), radial_arrays(rows, RADIAL_FACTOR)
         half_turns = 0.5 * np.stack([np.cos(self.angles_), np.sin(self.angles_)])
         self._angular = (
             (float(self.r_cut_angular), 0, 0.0),
             (len(self.angular_shifts_), len(self.angles_)),
             (float(self.angular_eta), float(self.zeta)),
-            _padded(self.angular_shifts_[None]),
-            _padded(half_turns),
+            whole_lanes(self.angular_shifts_[None]),
+            whole_lanes(half_turns),
+            len(self.species_) * len(self.radial_shifts_),
         )
 
     def _shifts(self, name: str, r_cut: float) -> np.ndarray:
@@ -304,77 +295,25 @@ class AEV(AtomFeaturizer):
             )
         return np.linspace(self.r_start, r_cut, given, endpoint=False)
 
-    def _feature_names(self) -> list[str]:
-        radial, shells = _texts(self.radial_shifts_), _texts(self.angular_shifts_)
-        angles = _texts(self.angles_)
-        return [f"AEV_{a}_rs{r}" for a in self.species_ for r in radial] + [
-            f"AEV_{a}-{b}_rs{r}_theta{theta}"
-            for a, b in combinations_with_replacement(self.species_, 2)
-            for r in shells
-            for theta in angles
+    def columns(self) -> list[Column]:
+        """Give the table of columns: radial, then angular, each by species."""
+        radial = texts(self.radial_shifts_[:, None], ["rs"])
+        shells = texts(self.angular_shifts_[:, None], ["rs"])
+        angles = texts(self.angles_[:, None], ["theta"])
+        angular = [shell + angle for shell in shells for angle in angles]
+        return [
+            *columns_by_species("AEV", self.species_, radial),
+            *columns_by_species("AEV", self.species_, angular, 2),
         ]
 
-    # The radial functions are G2 of ACSF times 0.25. The arrays that kernels add to are
-    # zero at first, so that what is there after the radial ones can be scaled.
+    def terms(self, block: PairBlock):
+        """Give the kernels of radial functions, which are G2 of ACSF, and angular ones."""
+        from skatom.featurizers._acsf.terms import RADIAL
+        from skatom.featurizers._aev.terms import ANGULAR
 
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf.values import radial_values
-        from skatom.featurizers._aev.values import angular_values
-
-        radial_values(*self._radial_arguments(block), out)
-        out[block.start : block.stop, : self._n_radial()] *= RADIAL_FACTOR
-        angular_values(*self._angular_arguments(block), out)
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf.pullback import radial_pullback
-        from skatom.featurizers._aev.pullback import angular_pullback
-
-        g = np.ascontiguousarray(g, dtype=np.float64)
-        radial_pullback(*self._radial_arguments(block), g, out)
-        out[_rows(block)] *= RADIAL_FACTOR
-        angular_pullback(*self._angular_arguments(block), g, out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf.pushforward import radial_pushforward
-        from skatom.featurizers._aev.pushforward import angular_pushforward
-
-        v = np.ascontiguousarray(v, dtype=np.float64)
-        radial_pushforward(*self._radial_arguments(block), v, out)
-        out[block.start : block.stop, : self._n_radial()] *= RADIAL_FACTOR
-        angular_pushforward(*self._angular_arguments(block), v, out)
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._acsf.jacobian import radial_jacobian
-        from skatom.featurizers._aev.jacobian import angular_jacobian
-
-        radial_jacobian(*self._radial_arguments(block), out)
-        out[_rows(block), :, : self._n_radial()] *= RADIAL_FACTOR
-        angular_jacobian(*self._angular_arguments(block), out)
-
-    def _n_radial(self) -> int:
-        return len(self.species_) * len(self.radial_shifts_)
-
-    def _radial_arguments(self, block: PairBlock) -> tuple:
-        cut = (float(self.r_cut), 0, 0.0)
-        return _pairs(block), len(self.species_), cut, self._radial
-
-    def _angular_arguments(self, block: PairBlock) -> tuple:
-        return _pairs(block), len(self.species_), *self._angular, self._n_radial()
-
-
-def _pairs(block: PairBlock) -> tuple:
-    return block.start, block.stop, block.offsets, block.channels, block.vectors
-
-
-def _rows(block: PairBlock) -> slice:
-    return slice(block.offsets[block.start], block.offsets[block.stop])
-
-
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """Fill rows with zeros up to whole groups of eight."""
-    out = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8))
-    out[:, : rows.shape[1]] = rows
-    return out
+        n_species = len(self.species_)
+        yield RADIAL, (n_species, *self._radial)
+        yield ANGULAR, (n_species, *self._angular)
 
 
 def _numbers(name: str, given, upper: float) -> np.ndarray:
@@ -398,9 +337,3 @@ def _numbers(name: str, given, upper: float) -> np.ndarray:
             f"{name} holds a number twice: two equal columns carry nothing new."
         )
     return numbers
-
-
-def _texts(numbers: np.ndarray) -> list[str]:
-    """Write numbers with 6 digits, and with all of them where 6 do not tell apart."""
-    short = [f"{number:.6g}" for number in numbers]
-    return short if len(set(short)) == len(short) else [repr(float(x)) for x in numbers]

@@ -143,34 +143,39 @@ class Composition(StructureRows):
         if self.kind == "properties":
             _check_known("properties", self.properties, PROPERTIES)
             _check_known("statistics", self.statistics, _STATISTICS)
+        self._kind = self.kind
+        self._properties = list(self.properties)
+        self._statistics = list(self.statistics)
         self.species_ = learned_species(structures, self.species)
 
     def _check(self, structures: Structures) -> None:
-        if self.kind != "properties":
+        if self._kind != "properties":
             check_species(structures, self.species_, "Composition")
             return
-        for name in self.properties:
+        for name in self._properties:
             values_of(name, structures.numbers, structures.offsets)
 
     def _names(self) -> list[str]:
-        if self.kind == "properties":
-            return [f"{s}_{name}" for name in self.properties for s in self.statistics]
-        head = "n" if self.kind == "counts" else "fraction"
+        if self._kind == "properties":
+            return [
+                f"{s}_{name}" for name in self._properties for s in self._statistics
+            ]
+        head = "n" if self._kind == "counts" else "fraction"
         return [f"{head}_{symbol}" for symbol in self.species_]
 
     def _rows(self, structures: Structures) -> np.ndarray:
         if not len(structures):
             return np.zeros((0, self.n_features_out_))
         numbers, offsets = structures.numbers, structures.offsets
-        if self.kind == "properties":
+        if self._kind == "properties":
             columns = []
-            for name in self.properties:
+            for name in self._properties:
                 found = _statistics_of(values_of(name, numbers, offsets), offsets)
-                columns += [found[statistic] for statistic in self.statistics]
+                columns += [found[statistic] for statistic in self._statistics]
             return np.stack(columns, axis=1)
         known = [atomic_numbers[s] for s in self.species_]
         counts = species_counts(structures, known)
-        if self.kind == "counts":
+        if self._kind == "counts":
             return counts
         return counts / structures.n_atoms[:, None]
 

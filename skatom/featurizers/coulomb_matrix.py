@@ -110,6 +110,9 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         "rows": [StrOptions({"structure", "atoms"})],
     }
 
+    _warm_up = ({"permutation": "eigenspectrum"}, {}, {"rows": "atoms"})
+    _shares_kernels_of = None
+
     def __init__(
         self,
         permutation="sorted_l2",
@@ -147,16 +150,16 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
                 f"rows='atoms' has no meaning with permutation={self.permutation!r}: "
                 "use 'sorted_l2' or 'none'."
             )
+        self._permutation, self._width = self.permutation, self.sigma
+        self._by_atom = self.rows == "atoms"
         self.n_atoms_max_ = self.n_atoms_max or int(structures.n_atoms.max())
         check_size(structures, self.n_atoms_max_)
-        vectors = self.rows == "atoms" or self.permutation == "eigenspectrum"
+        vectors = self._by_atom or self.permutation == "eigenspectrum"
         self.n_features_out_ = self.n_atoms_max_ ** (1 if vectors else 2)
         self.fitted_on_ = np.unique(fingerprints(structures))
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # rows of atoms are no table, so there is nothing for set_output to wrap
-        self._sklearn_auto_wrap_output_keys = (
-            set() if self.rows == "atoms" else {"transform"}
-        )
+        self._sklearn_auto_wrap_output_keys = set() if self._by_atom else {"transform"}
         return self
 
     def transform(self, X):
@@ -183,9 +186,9 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         structures = _molecules(X, allow_empty=True)
         check_size(structures, self.n_atoms_max_)
         values, ranks = self._compute(structures)
-        if self.rows == "atoms":
+        if self._by_atom:
             return self._atom_features(structures, values, ranks)
-        if self.permutation == "eigenspectrum":
+        if self._permutation == "eigenspectrum":
             return spectra(self._square(values), structures.n_atoms)[0]
         return values
 
@@ -201,10 +204,10 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         names : ndarray of str, shape (``n_features_out_``,)
         """
         check_is_fitted(self)
-        if self.rows == "atoms":
+        if self._by_atom:
             names = [f"C_{k}" for k in range(self.n_atoms_max_)]
             return np.array(names, dtype=object)
-        return matrix_names(self.permutation, self.n_atoms_max_)
+        return matrix_names(self._permutation, self.n_atoms_max_)
 
     def set_output(self, *, transform=None):
         """Choose what transform gives; rows of atoms stay AtomFeatures.
@@ -241,7 +244,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
             For ``permutation="random"``.
         """
         check_is_fitted(self)
-        if self.permutation == "random":
+        if self._permutation == "random":
             raise NoDerivativeError(
                 "CoulombMatrix(permutation='random') jumps when atoms move: use "
                 "'sorted_l2' or 'eigenspectrum' for forces."
@@ -249,7 +252,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         structures = _molecules(X)
         check_size(structures, self.n_atoms_max_)
         values, ranks = self._compute(structures)
-        if self.permutation == "eigenspectrum":
+        if self._permutation == "eigenspectrum":
             vectors = spectra(self._square(values), structures.n_atoms)[1]
             blocks = [(v * row[: len(v)]) @ v.T for v, row in zip(vectors, g)]
         else:
@@ -277,12 +280,11 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
             [np.zeros((0, 3)), *[atoms.positions for atoms in structures.frames]]
         )
         noise = np.zeros(len(numbers))
-        if self.permutation == "random":
-            noise = noise_of(structures, self.sigma, self._seed)
-        is_sorted = self.permutation in ("sorted_l2", "random")
-        by_atom = self.rows == "atoms"
-        kernel = atom_rows if by_atom else matrices
-        shape = (len(numbers), n_max) if by_atom else (len(structures), n_max**2)
+        if self._permutation == "random":
+            noise = noise_of(structures, self._width, self._seed)
+        is_sorted = self._permutation in ("sorted_l2", "random")
+        kernel = atom_rows if self._by_atom else matrices
+        shape = (len(numbers), n_max) if self._by_atom else (len(structures), n_max**2)
         values, ranks = np.zeros(shape), np.empty(len(numbers), dtype=np.int64)
         molecules = (positions, numbers, offsets)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import combinations_with_replacement
+from itertools import product
 
 import numpy as np
 
 from skatom._validation import Integral, Interval, Real
-from skatom.base import AtomFeaturizer, PairBlock
+from skatom.base import AtomFeaturizer, Column, PairBlock, columns_by_species
+from skatom.featurizers._aev.limits import check_shells
+from skatom.featurizers._simd.padding import whole_lanes
 
 __all__ = ["FCHL19"]
-
-# W of a triple is a product of exponentials up to exp(eta r_cut²/4); see the kernels.
-MAX_ANGULAR_DECAY = 2000.0
 
 
 class FCHL19(AtomFeaturizer):
@@ -165,103 +164,49 @@ class FCHL19(AtomFeaturizer):
         self.max_memory = max_memory
         self.verbose = verbose
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""
-        r_cut_angular = self.r_cut if self.r_cut_angular is None else self.r_cut_angular
-        if r_cut_angular > self.r_cut:
-            raise ValueError(
-                f"r_cut_angular={r_cut_angular:g} Å is larger than "
-                f"r_cut={self.r_cut:g} Å, to which neighbours are listed. Make r_cut at "
-                "least as large."
-            )
-        if self.angular_eta * r_cut_angular**2 > MAX_ANGULAR_DECAY:
-            limit = MAX_ANGULAR_DECAY / r_cut_angular**2
-            raise ValueError(
-                f"angular_eta={self.angular_eta:g} makes shells that are too narrow to "
-                f"be computed; with r_cut_angular={r_cut_angular:g} Å it may be up "
-                f"to {limit:.4g} per Å²."
-            )
-        self.radial_shells_ = np.linspace(0, self.r_cut, 1 + self.n_radial)[1:]
+        r_cut_angular = float(self.r_cut_angular or self.r_cut_)
+        check_shells(self.r_cut_, r_cut_angular, self.angular_eta)
+        self.radial_shells_ = np.linspace(0, self.r_cut_, 1 + self.n_radial)[1:]
         self.angular_shells_ = np.linspace(0, r_cut_angular, 1 + self.n_angular)[1:]
+        self._orders = np.arange(1, 2 * self.n_fourier, 2)
         shells = np.stack(
             [
                 np.log(self.radial_shells_),
                 1 / (self.radial_shells_ * np.sqrt(2 * np.pi)),
             ]
         )
-        orders = np.arange(1, 2 * self.n_fourier, 2)
         weight = self.three_body_weight * np.sqrt(self.angular_eta / np.pi)
         self._radial = (
-            (float(self.r_cut), 0, 0.0),
+            (self.r_cut_, 0, 0.0),
             (float(self.radial_eta), float(self.two_body_decay)),
-            (_padded(shells), int(self.n_radial)),
+            (whole_lanes(shells), int(self.n_radial)),
         )
         self._angular = (
-            (float(r_cut_angular), 0, 0.0),
+            (r_cut_angular, 0, 0.0),
             (float(self.angular_eta), 0.5 * self.three_body_decay),
-            2 * weight * np.exp(-0.5 * (self.zeta * orders) ** 2),
-            (_padded(self.angular_shells_[None]), int(self.n_angular)),
+            2 * weight * np.exp(-0.5 * (self.zeta * self._orders) ** 2),
+            (whole_lanes(self.angular_shells_[None]), int(self.n_angular)),
             len(self.species_) * int(self.n_radial),
         )
 
-    def _feature_names(self) -> list[str]:
-        waves = [
-            f"{wave}{order}"
-            for order in range(1, 2 * self.n_fourier, 2)
-            for wave in ("cos", "sin")
-        ]
+    def columns(self) -> list[Column]:
+        """Give the table of columns: two-body, then three-body, each by species."""
+        radial, angular = (
+            [f"R{shell:.6g}" for shell in shells]
+            for shells in (self.radial_shells_, self.angular_shells_)
+        )
+        waves = [f"{wave}{order}" for order in self._orders for wave in ("cos", "sin")]
         return [
-            f"FCHL_{a}_R{shell:.6g}"
-            for a in self.species_
-            for shell in self.radial_shells_
-        ] + [
-            f"FCHL_{a}-{b}_R{shell:.6g}_{wave}"
-            for a, b in combinations_with_replacement(self.species_, 2)
-            for shell in self.angular_shells_
-            for wave in waves
+            *columns_by_species("FCHL", self.species_, zip(radial)),
+            *columns_by_species("FCHL", self.species_, product(angular, waves), 2),
         ]
 
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._fchl19.pairs import radial_values
-        from skatom.featurizers._fchl19.values import angular_values
+    def terms(self, block: PairBlock):
+        """Give the kernels of two-body and three-body functions."""
+        from skatom.featurizers._fchl19.terms import ANGULAR, RADIAL
 
-        block = self._arguments(block)
-        radial_values(*block, *self._radial, out)
-        angular_values(*block, *self._angular, out)
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._fchl19.pairs import radial_pullback
-        from skatom.featurizers._fchl19.pullback import angular_pullback
-
-        g = np.ascontiguousarray(g, dtype=np.float64)
-        block = self._arguments(block)
-        radial_pullback(*block, *self._radial, g, out)
-        angular_pullback(*block, *self._angular, g, out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._fchl19.pairs import radial_pushforward
-        from skatom.featurizers._fchl19.pushforward import angular_pushforward
-
-        v = np.ascontiguousarray(v, dtype=np.float64)
-        block = self._arguments(block)
-        radial_pushforward(*block, *self._radial, v, out)
-        angular_pushforward(*block, *self._angular, v, out)
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._fchl19.jacobian import angular_jacobian
-        from skatom.featurizers._fchl19.pairs import radial_jacobian
-
-        block = self._arguments(block)
-        radial_jacobian(*block, *self._radial, out)
-        angular_jacobian(*block, *self._angular, out)
-
-    def _arguments(self, block: PairBlock) -> tuple:
-        pairs = block.start, block.stop, block.offsets, block.channels, block.vectors
-        return pairs, len(self.species_)
-
-
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """Fill rows with zeros up to whole groups of eight."""
-    out = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8))
-    out[:, : rows.shape[1]] = rows
-    return out
+        n_species = len(self.species_)
+        yield RADIAL, (n_species, *self._radial)
+        yield ANGULAR, (n_species, *self._angular)

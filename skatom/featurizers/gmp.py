@@ -8,7 +8,7 @@ from math import factorial
 import numpy as np
 
 from skatom._validation import Integral, Interval, StrOptions, listing
-from skatom.base import AtomFeaturizer, PairBlock
+from skatom.base import AtomFeaturizer, Column, PairBlock
 from skatom.featurizers._gmp.densities import valence_density
 
 __all__ = ["GMP"]
@@ -149,18 +149,20 @@ class GMP(AtomFeaturizer):
         used = (prefactor > tolerance) & (decay > 0)
         return float(np.sqrt(np.log(prefactor[used] / tolerance) / decay[used]).max())
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
+        """Turn the parameters into the arrays that the kernels read."""
         from skatom.featurizers._gmp.harmonics import recursion
 
         orders = range(self.max_order + 1)
-        widths = _widths(self.sigmas)
-        counts, table = _overlaps(self._densities_of(self.species_), widths)
-        self._radial = (counts, table.reshape(len(table), -1), len(widths))
-        self._norms = np.array(
-            [factorial(n) * np.prod(np.arange(1.0, 2 * n, 2)) for n in orders]
+        self._sigmas = _widths(self.sigmas)
+        counts, table = _overlaps(self._densities_of(self.species_), self._sigmas)
+        norms = [factorial(n) * np.prod(np.arange(1.0, 2 * n, 2)) for n in orders]
+        self._arguments = (
+            (self.r_cut_, self.cutoff is not None),
+            (counts, table.reshape(len(table), -1), len(self._sigmas)),
+            np.array(norms),
+            recursion(self.max_order),
         )
-        self._steps = recursion(self.max_order)
-        self._cut = (float(self.r_cut), self.cutoff is not None)
 
     def _densities_of(self, species: Sequence[str]) -> list[np.ndarray]:
         given = self.densities or {}
@@ -169,49 +171,19 @@ class GMP(AtomFeaturizer):
             for s in species
         ]
 
-    def _feature_names(self) -> list[str]:
+    def columns(self) -> list[Column]:
+        """Give the table of columns: all sigmas of each order."""
         return [
-            f"GMP_order{n}_sigma{sigma:g}"
-            for n in range(self.max_order + 1)
-            for sigma in self.sigmas
+            Column("GMP", (), (f"order{n}", f"sigma{sigma:g}"))
+            for n in range(len(self._arguments[2]))
+            for sigma in self._sigmas
         ]
 
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._gmp.kernels import values
+    def terms(self, block: PairBlock):
+        """Give the kernels."""
+        from skatom.featurizers._gmp.terms import POWER
 
-        values(*self._arguments(block), out)
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._gmp.kernels import pullback
-
-        pullback(*self._arguments(block), np.ascontiguousarray(g), out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._gmp.kernels import pushforward
-
-        pushforward(*self._arguments(block), np.ascontiguousarray(v), out)
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._gmp.kernels import jacobian
-
-        jacobian(*self._arguments(block), out)
-
-    def _arguments(self, block: PairBlock) -> tuple:
-        pairs = (
-            block.start,
-            block.stop,
-            block.offsets,
-            block.channels,
-            block.vectors,
-        )
-        return (
-            pairs,
-            block.centre_channels,
-            self._cut,
-            self._radial,
-            self._norms,
-            self._steps,
-        )
+        yield POWER, self._arguments
 
 
 def _widths(sigmas: Sequence[float]) -> np.ndarray:

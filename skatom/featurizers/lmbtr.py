@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skatom._validation import Interval, Real, StrOptions
+from skatom.base import Column
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.featurizers._structure_rows.base import (
     StructureRows,
@@ -20,7 +21,7 @@ from skatom.featurizers._structure_rows.many_body import (
     ORDER,
     default_range,
     exp_weighting,
-    grid_names,
+    grid_columns,
     grid_of,
 )
 from skatom.structures import Structures
@@ -134,33 +135,38 @@ class LMBTR(StructureRows, auto_wrap_output_keys=None):
         self.species_ = learned_species(structures, self.species)
         ends = default_range(self.geometry, self.r_cut, self.species_)
         self.grid_ = grid_of(ends, self.n_grid, self.sigma)
-        self.n_atom_features_ = len(self._names())
-
-    def _check(self, structures: Structures) -> None:
-        check_species(structures, self.species_, "LMBTR")
-
-    def _names(self) -> list[str]:
-        species = ["X", *self.species_]
-        n = len(species)
-        if ORDER[self.geometry] == 2:
-            combinations = [(0, i) for i in range(n)]
-        else:
-            combinations = [(i, 0, k) for i in range(n) for k in range(i, n)]
-            combinations += [(0, j, k) for j in range(1, n) for k in range(n)]
-        return grid_names(self.geometry, combinations, species, self.grid_)
-
-    def _rows(self, structures: Structures) -> AtomFeatures:
         order = ORDER[self.geometry]
-        settings = {
+        self._arguments = {
             "geometry": {"function": self.geometry},
             "grid": dict(self.grid_),
             "weighting": exp_weighting(order, self.r_cut, self.threshold),
             "species": self.species_,
             "periodic": True,
         }
-        blocks = describe("LMBTR", settings, structures, n_jobs=self.n_jobs)
+        self._unit_length = self.normalization == "l2"
+        self.n_atom_features_ = len(self._names())
+
+    def _check(self, structures: Structures) -> None:
+        check_species(structures, self.species_, "LMBTR")
+
+    def _names(self) -> list[str]:
+        return [column.name for column in self.columns()]
+
+    def columns(self) -> list[Column]:
+        """Give the table of columns; X is the centre."""
+        species = ["X", *self.species_]
+        geometry, n = self._arguments["geometry"]["function"], len(species)
+        if ORDER[geometry] == 2:
+            combinations = [(0, i) for i in range(n)]
+        else:
+            combinations = [(i, 0, k) for i in range(n) for k in range(i, n)]
+            combinations += [(0, j, k) for j in range(1, n) for k in range(n)]
+        return grid_columns(geometry, combinations, species, self.grid_)
+
+    def _rows(self, structures: Structures) -> AtomFeatures:
+        blocks = describe("LMBTR", self._arguments, structures, n_jobs=self.n_jobs)
         values = np.concatenate([np.zeros((0, self.n_atom_features_)), *blocks])
-        if self.normalization == "l2":
+        if self._unit_length:
             lengths = np.linalg.norm(values, axis=1, keepdims=True)
             values /= np.where(lengths == 0, 1.0, lengths)
         origin = _Underivable(self)
@@ -182,6 +188,10 @@ class _Underivable:
     @property
     def feature_names(self) -> Sequence[str]:
         return self.step.get_feature_names_out()
+
+    @property
+    def columns(self) -> list[Column]:
+        return self.step.columns()
 
     @property
     def pairs(self):

@@ -139,7 +139,7 @@ class MBTR(ManyBodyTensor):
         self.species = species
         self.n_jobs = n_jobs
 
-    def _learn_grid(self) -> None:
+    def _grid(self) -> dict:
         allowed = _WEIGHTINGS[ORDER[self.geometry]]
         if self.weighting not in allowed:
             raise ValueError(
@@ -153,13 +153,13 @@ class MBTR(ManyBodyTensor):
             raise ValueError(
                 f"grid has shape {np.shape(ends)}; give its two ends, such as (0, 6)."
             )
-        self.grid_ = grid_of(ends, self.n_grid, self.sigma)
+        return grid_of(ends, self.n_grid, self.sigma)
 
     def _check(self, structures: Structures) -> None:
         super()._check(structures)
-        if self.normalization == "valle_oganov":
+        if self._arguments["normalization"] == "valle_oganov":
             check_crystals(structures, "normalization='valle_oganov'")
-        if self.weighting == "unity" and ORDER[self.geometry] > 1:
+        if self._arguments["weighting"] is None and ORDER[self._geometry] > 1:
             for s, atoms in enumerate(structures):
                 if atoms.pbc.any():
                     raise ValueError(
@@ -167,12 +167,8 @@ class MBTR(ManyBodyTensor):
                         "over its images has no end: use weighting='exp'."
                     )
 
-    @property
     def _normalization(self) -> str:
         return self.normalization
-
-    def _geometry(self) -> str:
-        return self.geometry
 
     def _settings(self) -> dict:
         order = ORDER[self.geometry]

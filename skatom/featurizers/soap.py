@@ -7,15 +7,15 @@ from functools import lru_cache
 import numpy as np
 
 from skatom._validation import Integral, Interval, Real, StrOptions
-from skatom.base import AtomFeaturizer, PairBlock
+from skatom.base import AtomFeaturizer, Column, PairBlock
 from skatom.featurizers._soap.angular import gradients, ladder, transposed
 from skatom.featurizers._soap.channels import (
     check_weights,
     coupling,
-    feature_names,
     pair_layout,
+    spectrum_columns,
 )
-from skatom.featurizers._soap.radial import RadialTable, radial_table
+from skatom.featurizers._soap.radial import radial_table
 
 __all__ = ["SOAP"]
 
@@ -246,11 +246,12 @@ class SOAP(AtomFeaturizer):
             cutoff=None,
         )
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
         """Check what parameters mean together, and lay out the columns."""
-        if self.radial_basis == "gto" and self._basis_radius() <= 1.0:
+        r_basis = float(self.r_basis or self.r_cut_)
+        if self.radial_basis == "gto" and r_basis <= 1.0:
             raise ValueError(
-                f"The gto basis spans 1 Å to r_basis={self._basis_radius()} Å, which must "
+                f"The gto basis spans 1 Å to r_basis={r_basis} Å, which must "
                 "be more than 1 Å. Raise r_cut or r_basis, or use the polynomial basis."
             )
         if self.weighting == "power" and self.weighting_exponent < 2:
@@ -268,84 +269,41 @@ class SOAP(AtomFeaturizer):
         self._channels, self._coupling = coupling(
             weights, self.compression, self.species_
         )
-        self._layout = pair_layout(
-            len(self._channels), self.compression, self.n_max, self.l_max
-        )
-        self.radial_error_ = self._table().error
-
-    def _basis_radius(self) -> float:
-        return self.r_cut if self.r_basis is None else self.r_basis
-
-    def _table(self) -> RadialTable:
-        """Splines of the radial integrals, from a cache rather than from the model."""
+        self._sizes = int(self.n_max), int(self.l_max)
+        self._layout = pair_layout(len(self._channels), self.compression, *self._sizes)
         cutoff = weighting = None
         if self.cutoff is not None:
-            cutoff = (self.cutoff, float(self.cutoff_width))
+            cutoff = self.cutoff, float(self.cutoff_width)
         if self.weighting is not None:
-            radius = (
-                self.r_cut if self.weighting_radius is None else self.weighting_radius
-            )
-            weighting = (self.weighting, float(radius), float(self.weighting_exponent))
-        return radial_table(
-            self.radial_basis,
-            int(self.n_max),
-            int(self.l_max),
-            float(self.sigma),
-            float(self._basis_radius()),
-            float(self.r_cut),
-            cutoff,
-            weighting,
-        )
+            radius = float(self.weighting_radius or self.r_cut_)
+            weighting = self.weighting, radius, float(self.weighting_exponent)
+        # the table itself is kept in a cache rather than in the model
+        self._radial = (
+            self.radial_basis, *self._sizes, float(self.sigma), r_basis, self.r_cut_,
+            cutoff, weighting,
+        )  # fmt: skip
+        table = radial_table(*self._radial)
+        self.radial_error_ = table.error
+        self._own = (self.center_weight * table.at_centre)[None, :]
 
-    def _feature_names(self) -> list[str]:
-        return feature_names(self._channels, self._layout, self.n_max, self.l_max)
+    def columns(self) -> list[Column]:
+        """Give the table of columns: pairs of channels, and l, n and n' in each."""
+        return spectrum_columns(self._channels, self._layout, *self._sizes)
 
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._soap.values import soap_values
+    def terms(self, block: PairBlock):
+        """Give the kernels, and how to expand the density."""
+        from skatom.featurizers._soap.terms import POWER_SPECTRUM
 
-        soap_values(*self._arguments(block), out)
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._soap.pullback import soap_pullback
-
-        g = np.ascontiguousarray(g, dtype=np.float64)
-        soap_pullback(*self._arguments(block), g, out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._soap.tangent import soap_pushforward
-
-        v = np.ascontiguousarray(v, dtype=np.float64)
-        soap_pushforward(*self._arguments(block), v, out)
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._soap.tangent import soap_jacobian
-
-        rows = out.reshape(-1, out.shape[2])  # a view: (n_pairs * 3, n_features)
-        soap_jacobian(*self._arguments(block), rows)
-
-    def _arguments(self, block: PairBlock) -> tuple[tuple, tuple]:
-        """Give what every kernel takes: the pairs, and how to expand them."""
-        pairs = (
-            block.start,
-            block.stop,
-            block.offsets,
-            block.channels,
-            block.centre_channels,
-            block.vectors,
-        )
-        table = self._table()
-        factors, slopes = _angular_tables(int(self.l_max))
-        width = len(table.at_centre)
+        table = radial_table(*self._radial)
         setup = (
-            (int(self.n_max), int(self.l_max), width),
-            (table.nodes, table.pieces, float(self.r_cut)),
-            factors,
-            slopes,
+            (*self._sizes, self._own.shape[1]),
+            (table.nodes, table.pieces, self.r_cut_),
+            *_angular_tables(self._sizes[1]),
             self._coupling,
-            (self.center_weight * table.at_centre)[None, :],
+            self._own,
             self._layout,
         )
-        return pairs, setup
+        yield POWER_SPECTRUM, (setup,)
 
 
 @lru_cache(maxsize=32)

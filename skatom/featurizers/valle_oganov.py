@@ -93,16 +93,13 @@ class ValleOganov(ManyBodyTensor):
         self.species = species
         self.n_jobs = n_jobs
 
-    def _learn_grid(self) -> None:
+    def _grid(self) -> dict:
         ends = default_range(self.geometry, self.r_cut, self.species_)
-        self.grid_ = grid_of(ends, self.n_grid, self.sigma)
+        return grid_of(ends, self.n_grid, self.sigma)
 
     def _check(self, structures: Structures) -> None:
         check_crystals(structures, "ValleOganov")
         super()._check(structures)
-
-    def _geometry(self) -> str:
-        return self.geometry
 
     def _settings(self) -> dict:
         weights = {"distance": "inverse_square", "angle": "smooth_cutoff"}

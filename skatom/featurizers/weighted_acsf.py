@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import product
-from math import comb, factorial
-
 import numpy as np
 from ase.data import atomic_numbers
 
 from skatom._validation import Integral, Interval, Real, StrOptions
-from skatom.base import AtomFeaturizer, PairBlock
+from skatom.base import AtomFeaturizer, Column, PairBlock
 from skatom.featurizers._acsf.grids import (
-    acsf_grid,
-    check_rows,
-    default_angular,
-    default_radial,
+    CUTOFFS,
+    angular_rows,
     radial_arrays,
+    radial_rows,
+    refuse_no_rows,
+    texts,
 )
-from skatom.featurizers.acsf import ACSF
+from skatom.featurizers._weighted_acsf.expansion import MAX_MOMENT, moment_arrays
+from skatom.featurizers._weighted_acsf.pair_sums import pair_sums
 
 __all__ = ["WeightedACSF"]
-
-_CUTOFFS = {"cosine": 0, "polynomial": 1, "tanh3": 2}
-# Moments up to order zeta number (zeta + 1)(zeta + 2)(zeta + 3)/6: 35 for zeta = 4.
-MAX_MOMENT = 4
 
 
 class WeightedACSF(AtomFeaturizer):
@@ -134,7 +129,7 @@ default="number"
         "n_radial": [Interval(Integral, 1, None, closed="left")],
         "n_angular": [Interval(Integral, 1, None, closed="left")],
         "zetas": ["array-like"],
-        "cutoff": [StrOptions(set(_CUTOFFS))],
+        "cutoff": [StrOptions(set(CUTOFFS))],
         "cutoff_gamma": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -175,170 +170,50 @@ default="number"
         self.max_memory = max_memory
         self.verbose = verbose
 
-    def _setup(self) -> None:
+    def prepare(self) -> None:
         """Turn the parameters into the arrays that the kernels read."""
         self.weights_ = _weight_rows(self.weights, self.species_)
-        self.g2_ = self._radial_rows()
-        self.g4_, self.g5_ = self._angular_rows("g4"), self._angular_rows("g5")
-        if not (len(self.g2_) or len(self.g4_) or len(self.g5_)):
-            raise ValueError(
-                "g2, g4 and g5 are all empty: there is no function to compute. Give rows "
-                'to one of them, or "auto".'
-            )
-        self._cut = (
-            float(self.r_cut),
-            _CUTOFFS[self.cutoff],
-            float(self.cutoff_gamma),
-        )
+        angular = self.r_cut_, self.n_angular, self.zetas
+        self.g2_ = radial_rows(self.g2, self.r_cut_, self.n_radial)
+        self.g4_ = angular_rows("g4", self.g4, *angular)
+        self.g5_ = angular_rows("g5", self.g5, *angular)
+        refuse_no_rows(self.g2_, self.g4_, self.g5_)
+        self._cut = self.r_cut_, CUTOFFS[self.cutoff], float(self.cutoff_gamma)
         self._radial = radial_arrays(self.g2_)
         zeta = self.g5_[:, 1]
         by_moments = (zeta == zeta.astype(int)) & (zeta <= MAX_MOMENT)
-        self._moments = _moment_arrays(self.g5_, np.flatnonzero(by_moments))
-        self._by_pairs = np.flatnonzero(~by_moments)
-        self._acsf = self._inner() if len(self.g4_) + len(self._by_pairs) else None
-
-    def _inner(self) -> ACSF:
-        """Make an ACSF with the functions that moments do not give."""
-        acsf = ACSF(
-            self.r_cut,
-            g2=None,
-            g4=self.g4_,
-            g5=self.g5_[self._by_pairs],
-            cutoff=self.cutoff,
-            cutoff_gamma=self.cutoff_gamma,
-            species=self.species_,
-            handle_unknown=self.handle_unknown,
+        n_channels = self.weights_.shape[1]
+        first = n_channels * (len(self.g2_) + len(self.g4_)), len(self.g5_)
+        moments = moment_arrays(self.g5_, np.flatnonzero(by_moments))
+        self._moments = moments and (*moments, first)
+        self._pair_sums = pair_sums(
+            self.weights_, self.g4_, self.g5_, ~by_moments, n_channels * len(self.g2_)
         )
-        acsf.species_ = self.species_
-        acsf._setup()
-        acsf.n_atom_features_ = len(acsf._feature_names())
-        return acsf
 
-    def _radial_rows(self) -> np.ndarray:
-        if self.g2 is None:
-            return np.empty((0, 2))
-        if not isinstance(self.g2, str):
-            return check_rows("g2", self.g2, 2)
-        if self.g2 == "auto":
-            return default_radial(self.r_cut, self.n_radial)
-        widths = np.linspace(1.0, max(self.r_cut - 0.5, 1.0), self.n_radial)
-        return check_rows('g2 "centered"', acsf_grid(0.5 / widths**2, [0.0]), 2)
-
-    def _angular_rows(self, name: str) -> np.ndarray:
-        rows = getattr(self, name)
-        if rows is None:
-            return np.empty((0, 3))
-        if isinstance(rows, str):
-            name += " (from zetas)"
-            rows = default_angular(self.r_cut, self.n_angular, self.zetas)
-        return check_rows(name, rows, 3)
-
-    def _feature_names(self) -> list[str]:
-        names = []
-        for kind, rows, labels in (
-            ("wG2", self.g2_, ("eta", "rs")),
-            ("wG4", self.g4_, ("eta", "zeta", "lambda")),
-            ("wG5", self.g5_, ("eta", "zeta", "lambda")),
-        ):
-            texts = _texts(rows, labels)
-            names += [
-                f"{kind}_{c}_{t}" for c in range(self._n_channels()) for t in texts
-            ]
-        return names
-
-    def _n_channels(self) -> int:
-        return self.weights_.shape[1]
-
-    def _forward(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._weighted_acsf.moments import moment_values
-        from skatom.featurizers._weighted_acsf.radial import radial_values
-
-        self._apply(radial_values, moment_values, block, out)
-        if self._acsf is not None:
-            inner = np.zeros((len(out), self._acsf.n_atom_features_))
-            self._acsf._forward(block, inner)
-            self._contract(inner, out, slice(block.start, block.stop))
-
-    def _pullback(self, block: PairBlock, g: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._weighted_acsf.derivatives import moment_pullback
-        from skatom.featurizers._weighted_acsf.radial import radial_pullback
-
-        g = np.ascontiguousarray(g, dtype=np.float64)
-        self._apply(radial_pullback, moment_pullback, block, g, out)
-        if self._acsf is not None:
-            inner = np.zeros((len(g), self._acsf.n_atom_features_))
-            self._spread(g, inner, slice(block.start, block.stop))
-            self._acsf._pullback(block, inner, out)
-
-    def _pushforward(self, block: PairBlock, v: np.ndarray, out: np.ndarray) -> None:
-        from skatom.featurizers._weighted_acsf.derivatives import moment_pushforward
-        from skatom.featurizers._weighted_acsf.radial import radial_pushforward
-
-        v = np.ascontiguousarray(v, dtype=np.float64)
-        self._apply(radial_pushforward, moment_pushforward, block, v, out)
-        if self._acsf is not None:
-            inner = np.zeros((len(out), self._acsf.n_atom_features_))
-            self._acsf._pushforward(block, v, inner)
-            self._contract(inner, out, slice(block.start, block.stop))
-
-    def _jacobian(self, block: PairBlock, out: np.ndarray) -> None:
-        from skatom.featurizers._weighted_acsf.derivatives import moment_jacobian
-        from skatom.featurizers._weighted_acsf.radial import radial_jacobian
-
-        self._apply(radial_jacobian, moment_jacobian, block, out)
-        if self._acsf is not None:
-            inner = np.zeros((*out.shape[:2], self._acsf.n_atom_features_))
-            self._acsf._jacobian(block, inner)
-            rows = slice(block.offsets[block.start], block.offsets[block.stop])
-            self._contract(inner, out, rows)
-
-    def _apply(self, radial_kernel, moment_kernel, block: PairBlock, *arrays) -> None:
-        """Run the kernels of the functions that are computed here."""
-        pairs = (
-            block.start,
-            block.stop,
-            block.offsets,
-            block.channels,
-            block.vectors,
-        )
-        n_g2, n_g4, n_g5 = len(self.g2_), len(self.g4_), len(self.g5_)
-        if n_g2:
-            radial_kernel(pairs, self.weights_, self._cut, self._radial, *arrays)
-        if self._moments is not None:
-            layout = (self._n_channels() * (n_g2 + n_g4), n_g5)
-            moment_kernel(
-                pairs, self.weights_, self._cut, *self._moments, layout, *arrays
+    def columns(self) -> list[Column]:
+        """Give the table of columns: G2, G4 and G5, each by channel."""
+        angular = "eta", "zeta", "lambda"
+        return [
+            Column(kind, (), (str(channel), *one))
+            for kind, rows, labels in (
+                ("wG2", self.g2_, ("eta", "rs")),
+                ("wG4", self.g4_, angular),
+                ("wG5", self.g5_, angular),
             )
+            for channel in range(self.weights_.shape[1])
+            for one in texts(rows, labels)
+        ]
 
-    def _contract(self, inner: np.ndarray, out: np.ndarray, rows: slice) -> None:
-        """Add weighted sums over pairs of elements to the columns of G4 and G5."""
-        for columns, at, by_pair in self._blocks():
-            part = inner[rows, ..., at].reshape(*inner[rows].shape[:-1], *by_pair)
-            sums = np.einsum("...pt,pc->...ct", part, self._pair_weights())
-            out[rows, ..., columns] += sums.reshape(*sums.shape[:-2], -1)
+    def terms(self, block: PairBlock):
+        """Give the kernels of G2, of moments, and of sums over pairs of elements."""
+        from skatom.featurizers._weighted_acsf.terms import MOMENTS, PAIR_SUMS, RADIAL
 
-    def _spread(self, g: np.ndarray, inner: np.ndarray, rows: slice) -> None:
-        """Fill the cotangents of the inner functions: the transpose of `_contract`."""
-        for columns, at, by_pair in self._blocks():
-            part = g[rows, columns].reshape(-1, self._n_channels(), by_pair[1])
-            sums = np.einsum("nct,pc->npt", part, self._pair_weights())
-            inner[rows, at] = sums.reshape(len(part), -1)
-
-    def _blocks(self):
-        """Columns here, columns of the inner ACSF and its (pairs, terms), for G4, G5."""
-        c, n_pairs = self._n_channels(), len(self._pair_weights())
-        first, at = c * len(self.g2_), 0
-        everything = np.arange(len(self.g4_)), self._by_pairs
-        for rows, kept in zip((self.g4_, self.g5_), everything):
-            columns = first + np.add.outer(np.arange(c) * len(rows), kept).ravel()
-            width = n_pairs * len(kept)
-            if width:
-                yield columns, slice(at, at + width), (n_pairs, len(kept))
-            first, at = first + c * len(rows), at + width
-
-    def _pair_weights(self) -> np.ndarray:
-        a, b = np.triu_indices(len(self.species_))
-        return self.weights_[a] * self.weights_[b]
+        if len(self.g2_):
+            yield RADIAL, (self.weights_, self._cut, self._radial)
+        if self._moments is not None:
+            yield MOMENTS, (self.weights_, self._cut, *self._moments)
+        if self._pair_sums is not None:
+            yield PAIR_SUMS, (len(self.species_), self._cut, *self._pair_sums)
 
 
 def _weight_rows(weights, species: list[str]) -> np.ndarray:
@@ -368,52 +243,3 @@ def _weight_rows(weights, species: list[str]) -> np.ndarray:
     if bad:
         raise ValueError(f"weights of {', '.join(bad)} are not finite.")
     return rows
-
-
-def _moment_arrays(rows: np.ndarray, kept: np.ndarray):
-    """Return what the kernels read: monomials, and how functions follow from moments."""
-    if not len(kept):
-        return None
-    eta, zeta, sign = rows[kept].T
-    etas, eta_of = np.unique(eta, return_inverse=True)
-    padded = np.zeros((1, -(-len(etas) // 8) * 8))
-    padded[0, : len(etas)] = etas
-    highest = int(zeta.max())
-    orders = np.arange(highest + 1)
-    binomials = np.array([[comb(int(z), n) for n in orders] for z in zeta], dtype=float)
-    scale = 2.0**-zeta  # of 2^(1-zeta), times 1/2 because each pair counts once
-    coefficients = scale[:, None] * binomials * sign[:, None] ** orders
-    selfs = scale * (1.0 + sign) ** zeta
-    terms = coefficients, selfs, eta_of.ravel(), kept
-    return (padded, *_monomials(highest)), terms
-
-
-def _monomials(highest: int) -> tuple[np.ndarray, ...]:
-    """Return steps, lowered monomials, exponents, degrees and multinomials."""
-    cube = product(range(highest + 1), repeat=3)
-    powers = sorted((p for p in cube if sum(p) <= highest), key=lambda p: (sum(p), p))
-    place = {p: q for q, p in enumerate(powers)}
-    steps = np.zeros((len(powers), 2), dtype=np.int64)
-    lowers = np.zeros((len(powers), 3), dtype=np.int64)
-    for q, p in enumerate(powers):
-        for axis in range(3):
-            if p[axis]:
-                lower = place[tuple(n - (k == axis) for k, n in enumerate(p))]
-                lowers[q, axis] = lower
-                steps[q] = lower, axis
-    exponents = np.array(powers, dtype=np.float64)
-    degrees = np.array([sum(p) for p in powers], dtype=np.int64)
-    counts = [factorial(sum(p)) / np.prod([factorial(n) for n in p]) for p in powers]
-    return steps, lowers, exponents, degrees, np.array(counts)
-
-
-def _texts(rows: np.ndarray, labels: tuple[str, ...]) -> list[str]:
-    """Write parameters with 6 digits, and with all of them where 6 do not tell apart."""
-    for digits in (6, 17):
-        texts = [
-            "_".join(f"{label}{value:.{digits}g}" for label, value in zip(labels, row))
-            for row in rows
-        ]
-        if len(set(texts)) == len(texts):
-            break
-    return texts

@@ -147,7 +147,6 @@ class AlchemicalKernelRidge(AtomicRegressor):
         "verbose": ["verbose"],
     }
     _reads_blocks = True
-    _states = (SpeciesChannels,)
 
     def __init__(
         self,
@@ -185,7 +184,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         Parameters
         ----------
         X : AtomFeatures, or array-like of shape (n_structures, n_features)
-            Features with species in the names of some columns.
+            Features with some columns resolved by species.
         y : array-like of shape (n_structures,)
             Total energies in eV.
 
@@ -208,11 +207,12 @@ class AlchemicalKernelRidge(AtomicRegressor):
         self.baseline_ = self._fit_baseline(X, y, atoms)
         targets = (y - species_counts(X, self.numbers_) @ self.baseline_) / X.n_atoms
         self.scale_ = float(targets.std()) or 1.0
-        self._channels, pooled, U = self._start(X, atoms, rng)
-        U = self._learn(pooled, targets / self.scale_, U, rng)
-        self.species_ = self._channels.species if atoms else []
+        self._matrix = None
+        channels, pooled, U = self._start(X, atoms, rng)
+        U = self._learn(channels, pooled, targets / self.scale_, U, rng)
+        self.species_ = channels.species if atoms else []
         self.alchemical_components_ = np.ascontiguousarray(U.T)
-        self._matrix = self._channels.matrix(U) if atoms else None
+        self._matrix = channels.matrix(U) if atoms else None
         self.rows_ = self._rows(X)[0]
         kernel = self._kernel(self.rows_)
         kernel[np.diag_indices_from(kernel)] += self.alpha_
@@ -227,17 +227,16 @@ class AlchemicalKernelRidge(AtomicRegressor):
     def _start(self, X: AtomFeatures, atoms: bool, rng) -> tuple:
         """Pool the features by species, and make the first couplings."""
         if atoms:
-            channels = SpeciesChannels.from_names(X.feature_names)
+            channels = SpeciesChannels.from_columns(X.columns)
             U = couplings(self.init, channels, self.n_components, X.values, rng)
             return channels, pool_channels(X, channels), U
         nothing = np.zeros((len(X), 0))
-        self._channels = None
         self._spread = float(np.sqrt(X.values.var(axis=0).sum())) or 1.0
         rows = self._rows(X)[0]
         pooled = PooledChannels(nothing.astype(np.int64), nothing, nothing, rows)
         return None, pooled, np.zeros((0, self.n_components))
 
-    def _learn(self, pooled, targets: np.ndarray, U: np.ndarray, rng) -> np.ndarray:
+    def _learn(self, channels, pooled, targets, U: np.ndarray, rng) -> np.ndarray:
         self.alpha_, self.gamma_ = float(self.alpha), float(self.gamma)
         self.losses_ = np.zeros(0)
         if not self.n_steps or len(targets) < 2:
@@ -245,7 +244,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         learning = _load_learning()
         learned = learning.learn(
             pooled,
-            self._channels,
+            channels,
             targets,
             learning.Learned(U, self.alpha_, self.gamma_, self.losses_),
             learning.Settings(
@@ -268,9 +267,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         values = self._kernel(rows) @ self.dual_coef_
         energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         energies += values[X.structure_index]
-        if (
-            self._channels is not None
-        ):  # who is above the mean of the structure, and how
+        if self._matrix is not None:  # who is above the mean of the structure, and how
             gradient = self._mean_gradient(X)
             for s, (first, last) in enumerate(zip(X.offsets[:-1], X.offsets[1:])):
                 share = X.values[first:last] @ gradient[s]
@@ -287,14 +284,14 @@ class AlchemicalKernelRidge(AtomicRegressor):
         weights = self._kernel(rows) * self.dual_coef_
         slope = weights @ self.rows_ - weights.sum(axis=1)[:, None] * rows
         slope *= 2.0 * self.gamma_
-        if self._channels is not None:  # along the sphere only
+        if self._matrix is not None:  # along the sphere only
             slope -= np.einsum("sf,sf->s", slope, rows)[:, None] * rows
         slope /= lengths[:, None]
         return slope if self._matrix is None else slope @ self._matrix.T
 
     def _rows(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Contracted mean features at their place in the kernel, and what divided them."""
-        if self._channels is None:
+        if self._matrix is None:
             return X.values / self._spread, np.full(len(X), self._spread)
         rows = mean_rows(X, self._matrix)
         lengths = np.maximum(np.linalg.norm(rows, axis=1), 1e-300)

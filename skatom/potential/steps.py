@@ -61,7 +61,7 @@ def _featurizer(step, X, context):
     if context.pairs is None:
         Y = step.transform(X)
     else:
-        if not hasattr(step, "species_"):
+        if not hasattr(step, "n_atom_features_"):
             check_is_fitted(step)
         step._check_species(X)
         Y = step.transform_pairs(X, context.pairs)

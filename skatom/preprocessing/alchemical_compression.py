@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._runtime.state import KeepsState
 from skatom._validation import (
     Integral,
     Interval,
@@ -19,7 +18,7 @@ from skatom.features import AtomFeatures
 
 
 class AlchemicalCompression(
-    KeepsState, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     r"""Compress the species of features to a few pseudo-elements.
 
@@ -61,10 +60,11 @@ class AlchemicalCompression(
 
     Notes
     -----
-    Columns are recognised by their names. Those without species, such as GMP's in a union,
-    are kept behind the others. The new ones are called as before with J0, J1, ... in the
-    place of elements. Functions of unordered pairs of neighbours (G4 of ACSF) get the
-    weight :math:`u_J v_K + u_K v_J` for J < K and :math:`u_J v_J` for J = K.
+    The featurizer says which columns differ in species alone (its ``columns()``). Those
+    without species, such as GMP's in a union, are kept behind the others. The new ones are
+    called as before with J0, J1, ... in the place of elements. Functions of unordered pairs
+    of neighbours (G4 of ACSF) get the weight :math:`u_J v_K + u_K v_J` for J < K and
+    :math:`u_J v_J` for J = K.
 
     References
     ----------
@@ -92,7 +92,6 @@ class AlchemicalCompression(
         ],
         "random_state": ["random_state"],
     }
-    _states = (SpeciesChannels,)
 
     def __init__(
         self, n_components=2, *, init="electronegativity-radius", random_state=None
@@ -103,12 +102,12 @@ class AlchemicalCompression(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Read the species from the names of columns, and set the couplings.
+        """Sort the columns by species, and set the couplings.
 
         Parameters
         ----------
         X : AtomFeatures
-            With species in the names of some columns.
+            Some columns resolved by species.
         y : ignored
 
         Returns
@@ -122,13 +121,15 @@ class AlchemicalCompression(
             array has the wrong shape.
         """
         _check_features(X)
-        self._channels = SpeciesChannels.from_names(X.feature_names)
+        channels = SpeciesChannels.from_columns(X.columns)
         U = couplings(
-            self.init, self._channels, self.n_components, X.values, self.random_state
+            self.init, channels, self.n_components, X.values, self.random_state
         )
-        self.species_ = self._channels.species
+        self.species_ = channels.species
         self.alchemical_components_ = np.ascontiguousarray(U.T)
-        self._matrix = self._channels.matrix(U)
+        self._matrix = channels.matrix(U)
+        self._names = [column.name for column in channels.contracted(U.shape[1])]
+        self._others = channels.others
         self.n_atom_features_ = self._matrix.shape[1]
         return self
 
@@ -200,8 +201,8 @@ class AlchemicalCompression(
         names : ndarray of str, shape (n_new_features,)
         """
         check_is_fitted(self)
-        names = self._channels.names(self.n_components)
-        for column in self._channels.others:
+        names = list(self._names)
+        for column in self._others:
             names.append(
                 f"x{column}" if input_features is None else str(input_features[column])
             )

@@ -16,7 +16,7 @@ from skatom._validation import (
     _fit_context,
     check_is_fitted,
 )
-from skatom.base import AtomFeaturizer
+from skatom.base import AtomFeaturizer, Column
 from skatom.features import AtomFeatures
 from skatom.features._later import FeaturizedLater
 from skatom.neighbors import ranges
@@ -149,8 +149,7 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             found.append(Found(block, keep, np.arange(len(keep))))
         offsets = structures.offsets
         values = _collected(found, offsets)
-        names = featurizer.get_feature_names_out()
-        origin = FeaturizedLater(featurizer, structures, names)
+        origin = FeaturizedLater(featurizer, structures)
         return AtomFeatures(values, offsets, structures.numbers, structures, origin)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -166,6 +165,11 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         return self.featurizer_.get_feature_names_out()
+
+    def columns(self) -> list[Column]:
+        """Give the table of columns."""
+        check_is_fitted(self)
+        return self.featurizer_.columns()
 
     def set_output(self, *, transform=None):
         """Accept and ignore: per-atom features are ragged and stay AtomFeatures.

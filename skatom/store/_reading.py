@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from skatom.features import AtomFeatures
+from skatom.features._columns import Column
 from skatom.features._later import FeaturizedLater
 from skatom.neighbors import ranges
 from skatom.store._records import Records, offsets_of
@@ -88,7 +89,9 @@ def _frame(row: np.void, atoms: np.ndarray) -> Atoms:
     return frame
 
 
-def features_of(records: Records, featurizer, names: Sequence[str]) -> AtomFeatures:
+def features_of(
+    records: Records, featurizer, columns: Sequence[Column]
+) -> AtomFeatures:
     """Give records as features that can be differentiated."""
     structures = StoredStructures(records.structures, records.atoms)
     return AtomFeatures(
@@ -96,5 +99,5 @@ def features_of(records: Records, featurizer, names: Sequence[str]) -> AtomFeatu
         offsets_of(records.structures["n_atoms"]),
         structures.numbers,
         structures,
-        FeaturizedLater(featurizer, structures, names),
+        FeaturizedLater(featurizer, structures, columns),
     )

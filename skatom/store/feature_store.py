@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
@@ -21,6 +22,7 @@ from skatom._validation import (
     listing,
 )
 from skatom.features import AtomFeatures
+from skatom.features._columns import Column, columns_out
 from skatom.store import _identity, _manifest
 from skatom.store._lmdb import Blobs
 from skatom.store._reading import features_of
@@ -68,7 +70,7 @@ class FeatureStore:
     dtype : numpy.dtype
         Of the features on disk.
     manifest : dict
-        What the store says about itself: versions, species, feature names, parameters.
+        What the store says about itself: versions, species, columns, parameters.
 
     Raises
     ------
@@ -144,12 +146,19 @@ class FeatureStore:
     @property
     def shape(self) -> tuple[int, int]:
         """Shape (n_structures, n_features)."""
-        return (len(self), len(self.feature_names))
+        return (len(self), len(self.columns))
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """What the columns are functions of."""
+        return [
+            Column(kind, *map(tuple, rest)) for kind, *rest in self.manifest["columns"]
+        ]
 
     @property
     def feature_names(self) -> list[str]:
         """Names of the columns."""
-        return self.manifest["feature_names"]
+        return [column.name for column in self.columns]
 
     @property
     def energies(self) -> np.ndarray:
@@ -167,7 +176,7 @@ class FeatureStore:
     def __getitem__(self, key) -> AtomFeatures:
         """Read features by index, slice, indices or mask, with structures and labels."""
         records = self._layout.read(self._indices(key))
-        return features_of(records, self.featurizer, self.feature_names)
+        return features_of(records, self.featurizer, self.columns)
 
     def batches(
         self,
@@ -207,7 +216,7 @@ class FeatureStore:
             order = check_random_state(random_state).permutation(order)
         for start in range(0, len(order), n_structures):
             records = self._layout.read(order[start : start + n_structures])
-            X = features_of(records, self.featurizer, self.feature_names)
+            X = features_of(records, self.featurizer, self.columns)
             yield X, np.array(records.structures["energy"])
 
     def find(self, frames: Sequence[Atoms]) -> np.ndarray:
@@ -322,7 +331,7 @@ class FeatureStore:
         """Files of the store, opened when this process first needs them."""
         if self._opened is None or self._opened[0] != os.getpid():
             layout = LAYOUTS[self.manifest["layout"]]
-            opened = layout(self.path, len(self.feature_names), self.dtype)
+            opened = layout(self.path, len(self.columns), self.dtype)
             self._opened = (os.getpid(), opened)
         return self._opened[1]
 
@@ -400,7 +409,6 @@ def _describe(featurizer) -> dict[str, str]:
 
 
 def _new_manifest(featurizer, described: dict, layout, dtype) -> dict:
-    names = [str(name) for name in featurizer.get_feature_names_out()]
     return {
         "format": _manifest.FORMAT,
         "format_version": _manifest.FORMAT_VERSION,
@@ -411,5 +419,5 @@ def _new_manifest(featurizer, described: dict, layout, dtype) -> dict:
         "units": {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"},
         "parameter_hash": _identity.parameter_hash(described),
         "parameters": described,
-        "feature_names": names,
+        "columns": columns_out(featurizer),
     }

@@ -93,6 +93,6 @@ def check_featurizer(featurizer, frames: Sequence[Atoms] | None = None) -> Check
     >>> from skatom.featurizers import ACSF
     >>> from skatom.testing import check_featurizer
     >>> print(check_featurizer(ACSF(r_cut=4.0, n_radial=4, zetas=(1, 2))))
-    38 checks passed
+    39 checks passed
     """
     return run_checks(type(featurizer).__name__, featurizer_checks(featurizer, frames))

@@ -16,6 +16,8 @@ from skatom.features import AtomFeatures
 from skatom.testing._comparisons import require_close, require_equal, values_of
 from skatom.testing._inputs import stranger
 
+# Parameters that say how features are computed, not what they are.
+LIVE = ("n_jobs", "max_memory", "verbose")
 # Enough atoms that work is shared between two threads.
 ATOMS_FOR_THREADS = 2500
 
@@ -123,9 +125,34 @@ def check_threads_agree(featurizer, frames):
     require_equal(two, one, "Features depend on n_jobs")
 
 
+def check_parameters_are_read_in_fit(featurizer, frames):
+    """``set_params`` changes nothing until the next ``fit``."""
+    if not isinstance(featurizer, AtomFeaturizer):
+        raise SkipTest("its steps are checked")
+    fitted = clone(featurizer).fit(frames)
+    before = _everything(fitted, frames)
+    # not even a wrong value may be noticed
+    fitted.set_params(**{p: None for p in fitted.get_params() if p not in LIVE})
+    for what, value in _everything(fitted, frames).items():
+        require_equal(value, before[what], f"{what} follow set_params without a fit")
+
+
+def _everything(fitted, frames) -> dict:
+    """Names, values and derivatives."""
+    X = fitted.transform(frames)
+    return {
+        "Names": fitted.get_feature_names_out(),
+        "Features": X.values,
+        "Pullbacks": X.pullback(np.ones_like(X.values)),
+        "Pushforwards": X.pushforward(np.ones_like(X.pairs.vectors)),
+        "Jacobians": X.jacobian(0),
+    }
+
+
 CHECKS = (
     check_features_belong_to_atoms,
     check_names_match_columns,
+    check_parameters_are_read_in_fit,
     check_features_vary,
     check_order_of_training_frames,
     check_ignored_species_are_absent,

@@ -78,7 +78,7 @@ def test_too_much_is_refused_before_it_is_computed(monkeypatch):
     X = [molecule("CH3OH")] * 50
     featurizer = SOAP(4.0, n_max=4, l_max=3, max_memory="500kB").fit(X)
     called = []
-    monkeypatch.setattr(SOAP, "_forward", lambda *args: called.append(args))
+    monkeypatch.setattr(SOAP, "block_values", lambda *args: called.append(args))
     message = (
         r"The features of 50 structures \(749 kB for 312 features of 300 atoms, .*\) "
         r"would take 820 kB, more than max_memory='500kB'\. Give fewer structures at a "
@@ -89,7 +89,7 @@ def test_too_much_is_refused_before_it_is_computed(monkeypatch):
     assert not called
     monkeypatch.undo()
     assert featurizer.transform(X[:10]).values.any()
-    assert featurizer.set_params(dtype="float32").transform(X).values.any()
+    assert featurizer.set_params(dtype="float32").fit_transform(X).values.any()
 
 
 def test_a_jacobian_that_is_too_large_is_refused():

@@ -247,7 +247,8 @@ def test_values_and_slopes_vanish_at_the_cutoff():
         ({"g5": [[1, 0.5, 1]]}, "Row 0 of g5 .* zeta must be at least 1"),
         ({"zetas": (0.5,)}, r"g5 \(from zetas\) .* zeta must be at least 1"),
         ({"g2": [[-1.0, 0.0]]}, "Row 0 of g2 .* eta must not be negative"),
-        ({"g2": "centered", "r_cut": 1.5}, 'Row 1 of g2 "centered", .* stands there'),
+        ({"g2": "centered", "r_cut": 1.5}, 'g2="centered" .* leaves no room for them'),
+        ({"r_cut": 1.0}, 'g2="auto" places functions.* r_cut=1 Å leaves no room'),
     ],
 )
 def test_wrong_parameters_are_refused(parameters, message):

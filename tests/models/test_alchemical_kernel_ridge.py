@@ -76,7 +76,7 @@ def test_learning_contracts_as_the_compression_does(featurizer):
         "ACSF": acsf,
         "union": AtomFeatureUnion([("a", acsf), ("g", GMP()), ("s", soap)]),
     }[featurizer].fit_transform(frames)
-    channels = SpeciesChannels.from_names(X.feature_names)
+    channels = SpeciesChannels.from_columns(X.columns)
     pooled = pool_channels(X, channels)
     assert pooled.species.shape == (4, 3)  # at most three of H, C, O, S
     U = np.random.default_rng(0).normal(size=(4, 2))
@@ -93,7 +93,7 @@ def test_gradient_goes_through_the_solution(data):
     from skatom.models._alchemical import learning
 
     X, y = data
-    channels = SpeciesChannels.from_names(X.feature_names)
+    channels = SpeciesChannels.from_columns(X.columns)
     pooled = [torch.from_numpy(p) for p in pool_channels(X[:40], channels)]
     target = torch.from_numpy((y[:40] - y[:40].mean()) / y[:40].std())
 

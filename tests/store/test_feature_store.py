@@ -348,7 +348,7 @@ def test_a_charge_that_is_no_number_is_refused(layout, tmp_path):
 
 def test_features_beyond_single_precision_are_refused(layout, tmp_path):
     class Huge(RadialSums):
-        def _forward(self, block, out):
+        def block_values(self, block, out):
             out[:] = 1e300
 
     store = FeatureStore(

@@ -116,11 +116,10 @@ class ThreadsMatter(RadialSums):
 
 
 class IgnoresStrangers(RadialSums):
-    def _check_species(self, structures):
-        pass
-
-    def _channel_of(self):
-        return np.maximum(super()._channel_of(), 0)
+    def fit(self, X, y=None):
+        super().fit(X)
+        self._channel_of = np.maximum(self._channel_of, 0)
+        return self
 
 
 class CountsColumns(RadialSums):
@@ -172,12 +171,15 @@ class Random(RadialSums):
         return with_values(X, X.values + np.random.default_rng().normal())
 
 
-class FeelsIgnoredSpecies(RadialSums):
-    def _known_only(self, pairs):
-        return pairs
+class ReadsParameters(RadialSums):
+    def _pairs(self, block):
+        self.etas_ = np.array(self.etas)
+        return super()._pairs(block)
 
-    def _channel_of(self):
-        return np.maximum(super()._channel_of(), 0)
+
+class NamesParameters(RadialSums):
+    def get_feature_names_out(self, input_features=None):
+        return super().get_feature_names_out() + f"_{self.r_cut}"
 
 
 class Tabular(RadialSums):
@@ -192,8 +194,8 @@ class Tabular(RadialSums):
 class Directional(RadialSums):
     """Features that see x and y differently, and their signs."""
 
-    def _forward(self, block, out):
-        i, rows, value, _ = self._terms(block)
+    def block_values(self, block, out):
+        i, rows, value, _ = self._pairs(block)
         np.add.at(out, i, value * (1 + 0.1 * block.vectors[rows, :1]))
 
 
@@ -214,10 +216,10 @@ class SeesOrder(RadialSums):
 class Jumps(RadialSums):
     """No cutoff function: values jump at r_cut."""
 
-    def _terms(self, block):
-        i, rows, value, slope = super()._terms(block)
+    def _pairs(self, block):
+        i, rows, value, slope = super()._pairs(block)
         r2 = (block.vectors[rows] ** 2).sum(axis=1)[:, None]
-        inside = (r2 < self.r_cut**2) * (value != 0)
+        inside = (r2 < self.r_cut_**2) * (value != 0)
         return i, rows, value + 0.1 * inside, slope
 
 
@@ -229,31 +231,31 @@ class IsolatedIsNaN(RadialSums):
 
 
 class PositiveForces(RadialSums):
-    def _pullback(self, block, g, out):
-        super()._pullback(block, -g, out)
+    def block_pullback(self, block, g, out):
+        super().block_pullback(block, -g, out)
 
 
 class NoForces(RadialSums):
-    def _pullback(self, block, g, out):
+    def block_pullback(self, block, g, out):
         out[:] = 0
 
 
 class DoublePushforward(RadialSums):
-    def _pushforward(self, block, v, out):
-        super()._pushforward(block, 2 * v, out)
+    def block_pushforward(self, block, v, out):
+        super().block_pushforward(block, 2 * v, out)
 
 
 class DoubleJacobian(RadialSums):
-    def _jacobian(self, block, out):
-        super()._jacobian(block, out)
+    def block_jacobian(self, block, out):
+        super().block_jacobian(block, out)
         out *= 2
 
 
 class SlightlyWrongEverywhere(RadialSums):
     """All three derivatives agree with each other, and none with the values."""
 
-    def _forward(self, block, out):
-        i, _, value, _ = self._terms(block)
+    def block_values(self, block, out):
+        i, _, value, _ = self._pairs(block)
         np.add.at(out, i, value * 1.0001)
 
 
@@ -278,7 +280,8 @@ CAUGHT = {
     ReadsLabels: "check_labels_are_not_read",
     AcceptsAnything: "check_wrong_input_is_refused",
     Random: "check_output_repeats_itself",
-    FeelsIgnoredSpecies: "check_ignored_species_are_absent",
+    ReadsParameters: "check_parameters_are_read_in_fit",
+    NamesParameters: "check_parameters_are_read_in_fit",
     Tabular: "check_pandas_output_is_ignored",
     Directional: "check_rotation",
     SeesAbsolutePlace: "check_translation",
@@ -303,6 +306,7 @@ def test_a_mistake_is_caught_by_its_check(mutant):
     ("mutant", "check"),
     [
         (Directional, "check_inversion"),
+        (IgnoresStrangers, "check_ignored_species_are_absent"),
         (SeesAbsolutePlace, "check_unwrapped_atoms"),
         (SeesAbsolutePlace, "check_supercell"),
         (SlightlyWrongEverywhere, "check_pullback_matches_differences"),

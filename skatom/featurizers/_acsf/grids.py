@@ -1,15 +1,20 @@
-"""Parameter lists of symmetry functions: grids, the default scheme, checks and names."""
+"""Parameter lists of symmetry functions: grids, schemes, checks, arrays and texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations_with_replacement, product
+from itertools import product
 
 import numpy as np
 
 from skatom.featurizers._acsf.moment_tables import MAX_ZETA, crossover, expansion
+from skatom.featurizers._simd.padding import whole_lanes
 
 ALL = 2**62  # more neighbours than there are
+# Where the schemes have no room for functions, in Å.
+SMALLEST_AUTO_RADIUS = 1.5
+# Cutoff functions as the kernels number them.
+CUTOFFS = {"cosine": 0, "polynomial": 1, "tanh3": 2}
 
 
 def acsf_grid(etas: Sequence[float], *others: Sequence[float]) -> np.ndarray:
@@ -44,17 +49,92 @@ def acsf_grid(etas: Sequence[float], *others: Sequence[float]) -> np.ndarray:
     return np.array(list(product(etas, *others)), dtype=np.float64)
 
 
-def default_radial(r_cut: float, n_radial: int) -> np.ndarray:
-    """Give the default G2 rows: Gaussians on a grid, as wide as its spacing."""
-    centres = np.linspace(0.5, r_cut - 0.5, n_radial) if n_radial > 1 else [0.0]
-    width = centres[1] - centres[0] if n_radial > 1 else 0.5 * r_cut
-    return np.array([[0.5 / width**2, centre] for centre in centres])
+def radial_rows(rows, r_cut: float, n_radial: int, eta_unit: float = 1.0) -> np.ndarray:
+    """Give the rows of ``g2``: none, those of a scheme by name, or those given.
+
+    Parameters
+    ----------
+    rows : None, "auto", "centered" or array-like of shape (n, 2)
+    r_cut : float
+        In Å.
+    n_radial : int
+        Number of Gaussians of a scheme.
+    eta_unit : float
+        Factor of the etas of a scheme.
+
+    Returns
+    -------
+    rows : ndarray of shape (n, 2)
+    """
+    if rows is None:
+        return np.empty((0, 2))
+    if not isinstance(rows, str):
+        return check_rows("g2", rows, 2)
+    _check_room("g2", rows, r_cut)
+    if rows == "centered":
+        found = acsf_grid(0.5 / np.linspace(1.0, r_cut - 0.5, n_radial) ** 2, [0.0])
+    elif n_radial > 1:
+        centres = np.linspace(0.5, r_cut - 0.5, n_radial)
+        found = acsf_grid([0.5 / (centres[1] - centres[0]) ** 2], centres)
+    else:
+        found = acsf_grid([0.5 / (0.5 * r_cut) ** 2], [0.0])
+    return found * [eta_unit, 1.0]
 
 
-def default_angular(r_cut: float, n_angular: int, zetas: Sequence[float]) -> np.ndarray:
-    """Give the default angular rows: centred Gaussians of several widths."""
-    widths = np.linspace(1.0, max(r_cut - 0.5, 1.0), n_angular)
-    return acsf_grid(0.5 / widths**2, zetas, (-1.0, 1.0))
+def angular_rows(
+    name: str,
+    rows,
+    r_cut: float,
+    n_angular: int,
+    zetas: Sequence[float],
+    eta_unit: float = 1.0,
+) -> np.ndarray:
+    """Give the rows of ``g4`` or ``g5``: none, those of the scheme, or those given.
+
+    Parameters
+    ----------
+    name : {"g4", "g5"}
+    rows : None, "auto" or array-like of shape (n, 3)
+    r_cut : float
+        In Å.
+    n_angular : int
+        Number of widths of the scheme.
+    zetas : sequence of float
+        Of the scheme; each comes with both lambda.
+    eta_unit : float
+        Factor of the etas of the scheme.
+
+    Returns
+    -------
+    rows : ndarray of shape (n, 3)
+    """
+    if rows is None:
+        return np.empty((0, 3))
+    if not isinstance(rows, str):
+        return check_rows(name, rows, 3)
+    _check_room(name, rows, r_cut)
+    widths = np.linspace(1.0, r_cut - 0.5, n_angular)
+    grid = acsf_grid(0.5 / widths**2, zetas, (-1.0, 1.0))
+    return check_rows(f"{name} (from zetas)", grid, 3) * [eta_unit, 1.0, 1.0]
+
+
+def _check_room(name: str, scheme: str, r_cut: float) -> None:
+    """Refuse a scheme where its functions have nowhere to go."""
+    if r_cut <= SMALLEST_AUTO_RADIUS:
+        raise ValueError(
+            f'{name}="{scheme}" places functions from 0.5 Å to r_cut - 0.5 Å with widths '
+            f"from 1 Å, and r_cut={r_cut:g} Å leaves no room for them: use a larger "
+            f"r_cut, or give the rows of {name} yourself."
+        )
+
+
+def refuse_no_rows(*kinds: np.ndarray) -> None:
+    """Refuse symmetry functions without any."""
+    if not any(len(rows) for rows in kinds):
+        raise ValueError(
+            "g2, g4 and g5 are all empty: there is no function to compute. Give rows "
+            'to one of them, or "auto".'
+        )
 
 
 def check_rows(name: str, rows, n_columns: int) -> np.ndarray:
@@ -98,12 +178,10 @@ def _fault(row: np.ndarray) -> str | None:
     return None
 
 
-def radial_arrays(rows: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return (2, n) parameters padded to whole groups of eight, and their number."""
-    n = len(rows)
-    padded = np.zeros((2, -(-n // 8) * 8))
-    padded[:, :n] = rows.T
-    return padded, n
+def radial_arrays(rows: np.ndarray, height: float = 1.0) -> tuple[np.ndarray, int]:
+    """Give eta, r_s and the factor of all functions in whole lanes, and their number."""
+    heights = np.full((len(rows), 1), height)
+    return whole_lanes(np.hstack([rows, heights]).T), len(rows)
 
 
 def angular_parts(g4: np.ndarray, g5: np.ndarray, n_species: int, first: int) -> list:
@@ -162,25 +240,13 @@ def angular_arrays(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, .
     return etas[None, :].copy(), powers, terms, starts
 
 
-def function_names(
-    species: Sequence[str], g2: np.ndarray, g4: np.ndarray, g5: np.ndarray
-) -> list[str]:
-    """Name every column: species, then parameters in the units they were given in."""
-    names = [f"G2_{a}_{text}" for a in species for text in _texts(g2, ("eta", "rs"))]
-    for kind, rows in (("G4", g4), ("G5", g5)):
-        texts = _texts(rows, ("eta", "zeta", "lambda"))
-        for a, b in combinations_with_replacement(species, 2):
-            names += [f"{kind}_{a}-{b}_{text}" for text in texts]
-    return names
-
-
-def _texts(rows: np.ndarray, labels: Sequence[str]) -> list[str]:
+def texts(rows: np.ndarray, labels: Sequence[str]) -> list[tuple[str, ...]]:
     """Write parameters with 6 digits, and with all of them where 6 do not tell apart."""
     for digits in (6, 17):
-        texts = [
-            "_".join(f"{label}{value:.{digits}g}" for label, value in zip(labels, row))
+        written = [
+            tuple(f"{label}{value:.{digits}g}" for label, value in zip(labels, row))
             for row in rows
         ]
-        if len(set(texts)) == len(texts):
+        if len(set(written)) == len(written):
             break
-    return texts
+    return written

@@ -1,6 +1,6 @@
 """Full derivatives of G2, G4 and G5 by the vectors, for one structure at a time.
 
-Arguments are those of `acsf_values`, with ``out`` (n_pairs, 3, n_features), of which only
+Arguments are those of `values`, with ``out`` (n_pairs, 3, n_features), of which only
 the columns that a neighbour has a part in are written. Models that train on forces in
 closed form need all of it; forces alone do not.
 """
@@ -64,7 +64,7 @@ def _radial_slopes(j, n, parameters, near, by_s):
     for q in range(0, n, 8):
         eta = load(parameters, 0, q)
         d = r - load(parameters, 1, q)
-        wave = exp2(eta * d * d * -LOG2E) * get(near, F, j)
+        wave = exp2(eta * d * d * -LOG2E) * get(near, F, j) * load(parameters, 2, q)
         store(by_s, 0, q, wave * (slope - eta * d * inverse))
 
 

@@ -1,6 +1,6 @@
 """Pullback of G2, G4 and G5: from d/dvalues to d/dvectors, without any Jacobian.
 
-Arguments are those of `acsf_values`, with the cotangent ``g`` (n_atoms, n_features) and
+Arguments are those of `values`, with the cotangent ``g`` (n_atoms, n_features) and
 ``out`` (n_pairs, 3), to which is added.
 """
 
@@ -72,7 +72,8 @@ def _radial_slope(t, parameters, weights, near):
     for q in range(len(weights)):
         eta = get(parameters, 0, q)
         d = r - get(parameters, 1, q)
-        wave = exp2(d * d * (eta * -LOG2E)) * weights[q]
+        weight = weights[q] * get(parameters, 2, q)
+        wave = exp2(d * d * (eta * -LOG2E)) * weight
         summed = summed + wave * (slope - d * inverse * eta)
     return summed * load(near, F, t)
 

@@ -1,6 +1,6 @@
 """Pushforward of G2, G4 and G5: how the values change when the vectors do.
 
-Arguments are those of `acsf_values`, with the tangent ``v`` (n_pairs, 3) and ``out``
+Arguments are those of `values`, with the tangent ``v`` (n_pairs, 3) and ``out``
 (n_atoms, n_features), to which is added.
 """
 
@@ -70,7 +70,7 @@ def _radial_change(j_start, j_stop, q, parameters, near):
         d = get(near, S, j) * inverse - shift
         wave = exp2(eta * d * d * -LOG2E) * (get(near, F, j) * get(near, DS, j))
         summed = summed + wave * (get(near, SLOPE, j) - eta * d * inverse)
-    return summed
+    return summed * load(parameters, 2, q)
 
 
 @kernel

@@ -3,19 +3,19 @@
 A row of features holds G2 by species, then G4 and then G5 by pair of species a <= b.
 Arguments of all kernels of ACSF:
 
-block : (start, stop, offsets, channels, vectors)
+block : tuple of a PairBlock
     Centres start to stop - 1 and the pairs of all centres, sorted by channel in each row.
 n_species : number of channels
 cut : (r_cut, kind, gamma)
 radial : (parameters, n)
-    Rows eta and r_s of n functions, padded with zeros to whole groups of lanes.
+    Rows eta, r_s and factor of n functions, padded with zeros to whole groups of lanes.
 grid : (etas, powers, terms, starts)
     Arrays (1, n) of eta; (n, 4) of zeta, lambda and how to step up to this power (see
     `triples`); (n, 3) of the row of ``etas``, the row of ``powers`` and the column of
     each angular function, sorted by eta; first term of every eta, and the end.
 part : (side, first, width, most)
     True for G4, False for G5; first column of their kind; number of columns of a pair of
-    species. Centres with more than ``most`` pairs are left to `acsf_moments`.
+    species. Centres with more than ``most`` pairs are left to `moments_g5`.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def radial_values(block, n_species, cut, radial, out):
                 for j in range(runs[1, a], runs[1, a + 1]):
                     d = get(near, S, j) * get(near, INVERSE, j) - shift
                     summed = summed + exp2(k * d * d) * get(near, F, j)
-                store(scratch, 0, 0, summed)
+                store(scratch, 0, 0, summed * load(parameters, 2, q))
                 for lane in range(min(8, n - q)):
                     out[i, runs[0, a] * n + q + lane] = scratch[0, lane]
 

@@ -1,6 +1,6 @@
 """Full derivatives of the angular functions of AEV, for one structure at a time.
 
-Arguments are those of `aev_triples`, with ``out`` (n_pairs, 3, n_features), to which is
+Arguments are those of `triples`, with ``out`` (n_pairs, 3, n_features), to which is
 added.
 """
 

@@ -1,6 +1,6 @@
 """Pullback of the angular functions of AEV: from d/dvalues to d/dvectors.
 
-Arguments are those of `aev_triples`, with the cotangent ``g`` (n_atoms, n_features) and
+Arguments are those of `triples`, with the cotangent ``g`` (n_atoms, n_features) and
 ``out`` (n_pairs, 3), to which is added.
 """
 

@@ -1,6 +1,6 @@
 """Pushforward of the angular functions of AEV: how they change with the vectors.
 
-Arguments are those of `aev_triples`, with the tangent ``v`` (n_pairs, 3) and ``out``
+Arguments are those of `triples`, with the tangent ``v`` (n_pairs, 3) and ``out``
 (n_atoms, n_features), to which is added.
 """
 

@@ -12,7 +12,7 @@ lanes are neighbours k for what does not depend on m and q, and angles q for the
 
 Arguments of all kernels:
 
-block : (start, stop, offsets, channels, vectors), as for ACSF
+block : tuple of a PairBlock
 n_species : number of channels
 cut : (r_cut of the angular functions, kind, gamma)
 shape : (n_shells, n_angles)

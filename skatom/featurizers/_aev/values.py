@@ -1,4 +1,4 @@
-"""Values of the angular functions of AEV; arguments stand in `aev_triples`."""
+"""Values of the angular functions of AEV; arguments stand in `triples`."""
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.triples import (

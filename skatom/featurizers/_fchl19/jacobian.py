@@ -1,6 +1,6 @@
 """Derivatives of all three-body functions of FCHL19 by all vectors.
 
-Arguments are those of `fchl_triples`; ``out`` is (n_pairs, 3, n_features), to which is
+Arguments are those of `triples`; ``out`` is (n_pairs, 3, n_features), to which is
 added.
 """
 

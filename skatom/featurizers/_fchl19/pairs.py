@@ -10,7 +10,7 @@ and gamma are numbers of the neighbour. The lanes are shells: runs of one specie
 
 Arguments of all kernels:
 
-block : (start, stop, offsets, channels, vectors), as for ACSF
+block : tuple of a PairBlock
 n_species : number of channels
 cut : (r_cut, kind, gamma)
 decay : (eta, n)

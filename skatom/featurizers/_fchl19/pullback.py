@@ -1,6 +1,6 @@
 """Pullback of the three-body functions of FCHL19: from d/dvalues to d/dvectors.
 
-Arguments are those of `fchl_triples`, with the cotangent ``g`` (n_atoms, n_features) and
+Arguments are those of `triples`, with the cotangent ``g`` (n_atoms, n_features) and
 ``out`` (n_pairs, 3), to which is added.
 """
 

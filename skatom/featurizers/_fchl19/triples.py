@@ -18,7 +18,7 @@ sides. The sine comes from the cross product, exact to rounding close to a line,
 
 Arguments of all kernels:
 
-block : (start, stop, offsets, channels, vectors), as for ACSF
+block : tuple of a PairBlock
 n_species : number of channels
 cut : (r_cut of the three-body functions, kind, gamma)
 decay : (eta, p / 2)

@@ -1,4 +1,4 @@
-"""Values of the three-body functions of FCHL19; arguments stand in `fchl_triples`."""
+"""Values of the three-body functions of FCHL19; arguments stand in `triples`."""
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._fchl19.triples import (

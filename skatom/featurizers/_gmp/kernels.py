@@ -12,8 +12,8 @@ Solid harmonics are real and in Racah's normalisation, sum_m H_lm(u) H_lm(v) =
 
 The centre belongs to the density that the probe meets, at r = 0.
 
-Arguments common to all kernels: ``block`` is (start, stop, offsets, channels, vectors);
-``centres`` the channel of every centre, -1 for none; ``cut`` is (r_cut, smooth);
+Arguments common to all kernels: ``block`` is the tuple of a PairBlock, whose last array
+holds the channel of every centre, -1 for none; ``cut`` is (r_cut, smooth);
 ``radial`` is (number of Gaussians of each species, table of shape (n_species, n_probes *
 n_gaussians * 3) with C, k log2(e) and lambda, n_probes); ``norms`` is K_l; ``steps`` is
 `recursion(l_max)`.
@@ -37,14 +37,14 @@ WIDTH = 8
 
 
 @kernel
-def values(block, centres, cut, radial, norms, steps, out):
+def values(block, cut, radial, norms, steps, out):
     """Write the features of the block's centres to `out` (n_atoms, n_features)."""
     n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
     work = _workspace(n_l, n_probes, radial[1].shape[1], near.shape[1])
     for i in range(block[0], block[1]):
         n = _neighbours(i, block, cut, False, near, index, runs, work[0])
-        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        totals = _expand(n, block[5][i], radial, n_l, steps, near, work)
         for l in range(n_l):
             for s in range(n_probes):
                 power = 0.0
@@ -54,7 +54,7 @@ def values(block, centres, cut, radial, norms, steps, out):
 
 
 @kernel
-def pullback(block, centres, cut, radial, norms, steps, g, out):
+def pullback(block, cut, radial, norms, steps, g, out):
     """Add d(sum g * values)/d vectors to the block's rows of `out` (n_pairs, 3)."""
     n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
@@ -64,7 +64,7 @@ def pullback(block, centres, cut, radial, norms, steps, g, out):
     adjoint = np.empty((n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
         n = _neighbours(i, block, cut, True, near, index, runs, kinds)
-        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        totals = _expand(n, block[5][i], radial, n_l, steps, near, work)
         _weigh(g[i], norms, totals, weights)
         for t in range(0, n, WIDTH):
             solid_harmonics(t, n_l, steps, near, harmonics)
@@ -77,7 +77,7 @@ def pullback(block, centres, cut, radial, norms, steps, g, out):
 
 
 @kernel
-def pushforward(block, centres, cut, radial, norms, steps, v, out):
+def pushforward(block, cut, radial, norms, steps, v, out):
     """Write the change of the values under the tangents `v` (n_pairs, 3) to `out`."""
     n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
@@ -87,7 +87,7 @@ def pushforward(block, centres, cut, radial, norms, steps, v, out):
     changes = np.empty((n_probes * n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
         n = _neighbours(i, block, cut, True, near, index, runs, work[0])
-        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        totals = _expand(n, block[5][i], radial, n_l, steps, near, work)
         tangents[:, n : n + WIDTH] = 0.0
         for j in range(n):
             for d in range(3):
@@ -107,7 +107,7 @@ def pushforward(block, centres, cut, radial, norms, steps, v, out):
 
 
 @kernel
-def jacobian(block, centres, cut, radial, norms, steps, out):
+def jacobian(block, cut, radial, norms, steps, out):
     """Write d values / d vectors to the block's rows of `out` (n_pairs, 3, n_features)."""
     n_l, n_probes = len(norms), radial[2]
     near, index, runs = table(block, len(radial[0]))
@@ -117,7 +117,7 @@ def jacobian(block, centres, cut, radial, norms, steps, out):
     changes = np.empty((n_probes * n_l * n_l, WIDTH))
     for i in range(block[0], block[1]):
         n = _neighbours(i, block, cut, True, near, index, runs, work[0])
-        totals = _expand(n, centres[i], radial, n_l, steps, near, work)
+        totals = _expand(n, block[5][i], radial, n_l, steps, near, work)
         for t in range(0, n, WIDTH):
             solid_harmonics(t, n_l, steps, near, work[1])
             _radial_rows(t, n_l, radial, near, work, True)

@@ -27,7 +27,7 @@ NEAR_ROWS = 12
 def table(block, n_species):
     """Return an empty neighbour table, its way back to pairs, and its runs of species.
 
-    ``block`` is (start, stop, offsets, channels, vectors), as in all kernels.
+    ``block`` is the tuple of a PairBlock, as in all kernels.
     """
     start, stop, offsets = block[0], block[1], block[2]
     room = 8
@@ -49,7 +49,7 @@ def gather(i, block, cut, slopes, near, index, runs):
     i : int
         Centre.
     block : tuple
-        (start, stop, offsets, channels, vectors).
+        That of a PairBlock.
     cut : tuple
         (r_cut, kind of cutoff, gamma).
     slopes : bool

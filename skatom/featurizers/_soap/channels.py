@@ -1,4 +1,4 @@
-"""Which coefficients are added up to which channels, and which channels are multiplied."""
+"""Channels of SOAP: what is added up to them, which are multiplied, and their columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations_with_replacement
 
 import numpy as np
+
+from skatom.base import Column
 
 
 def check_weights(weights, species: Sequence[str]) -> np.ndarray | None:
@@ -85,18 +87,18 @@ def _pairs(n_channels: int, compression: str | None) -> list[tuple[int, int]]:
     return list(combinations_with_replacement(range(n_channels), 2))
 
 
-def feature_names(
+def spectrum_columns(
     channels: Sequence[str], layout: np.ndarray, n_max: int, l_max: int
-) -> list[str]:
-    """Name every column: channels, radial functions and order, all counted from 0."""
-    names = []
+) -> list[Column]:
+    """Give the columns: channels, order and radial functions, all counted from 0."""
+    columns = []
     pairs = np.argwhere(layout >= 0)
     for p, q in pairs[np.argsort(layout[layout >= 0])]:
-        head = f"SOAP_{channels[p]}-{channels[q]}"
-        names += [
-            f"{head}_n{n}_n{k}_l{l}"
+        species = channels[p], channels[q]
+        columns += [
+            Column("SOAP", species, (f"l{l}",), (f"n{n}", f"n{k}"))
             for l in range(l_max + 1)
             for n in range(n_max)
             for k in range(n if p == q else 0, n_max)
         ]
-    return names
+    return columns

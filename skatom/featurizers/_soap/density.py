@@ -107,7 +107,7 @@ def describe(i, block, sizes, spline, ladder, coupling, own, slopes, work):
     interpolate(m, spline[0], slopes, near, radial, by_r)
     fill_harmonics(m, sizes[1], ladder, near, harmonics)
     active[len(active) - 1] = 0
-    centre = block[4][i]
+    centre = block[5][i]
     if centre >= 0:
         _activate(centre, coupling, c, active)
         for k in range(coupling[0][centre], coupling[0][centre + 1]):

@@ -20,7 +20,7 @@ NEAR_ROWS = 20
 @njit
 def gather(i, block, r_cut, near, index, runs):
     """List the neighbours of `i` inside r_cut; return the number of runs of a species."""
-    offsets, channels, vectors = block[2], block[3], block[5]
+    offsets, channels, vectors = block[2], block[3], block[4]
     bound, shrink = r_cut * r_cut, 1.0 / r_cut
     m, n_runs = 0, 0
     for p in range(offsets[i], offsets[i + 1]):

@@ -82,7 +82,7 @@ def _move(m, sizes, r_cut, gradients, v, work, step, turned):
 
 @kernel
 def soap_jacobian(block, setup, out):
-    """Write d values / d vectors to the block's rows of `out` (n_pairs * 3, n_features).
+    """Write d values / d vectors to the block's rows of `out` (n_pairs, 3, n_features).
 
     Rows are given as zeros; blocks of channels that are absent are not touched.
     """
@@ -90,7 +90,7 @@ def soap_jacobian(block, setup, out):
     work = workspace(block, sizes, coupling, True)
     index, runs, c, active = work[1], work[2], work[6], work[7]
     dc, moved = aligned(*c.shape), np.zeros(len(c), np.bool_)
-    spare = len(c) - 1
+    spare, rows = len(c) - 1, out.reshape(3 * len(out), out.shape[2])
     for i in range(block[0], block[1]):
         n_runs = describe(i, block, sizes, spline, ladder, coupling, own, True, work)
         for run in range(n_runs):
@@ -105,7 +105,7 @@ def soap_jacobian(block, setup, out):
                         dc[coupling[1][k]] = 0.0
                     share(first, last, coupling, dc, spare, dc)
                     row = 3 * index[t] + axis
-                    spectrum_tangent(row, sizes, layout, c, dc, moved, active, out)
+                    spectrum_tangent(row, sizes, layout, c, dc, moved, active, rows)
 
 
 @njit

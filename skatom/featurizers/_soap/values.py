@@ -2,11 +2,10 @@
 
 All SOAP kernels take
 
-block : tuple
-    (start, stop, offsets, channels of pairs, channels of centres, vectors).
+block : tuple of a PairBlock
 setup : tuple
     (sizes, spline, ladder, gradients, coupling, own, layout), see `describe` and
-    `soap_spectrum`; gradients are the tables of `_soap_angular`.
+    `spectrum`; gradients are the tables of `angular`.
 """
 
 from skatom._runtime.compilation import kernel

@@ -26,11 +26,13 @@ class CrystalMatrix(StructureRows):
     _dscribe_name: str
 
     def _options(self) -> dict:
-        """Arguments of DScribe's create_single."""
+        """Arguments of DScribe's create_single, from the parameters."""
         return {}
 
     def _learn(self, structures: Structures) -> None:
         self.n_atoms_max_ = self.n_atoms_max or int(structures.n_atoms.max())
+        self._permutation, self._width = self.permutation, self.sigma
+        self._arguments = self._options()
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _check(self, structures: Structures) -> None:
@@ -38,7 +40,7 @@ class CrystalMatrix(StructureRows):
         check_size(structures, self.n_atoms_max_)
 
     def _names(self) -> list[str]:
-        return list(matrix_names(self.permutation, self.n_atoms_max_))
+        return list(matrix_names(self._permutation, self.n_atoms_max_))
 
     def _rows(self, structures: Structures) -> np.ndarray:
         n_max = self.n_atoms_max_
@@ -46,16 +48,16 @@ class CrystalMatrix(StructureRows):
             self._dscribe_name,
             {"n_atoms_max": n_max, "permutation": "none"},
             structures,
-            options=self._options(),
+            options=self._arguments,
             n_jobs=self.n_jobs,
         )
         full = np.array(flat).reshape(len(structures), n_max, n_max)
-        if self.permutation == "eigenspectrum":
+        if self._permutation == "eigenspectrum":
             return spectra(full, structures.n_atoms)[0]
-        if self.permutation != "none":
+        if self._permutation != "none":
             noise = np.zeros(len(structures.numbers))
-            if self.permutation == "random":
-                noise = noise_of(structures, self.sigma, self._seed)
+            if self._permutation == "random":
+                noise = noise_of(structures, self._width, self._seed)
             offsets = structures.offsets
             for matrix, a, b in zip(full, offsets[:-1], offsets[1:]):
                 n = b - a

@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from skatom._validation import Integral, Interval, Real, check_is_fitted
+from skatom.base import Column
 from skatom.featurizers._structure_rows.base import (
     StructureRows,
     check_species,
@@ -39,39 +40,47 @@ GRID_CONSTRAINTS: dict = {
 class ManyBodyTensor(StructureRows):
     """Base of smeared histograms of pairs and triples; DScribe computes them.
 
-    A subclass defines `_settings`, and `_normalization` as one of "none", "l2" and
-    "n_atoms".
+    A subclass defines `_settings` and `_grid`, which turn its parameters into arguments,
+    and `_normalization`.
     """
-
-    _normalization = "none"
 
     @abstractmethod
     def _settings(self) -> dict:
         """Arguments of DScribe's MBTR."""
 
+    @abstractmethod
+    def _grid(self) -> dict:
+        """Grid that the histograms stand on."""
+
+    def _normalization(self) -> str:
+        """Divide rows by one of "none", "l2" and "n_atoms"."""
+        return "none"
+
     def _learn(self, structures: Structures) -> None:
         self.species_ = learned_species(structures, self.species)
-        self._learn_grid()
+        self.grid_ = self._grid()
+        self._arguments = self._settings()
+        self._divisor = self._normalization()
 
     def _check(self, structures: Structures) -> None:
         check_species(structures, self.species_, type(self).__name__)
 
     def _names(self) -> list[str]:
-        return tensor_names(self._geometry(), self.species_, self.grid_)
+        return tensor_names(self._geometry, self.species_, self.grid_)
 
     def _rows(self, structures: Structures) -> np.ndarray:
         return self._normalized(self._raw(structures), structures)[0]
 
     def _raw(self, structures: Structures) -> np.ndarray:
-        rows = describe("MBTR", self._settings(), structures, n_jobs=self.n_jobs)
+        rows = describe("MBTR", self._arguments, structures, n_jobs=self.n_jobs)
         return np.array(rows).reshape(len(structures), self.n_features_out_)
 
     def _normalized(self, raw, structures) -> tuple[np.ndarray, np.ndarray]:
         """Divide each row, and give the divisors (n_structures, 1)."""
         divisors = np.ones((len(raw), 1))
-        if self._normalization == "n_atoms":
+        if self._divisor == "n_atoms":
             divisors = structures.n_atoms[:, None].astype(np.float64)
-        elif self._normalization == "l2":
+        elif self._divisor == "l2":
             divisors = np.linalg.norm(raw, axis=1, keepdims=True)
             divisors[divisors == 0] = 1.0  # nothing within reach: the row stays zero
         return raw / divisors, divisors
@@ -100,11 +109,11 @@ class ManyBodyTensor(StructureRows):
         structures = check_structures(X)
         self._check(structures)
         rows, divisors = self._normalized(self._raw(structures), structures)
-        if self._normalization == "l2":
+        if self._divisor == "l2":
             g = g - rows * np.sum(rows * g, axis=1, keepdims=True)
         slopes = describe(
             "MBTR",
-            self._settings(),
+            self._arguments,
             structures,
             method="derivatives",
             options={"method": "analytical", "return_descriptor": False},
@@ -115,19 +124,16 @@ class ManyBodyTensor(StructureRows):
     def _check_differentiable(self) -> None:
         from skatom.features import NoDerivativeError
 
-        if self._geometry() == "angle":
+        if self._geometry == "angle":
             raise NoDerivativeError(
                 f"{type(self).__name__} has no derivatives of angles in degrees: use "
                 "the geometry 'cosine' of MBTR."
             )
 
-    @abstractmethod
+    @property
     def _geometry(self) -> str:
-        """Name the geometry function, as DScribe does."""
-
-    @abstractmethod
-    def _learn_grid(self) -> None:
-        """Set the grid that the histograms stand on."""
+        """Name of the geometry function in use, as DScribe has it."""
+        return self._arguments["geometry"]["function"]
 
 
 def default_range(geometry: str, r_cut: float, species: list[str]) -> tuple:
@@ -164,17 +170,18 @@ def tensor_names(geometry: str, species: list[str], grid: dict) -> list[str]:
         2: upper,
         3: [(i, j, k) for j in range(n) for i, k in upper],
     }[ORDER[geometry]]
-    return grid_names(geometry, combinations, species, grid)
+    columns = grid_columns(geometry, combinations, species, grid)
+    return [column.name for column in columns]
 
 
-def grid_names(
+def grid_columns(
     geometry: str, combinations, species: list[str], grid: dict
-) -> list[str]:
-    """Names of the points of the grid for each combination of species."""
+) -> list[Column]:
+    """Give a column for each combination of species and point of the grid."""
     points = np.linspace(grid["min"], grid["max"], grid["n"])
     digits = max(0, 2 - int(np.floor(np.log10(points[1] - points[0]))))
     return [
-        f"{geometry}_{'-'.join(species[i] for i in combination)}_{x:.{digits}f}"
+        Column(geometry, tuple(species[i] for i in combination), (f"{x:.{digits}f}",))
         for combination in combinations
         for x in points
     ]

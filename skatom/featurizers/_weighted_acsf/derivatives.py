@@ -1,4 +1,4 @@
-"""Derivatives of the weighted angular functions; arguments stand in `wacsf_moments`."""
+"""Derivatives of the weighted angular functions; arguments stand in `moments`."""
 
 import numpy as np
 from numba import njit

@@ -11,7 +11,7 @@ moments of one species are formed once and weighted for every channel. The lanes
 
 Arguments of all kernels:
 
-block : (start, stop, offsets, channels, vectors), as for ACSF
+block : tuple of a PairBlock
 weights : array (n_species, n_channels)
 cut : (r_cut, kind, gamma)
 basis : (etas, steps, lowers, exponents, degrees, counts)

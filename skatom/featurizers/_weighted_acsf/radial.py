@@ -3,7 +3,7 @@
 Function q of channel c is sum_j w_jc exp(-eta (r - r_s)²) f. The sum over the neighbours
 of one species is formed once and weighted for every channel. Arguments of all kernels:
 
-block : (start, stop, offsets, channels, vectors), as for ACSF
+block : tuple of a PairBlock
 weights : array (n_species, n_channels)
 cut : (r_cut, kind, gamma)
 radial : (parameters, n), rows eta and r_s of n functions, padded to groups of lanes

@@ -1,0 +1,13 @@
+"""Terms of AEV: the angular functions."""
+
+from __future__ import annotations
+
+from skatom.base import Kernels
+from skatom.featurizers._aev import jacobian, pullback, pushforward, values
+
+ANGULAR = Kernels(
+    values.angular_values,
+    pullback.angular_pullback,
+    pushforward.angular_pushforward,
+    jacobian.angular_jacobian,
+)

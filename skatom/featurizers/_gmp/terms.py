@@ -1,0 +1,8 @@
+"""Terms of GMP: the power of each order."""
+
+from __future__ import annotations
+
+from skatom.base import Kernels
+from skatom.featurizers._gmp import kernels
+
+POWER = Kernels(kernels.values, kernels.pullback, kernels.pushforward, kernels.jacobian)
