@@ -10,39 +10,33 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from skatom.featurizers import (
-    ACSF,
-    AEV,
-    FCHL19,
-    GMP,
-    SOAP,
-    CoulombMatrix,
-    WeightedACSF,
-)
+from skatom import featurizers
+from skatom.base import AtomFeaturizer
+from skatom.featurizers import ACSF
 from skatom.models import AtomicKernelRidge, AtomicRidge
 from skatom.neighbors import neighbor_pairs
 from skatom.potential import make_potential
 from skatom.structures import check_structures
 from skatom.structures._samples import check_frames, with_labels
 
-FEATURIZERS = {
-    "ACSF": ACSF(),
-    "ACSF, G5": ACSF(g4=None, g5=[[0.1, 1, 1]]),
-    "AEV": AEV(),
-    "FCHL19": FCHL19(),
-    "GMP": GMP(),
-    "SOAP": SOAP(),
-    "WeightedACSF": WeightedACSF(),
-}
-NEIGHBORS, MODELS = "neighbour search", "matrices and models"
-# What shares kernels is compiled in one process, the longest first.
-TASKS = (
-    ("ACSF", "ACSF, G5", "AEV", MODELS),
-    ("SOAP",),
-    ("FCHL19",),
-    ("GMP",),
-    ("WeightedACSF",),
-)
+NEIGHBORS, MODELS = "neighbour search", "models"
+
+
+def compiled_classes() -> dict[str, type]:
+    """Find the featurizers that have kernels, by name."""
+    public = {name: getattr(featurizers, name) for name in featurizers.__all__}
+    return {name: cls for name, cls in public.items() if hasattr(cls, "_warm_up")}
+
+
+def tasks() -> list[tuple[str, ...]]:
+    """Group what shares kernels, to be compiled in one process, the largest first."""
+    groups: dict[str, tuple[str, ...]] = {
+        "ACSF": (MODELS,)
+    }  # which models are used with
+    for name, cls in compiled_classes().items():
+        first = cls._shares_kernels_of or name
+        groups[first] = (name, *groups.get(first, ()))
+    return sorted(groups.values(), key=len, reverse=True)
 
 
 def precompile(n_jobs: int = 1) -> Iterator[tuple[str, float]]:
@@ -61,10 +55,11 @@ def precompile(n_jobs: int = 1) -> Iterator[tuple[str, float]]:
         Wall time it took.
     """
     yield from compile_task((NEIGHBORS,))  # which all others need
+    waiting = tasks()
     with ProcessPoolExecutor(
-        min(n_jobs, len(TASKS)), mp_context=get_context("spawn")
+        min(n_jobs, len(waiting)), mp_context=get_context("spawn")
     ) as pool:
-        running = [pool.submit(compile_task, task) for task in TASKS]
+        running = [pool.submit(compile_task, task) for task in waiting]
         for done in as_completed(running):
             yield from done.result()
 
@@ -81,13 +76,18 @@ def compile_task(names: tuple[str, ...]) -> list[tuple[str, float]]:
         elif name == MODELS:
             _fit_models(frames)
         else:
-            _differentiate(FEATURIZERS[name], frames)
+            cls = compiled_classes()[name]
+            for parameters in cls._warm_up:
+                _use(cls(**parameters), frames)
         times.append((name, time.perf_counter() - start))
     return times
 
 
-def _differentiate(featurizer, frames) -> None:
-    """Values and their three derivatives."""
+def _use(featurizer, frames) -> None:
+    """Compute values, and derivatives of features of atoms."""
+    if not isinstance(featurizer, AtomFeaturizer):
+        featurizer.fit_transform([a for a in frames if not a.pbc.any()])
+        return
     X = featurizer.fit_transform(frames)
     forces = X.pairs.forces(X.pullback(np.ones_like(X.values)))
     X.pairs.forces_transpose(forces)
@@ -97,10 +97,6 @@ def _differentiate(featurizer, frames) -> None:
 
 def _fit_models(frames) -> None:
     """Fit and predict with the models that have loops of their own."""
-    molecules = [atoms for atoms in frames if not atoms.pbc.any()]
-    for permutation in ("sorted_l2", "eigenspectrum"):
-        CoulombMatrix(permutation=permutation).fit_transform(molecules)
-    CoulombMatrix(rows="atoms").fit_transform(molecules)
     y = [atoms.get_potential_energy() for atoms in frames]
     models = [AtomicRidge(), AtomicKernelRidge()]
     if find_spec("torch") and find_spec("skorch"):

@@ -60,9 +60,9 @@ def cold_start(name, cache, repeats):
 
 def call_everything(only=None):
     """Use every compiled function of the package, one group of them after the other."""
-    from skatom.cli._compile import NEIGHBORS, TASKS, compile_task
+    from skatom.cli._compile import NEIGHBORS, compile_task, tasks
 
-    for task in ((NEIGHBORS,), *TASKS) if only is None else [(only,)]:
+    for task in ((NEIGHBORS,), *tasks()) if only is None else [(only,)]:
         for name, spent in compile_task(task):
             print(f"| {name} | {spent:.1f} |")
     if only is None:
