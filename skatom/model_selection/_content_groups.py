@@ -6,8 +6,14 @@ from math import ceil
 
 import numpy as np
 
-from skatom._validation import listing
+from skatom._validation import Integral, Interval, Real, listing
 from skatom.structures import Structures, fingerprints
+
+# What the share, or number, of structures to hold out may be.
+SIZES = [
+    Interval(Real, 0, 1, closed="neither"),
+    Interval(Integral, 1, None, closed="left"),
+]
 
 
 def split_rows(

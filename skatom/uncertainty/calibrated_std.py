@@ -10,14 +10,12 @@ from sklearn.frozen import FrozenEstimator
 
 from skatom._validation import (
     HasMethods,
-    Integral,
-    Interval,
-    Real,
     StrOptions,
     _fit_context,
 )
 from skatom.base import NoStandardDeviationError
 from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.model_selection._content_groups import SIZES
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, read_labels
@@ -129,10 +127,7 @@ default="squared_residuals"
         "estimator": [HasMethods(["fit", "predict"])],
         "method": [StrOptions(set(METHODS))],
         "source": [StrOptions({"std", "latent", "llpr"})],
-        "calibration_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "calibration_size": SIZES,
         "cv": [StrOptions({"prefit"}), None],
         "forces": [str, None],
         "random_state": ["random_state"],
@@ -190,9 +185,7 @@ default="squared_residuals"
         self.alpha_ = fit_factor(errors, std, factor)
         self.energy_map_ = fit_map(errors, std, self.method)
         self.force_map_ = self._fit_forces(held_out.X)
-        self.n_calibration_ = len(held_out.y)
-        self.train_indices_ = held_out.train_indices
-        self.calibration_indices_ = held_out.indices
+        held_out.note_on(self)
         return self
 
     def _fit_sources(self, held_out: HeldOut):

@@ -10,11 +10,12 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
+from skatom.model_selection._content_groups import SIZES
 from skatom.uncertainty._conformal.force_intervals import ForceIntervals
 from skatom.uncertainty._conformal.forces import ForceCalibration
 from skatom.uncertainty._conformal.held_out import hold_out
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
-from skatom.uncertainty._conformal.scores import NAMES, resolve_score
+from skatom.uncertainty._conformal.scores import SCORES, resolve_score
 from skatom.uncertainty._conformal.split import SplitCalibration
 
 __all__ = ["ConformalRegressor"]
@@ -153,18 +154,10 @@ default="absolute"
     _states = (SplitCalibration, ForceCalibration)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "conformity_score": [
-            StrOptions(set(NAMES)),
-            callable,
-            HasMethods("predict"),
-            HasMethods("score_samples"),
-        ],
+        "conformity_score": SCORES,
         "groups": [str, callable, None],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "calibration_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "calibration_size": SIZES,
         "cv": [
             StrOptions({"prefit"}),
             Integral,
@@ -242,7 +235,5 @@ default="absolute"
             groups=self.groups,
         )
         self.estimator_ = estimator
-        self.n_calibration_ = len(held_out.y)
-        self.train_indices_ = held_out.train_indices
-        self.calibration_indices_ = held_out.indices
+        held_out.note_on(self)
         return self

@@ -16,7 +16,7 @@ from skatom._validation import (
 from skatom.uncertainty._conformal.cross import CrossCalibration, folds_of
 from skatom.uncertainty._conformal.held_out import refuse_one
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
-from skatom.uncertainty._conformal.scores import NAMES
+from skatom.uncertainty._conformal.scores import SCORES
 from skatom.uncertainty._error_bars import check_fit_inputs
 
 __all__ = ["CrossConformalRegressor"]
@@ -111,12 +111,7 @@ class CrossConformalRegressor(IntervalRegressor):
     _states = (CrossCalibration,)
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "conformity_score": [
-            StrOptions(set(NAMES)),
-            callable,
-            HasMethods("predict"),
-            HasMethods("score_samples"),
-        ],
+        "conformity_score": SCORES,
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "cv": [
             StrOptions({"leave_one_out"}),

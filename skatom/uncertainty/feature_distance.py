@@ -9,7 +9,6 @@ from skatom._validation import (
     HasMethods,
     Integral,
     Interval,
-    Real,
     _fit_context,
     _safe_indexing,
     check_is_fitted,
@@ -18,6 +17,7 @@ from skatom._validation import (
 from skatom.base._inside import fitted_part
 from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
+from skatom.model_selection._content_groups import SIZES
 from skatom.neighbors import NeighborPairs
 from skatom.uncertainty._distances import (
     References,
@@ -111,10 +111,7 @@ class FeatureDistance(Grader):
         "estimator": [HasMethods(["predict"])],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "max_environments": [Interval(Integral, 1, None, closed="left")],
-        "calibration_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "calibration_size": SIZES,
         "random_state": ["random_state"],
     }
 

@@ -9,6 +9,7 @@ from skatom._validation import (
     Real,
     _fit_context,
 )
+from skatom.model_selection._content_groups import SIZES
 from skatom.uncertainty._conformal.force_intervals import ForceIntervals
 from skatom.uncertainty._conformal.forces import ForceCalibration
 from skatom.uncertainty._conformal.held_out import hold_out
@@ -106,10 +107,7 @@ class QuantileConformalRegressor(ForceIntervals, IntervalRegressor):
         "estimator": [HasMethods(["fit", "predict"])],
         "groups": [str, callable, None],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "calibration_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "calibration_size": SIZES,
         "cv": [Integral, HasMethods("split"), None],
         "forces": [str, None],
         "random_state": ["random_state"],
@@ -164,7 +162,5 @@ class QuantileConformalRegressor(ForceIntervals, IntervalRegressor):
             groups=self.groups,
         )
         self.estimator_ = models.median
-        self.n_calibration_ = len(held_out.y)
-        self.train_indices_ = held_out.train_indices
-        self.calibration_indices_ = held_out.indices
+        held_out.note_on(self)
         return self

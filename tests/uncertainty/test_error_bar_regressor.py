@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from dimers import dimers
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 
 from skatom import SkatomCalculator
 from skatom.featurizers import ACSF
@@ -14,7 +16,12 @@ from skatom.models import AtomicRidge
 from skatom.potential import NoStandardDeviationError
 from skatom.potential.answers import Deviations
 from skatom.potential.estimators import answer
-from skatom.uncertainty import ConformalRegressor, ErrorBarRegressor, calibrate_std
+from skatom.uncertainty import (
+    ConformalRegressor,
+    EnsembleRegressor,
+    ErrorBarRegressor,
+    calibrate_std,
+)
 
 
 class BySize(ErrorBarRegressor):
@@ -69,6 +76,23 @@ def test_two_methods_make_error_bars_for_everything(fitted):
     assert np.ptp(ends[:, 1] - ends[:, 0]) > 1e-3
     found = SkatomCalculator(model).get_property("energy_std", frames[0])
     assert found == pytest.approx(std[0])
+
+
+def test_it_is_not_calibrated_on_structures_that_it_was_fitted_on(fitted):
+    model, frames, y = fitted
+    with pytest.raises(ValueError, match="fitted on 20 of the 20 calibration"):
+        calibrate_std(model, frames[:20], y[:20])
+
+
+def test_wrappers_are_as_random_as_they_and_the_estimator_inside():
+    def random(model):
+        return get_tags(model).non_deterministic
+
+    assert random(ConformalRegressor(Ridge()))
+    assert not random(ConformalRegressor(Ridge(), random_state=0))
+    assert random(ConformalRegressor(EnsembleRegressor(Ridge()), random_state=0))
+    assert random(BySize(EnsembleRegressor(Ridge())))
+    assert not random(BySize(EnsembleRegressor(Ridge(), random_state=0)))
 
 
 def test_deviations_that_a_method_lacks_are_refused_by_its_name(fitted):

@@ -43,6 +43,12 @@ class HeldOut(NamedTuple):
             return estimator
         return clone(estimator).fit(self.X_train, self.y_train, **self.fit_params)
 
+    def note_on(self, model) -> None:
+        """Set the fitted attributes of a model that say which structures calibrated it."""
+        model.n_calibration_ = len(self.y)
+        model.train_indices_ = self.train_indices
+        model.calibration_indices_ = self.indices
+
 
 def hold_out(model, X, y, fit_params: dict) -> HeldOut:
     """Split structures as a model says, equal ones together.

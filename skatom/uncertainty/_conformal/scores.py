@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skatom._runtime.state import State
-from skatom._validation import closest, listing
+from skatom._validation import HasMethods, StrOptions, closest, listing
 from skatom.features._kinds_of_x import count_rows
 from skatom.potential.deviations import with_std
 from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
@@ -22,6 +22,13 @@ from skatom.uncertainty.latent_distance import LatentDistance
 # Scores that are fitted to the training structures.
 FITTED = {"latent": LatentDistance, "llpr": LastLayerRigidity}
 NAMES = ("absolute", "std", *FITTED)
+# What conformity_score may be.
+SCORES = [
+    StrOptions(set(NAMES)),
+    callable,
+    HasMethods("predict"),
+    HasMethods("score_samples"),
+]
 # Sizes below this share of the typical one are raised to it: a duplicate of a training
 # structure has a distance of zero, and an interval of no width claims certainty.
 LEAST_SHARE = 0.01
