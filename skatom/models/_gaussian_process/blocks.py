@@ -93,6 +93,10 @@ class BlockKernel:
             kernels = kernels[numbers.index(number) :: len(numbers)]
         return SpeciesKernel(tuple(zip(kernels, self.blocks.columns)))
 
+    def partners(self, number: int) -> list[tuple[int, float]]:
+        """Give the only species that one is coupled with: itself."""
+        return [(number, 1.0)]
+
 
 @dataclass(frozen=True)
 class SpeciesKernel:

@@ -8,8 +8,8 @@ from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._kernel_ridge.make_kernel import make_kernel
 from skatom.models._kernel_ridge.rows_against_references import References
+from skatom.models._kernels.expansions import Expansion
 from skatom.models._kernels.of_atoms import AtomKernel
-from skatom.models._labelled.derivative_rows import CHUNK_BYTES
 from skatom.models._labelled.training_set import TrainingSet, training_set
 
 
@@ -75,12 +75,8 @@ class KernelModel(AtomicRegressor):
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Sum kernels over the references."""
-        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        values = self.kernel_.scaled(X.values, X.numbers)
-        for atoms, factor, expansion in self._parts(X):
-            part = self.kernel_.function.expansion(values[atoms], *expansion)
-            energies[atoms] += factor * part
-        return energies / self._shares(X)
+        values = self._expansion().values(self.kernel_.scale_features(X))
+        return (self._baseline_of(X) + values) / self._shares(X)
 
     def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Sum slopes of kernels over the references."""
@@ -88,45 +84,29 @@ class KernelModel(AtomicRegressor):
 
     def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Sum kernels and their slopes."""
-        energies = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        values = self.kernel_.scaled(X.values, X.numbers)
-        gradient = np.zeros_like(values)
-        function = self.kernel_.function
-        for atoms, factor, expansion in self._parts(X):
-            found, slope = function.expansion_with_gradient(values[atoms], *expansion)
-            energies[atoms] += factor * found
-            gradient[atoms] += factor * slope
+        scaled = self.kernel_.scale_features(X)
+        values, gradient = self._expansion().with_gradient(scaled)
         # the derivative by what is scaled, times the scale
         gradient = self.kernel_.scaled(gradient, X.numbers)
         shares = self._shares(X)
-        return energies / shares, gradient / shares[:, None]
+        return (self._baseline_of(X) + values) / shares, gradient / shares[:, None]
+
+    def _expansion(self) -> Expansion:
+        kernel, numbers = self.kernel_, self.reference_numbers_
+        slopes = self.dual_slopes_
+        return Expansion(
+            kernel.scaled(self.references_, numbers),
+            numbers,
+            self.dual_coef_,
+            None if slopes is None else kernel.scaled(slopes, numbers),
+            kernel,
+        )
+
+    def _baseline_of(self, X: AtomFeatures) -> np.ndarray:
+        return self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
 
     def _shares(self, X: AtomFeatures) -> np.ndarray:
         """How many atoms share a mean, for each atom; one for sums."""
         if self.aggregation == "sum":
             return np.ones(1)
         return X.n_atoms[X.structure_index].astype(np.float64)
-
-    def _parts(self, X: AtomFeatures):
-        """Atoms of one species, not too many at a time, and references coupled to it."""
-        references = self._references()
-        slopes = self.dual_slopes_
-        if slopes is not None:
-            slopes = self.kernel_.scaled(slopes, references.numbers)
-        for number in np.unique(X.numbers):
-            atoms = np.flatnonzero(X.numbers == number)
-            for at, factor in references.coupled(number):
-                expansion = (
-                    references.values[at],
-                    self.dual_coef_[at],
-                    None if slopes is None else slopes[at],
-                )
-                step = max(1, CHUNK_BYTES // (8 * (at.stop - at.start)))
-                for start in range(0, len(atoms), step):
-                    yield atoms[start : start + step], factor, expansion
-
-    def _references(self) -> References:
-        values = self.kernel_.scaled(self.references_, self.reference_numbers_)
-        return References(
-            self.reference_atoms_, values, self.reference_numbers_, self.kernel_
-        )

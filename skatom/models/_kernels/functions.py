@@ -75,10 +75,6 @@ class KernelFunction(State, ABC):
         """Whether the kernel is a function of the Euclidean distance."""
         return False
 
-    def of(self, number: int) -> KernelFunction:
-        """Kernel between atoms of one species, here the same for all."""
-        return self
-
     @abstractmethod
     def jet(self, X: np.ndarray, Y: np.ndarray, order: int) -> Jet:
         """Evaluate between (n, n_features) and (m, n_features), to an order up to 2."""

@@ -52,6 +52,10 @@ class AtomKernel(State):
         power = 1 if self.function.name == "laplacian" else 2
         return self.function.gamma * self.scales**power
 
+    def of(self, number: int) -> KernelFunction:
+        """Kernel between features of a species, the same for all."""
+        return self.function
+
     def partners(self, number: int) -> list[tuple[int, float]]:
         """Give the species that one is coupled with, and how strongly."""
         if self.coupling is None:
