@@ -266,7 +266,9 @@ class AtomicKernelRidge(KernelModel):
         ValueError
             If y or the labels are missing, of the wrong length or not finite; if forces
             are to be trained with the Laplacian kernel, or with y a rescaled copy of the
-            energies of the structures; if the exact solution needs more than 16 GB.
+            energies of the structures.
+        MemoryError
+            If the solution needs more than ``max_memory``.
         """
         given = self._read(X, y, sample_weight, forces, stress)
         self.kernel_ = self._make_kernel(given, self.kernel, self.gamma)

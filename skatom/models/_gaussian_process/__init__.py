@@ -1,1 +1,1 @@
-"""How the Gaussian process is built: likelihood, posterior, dense to sparse."""
+"""Gaussian process: likelihood, posterior, dense, iterative and sparse solutions."""

@@ -1,4 +1,4 @@
-"""What a Gaussian process has seen, and what it is asked for, as observables."""
+"""Labels of a Gaussian process, and quantities to predict, as observables."""
 
 from __future__ import annotations
 

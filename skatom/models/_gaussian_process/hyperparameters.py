@@ -1,4 +1,4 @@
-"""Where the hyperparameters of the process come from."""
+"""Hyperparameters of a Gaussian process: values, bounds and their choice."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class Nystrom:
-    """K_nm K_mm^-1 K_mn + noise, with the m inducing labels of some structures.
+    """Nystrom approximation K_nm K_mm^-1 K_mn + noise by m inducing labels.
 
     Attributes
     ----------

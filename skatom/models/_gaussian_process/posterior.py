@@ -1,4 +1,4 @@
-"""What is known of the latent functions after labels have been seen."""
+"""Posterior of a Gaussian process, by the Cholesky factor of all labels."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Posterior(State):
         return reduced.T @ reduced if full else np.einsum("na,na->a", reduced, reduced)
 
     def _reduced(self, asked: list[Observables], kernel: BlockKernel) -> np.ndarray:
-        """L^-1 k between labels and what is asked, (n_labels, n_asked)."""
+        """Solve for the covariance of labels with what is asked, (n_labels, n_asked)."""
         k = np.concatenate(
             [
                 block_covariance(asked, batch.functions, kernel)[:, batch.first :]

@@ -1,4 +1,4 @@
-"""What is asked of a fitted process: predictions, deviations, samples, likelihood."""
+"""Predictions of a fitted process: energies, deviations, samples, likelihood."""
 
 from __future__ import annotations
 

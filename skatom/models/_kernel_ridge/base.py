@@ -1,4 +1,4 @@
-"""What kernel models share: reading the training set, predictions, their slopes."""
+"""Base of kernel ridge models: training set, predictions and their gradients."""
 
 from __future__ import annotations
 

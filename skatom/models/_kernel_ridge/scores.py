@@ -1,4 +1,4 @@
-"""What decides between models by what was held out."""
+"""Scores of held-out labels, to choose between kernel models."""
 
 from __future__ import annotations
 

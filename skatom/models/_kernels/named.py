@@ -217,12 +217,10 @@ class Kernel(KernelFunction):
 
     def with_values(self, values: np.ndarray) -> Kernel:
         """Replace the free numbers, on their natural scale."""
-        changes = {}
+        changes, laplacian = {}, self.name == "laplacian"
         for h, value in zip(self.free, values):
             if h.name == "length":
-                changes["gamma"] = (
-                    1.0 / value if self.name == "laplacian" else 0.5 / value**2
-                )
+                changes["gamma"] = 1.0 / value if laplacian else 0.5 / value**2
             elif h.name == "constant":
                 changes["coef0"] = float(value)
             else:
@@ -243,11 +241,8 @@ class Kernel(KernelFunction):
 
     def _value(self, name: str) -> float:
         if name == "length":
-            return (
-                1.0 / self.gamma
-                if self.name == "laplacian"
-                else np.sqrt(0.5 / self.gamma)
-            )
+            laplacian = self.name == "laplacian"
+            return 1.0 / self.gamma if laplacian else np.sqrt(0.5 / self.gamma)
         return self.coef0 if name == "constant" else self.variance
 
     @property

@@ -1,4 +1,4 @@
-"""What the kernel between atoms does with their species: lengths and coupling."""
+"""Kernel between atoms: lengths and couplings of their species."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What linear models share: rows into a triangle, coefficients and deviations out of it."""
+"""Base of linear models of atomic energies, with their standard deviations."""
 
 from __future__ import annotations
 
