@@ -34,6 +34,8 @@ from skatom.uncertainty.guard import ExtrapolationGuard
 
 __all__ = ["SkatomCalculator"]
 
+ENTERS = ("positions", "numbers", "cell", "pbc")
+
 
 class SkatomCalculator(Calculator):
     """Use a fitted estimator to move atoms: energies, forces and stress for ASE.
@@ -237,20 +239,11 @@ class SkatomCalculator(Calculator):
         -------
         changes : list of str
         """
-        known = self.atoms
-        if known is None:
+        if self.atoms is None:
             return list(all_changes)
-        pairs = {
-            "positions": (known.arrays["positions"], atoms.arrays["positions"]),
-            "numbers": (known.arrays["numbers"], atoms.arrays["numbers"]),
-            "cell": (known.cell.array, atoms.cell.array),
-            "pbc": (known.pbc, atoms.pbc),
-        }
-        return [
-            name
-            for name, (a, b) in pairs.items()
-            if a.shape != b.shape or not (a == b).all()
-        ]
+        pairs = zip(_enters(self.atoms), _enters(atoms))
+        differs = [a.shape != b.shape or not (a == b).all() for a, b in pairs]
+        return [name for name, differ in zip(ENTERS, differs) if differ]
 
     def reset(self) -> None:
         """Forget the last structure and its results."""
@@ -266,9 +259,6 @@ class SkatomCalculator(Calculator):
         if of_novelty is not None:
             r_cut = max(r_cut, r_cut_of(of_novelty) or 0.0)
         return SkinPairs(r_cut, self.skin)
-
-    def _pairs(self, atoms: Atoms) -> NeighborPairs | None:
-        return None if self._neighbors is None else self._neighbors.pairs_of(atoms)
 
     def _current(self, atoms: Atoms | None) -> Atoms:
         atoms = self.atoms if atoms is None else atoms
@@ -286,12 +276,12 @@ class SkatomCalculator(Calculator):
 
     def _look_at(self, atoms: Atoms, properties) -> _Look:
         """Ask the estimator about a structure, and announce what will follow."""
-        structures = check_structures([atoms], name="atoms")
+        structures, known = check_structures([atoms], name="atoms"), self._neighbors
         context = Context(
             forces=not {"forces", "stress", "forces_std"}.isdisjoint(properties),
             stress=bool(atoms.pbc.all()),
             atomic="energies" in properties,
-            pairs=self._pairs(atoms),
+            pairs=None if known is None else known.pairs_of(atoms),
         )
         found = answer(self.estimator, structures, context)
         return _Look(structures, context.pairs, found)
@@ -353,6 +343,10 @@ class SkatomCalculator(Calculator):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._lock = RLock()
+
+
+def _enters(atoms: Atoms) -> tuple:
+    return atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc
 
 
 @dataclass(eq=False)
