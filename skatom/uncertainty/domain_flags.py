@@ -18,9 +18,17 @@ from skatom._validation import (
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.model_selection._content_groups import SIZES
+from skatom.potential.answers import Context
 from skatom.potential.deviations import with_std
+from skatom.potential.estimators import answer
+from skatom.structures import Structures
 from skatom.uncertainty._conformal.scores import check_sizes
-from skatom.uncertainty._distances import References, flat_features
+from skatom.uncertainty._distances import (
+    CHUNK,
+    References,
+    flat_features,
+    last_features,
+)
 from skatom.uncertainty._maxvol import Volume
 from skatom.uncertainty._outliers import Grader
 from skatom.uncertainty._ranges import Range
@@ -238,20 +246,34 @@ class DomainFlags(Grader):
     def _raw(self, X) -> dict[str, np.ndarray]:
         """Value of each flag for every structure, that of its worst atom."""
         n = count_rows(X)
+        parts = [self._raw_of_some(X[k : k + CHUNK]) for k in range(0, n, CHUNK)]
+        return {
+            name: np.concatenate([np.zeros(0)] + [part[name] for part in parts])
+            for name in self.flags
+        }
+
+    def _raw_of_some(self, X) -> dict[str, np.ndarray]:
+        """Predict and grade with features that are computed once."""
+        n, seen = count_rows(X), ()
         raw = {name: np.zeros(n) for name in self.flags}
         if "std" in raw:
-            raw["std"] = check_sizes(with_std(self.estimator, "predict", X)[1], (n,))
-        if set(raw) == {"std"} or not n:
+            if isinstance(X, Structures):
+                found = answer(self.estimator, X, Context(forces=False, std=True))
+                std, seen = found.std.energies(), found.seen
+            else:
+                std = with_std(self.estimator, "predict", X)[1]
+            raw["std"] = check_sizes(std, (n,))
+        if set(raw) == {"std"}:
             return raw
-        values, numbers, structure = flat_features(fitted_part(self.estimator), X)
-        for z in np.unique(numbers):
-            own = numbers == z
+        features = last_features(fitted_part(self.estimator), X, seen=seen)
+        for z in np.unique(features.numbers):
+            own = features.numbers == z
             graders = self.graders_.get(int(z))
             for name in set(raw) - {"std"}:
                 grade = np.inf
                 if graders is not None:
-                    grade = GRADES[name](graders[name], values[own])
-                np.maximum.at(raw[name], structure[own], grade)
+                    grade = GRADES[name](graders[name], features.values[own])
+                np.maximum.at(raw[name], features.structure_index[own], grade)
         return raw
 
 

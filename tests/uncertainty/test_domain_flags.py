@@ -36,6 +36,22 @@ def test_calibration_structures_reach_grade_one_and_none_exceeds_it():
     )
 
 
+def test_all_flags_look_at_features_that_are_computed_once(monkeypatch):
+    frames, y = dimers(300)
+    flags = DomainFlags(pipeline(frames[:80], y[:80]), random_state=0).fit(frames[:80])
+    sizes, apart = [], [flags.grades([atoms])["distance"][0] for atoms in frames]
+    transform = ACSF.transform
+
+    def counted(self, X):
+        sizes.append(len(X))
+        return transform(self, X)
+
+    monkeypatch.setattr(ACSF, "transform", counted)
+    grades = flags.grades(frames)
+    assert sizes == [256, 44]  # never all at once, never one twice
+    np.testing.assert_allclose(grades["distance"], apart, rtol=1e-10)
+
+
 def test_false_alarms_are_as_rare_as_promised():
     """Each flag alone: at most 1 / (n + 1) for a structure of the same source."""
     frames, y = dimers(400)
