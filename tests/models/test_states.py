@@ -31,7 +31,7 @@ MODELS = {
     "exact": AtomicKernelRidge(),
     "sparse": AtomicKernelRidge(n_references=10, gamma="species"),
     "composed": AtomicKernelRidge(
-        kernel=ConstantKernel(2.0) * RBF(2.0) + DotProduct() * RBF(3.0)
+        kernel=ConstantKernel(2.0) * RBF(2.0) + (DotProduct() * RBF(3.0)) ** 2
     ),
     "kernel_cv": AtomicKernelRidgeCV(alphas=[1e-3], gammas=[0.1]),
     "dense": AtomicGaussianProcessRegressor(optimizer=None),
