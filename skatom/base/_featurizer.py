@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from skatom._runtime.memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
 from skatom._runtime.progress import Progress
@@ -23,6 +23,7 @@ from skatom._validation import (
     listing,
     refuse_unseen,
 )
+from skatom.base._atom_transformer import AtomTransformerMixin
 from skatom.base._blocks import Kernels, PairBlock
 from skatom.features import AtomFeatures
 from skatom.features._columns import Column
@@ -42,9 +43,7 @@ REMEDY = (
 )
 
 
-class AtomFeaturizer(
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
-):
+class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of featurizers: structures in, differentiable per-atom features out.
 
     A subclass stores its parameters, among them ``r_cut``, ``species``,
@@ -93,10 +92,6 @@ class AtomFeaturizer(
     dtype = "float64"
     max_memory: float | str | None = None
     verbose = 0
-
-    def __init_subclass__(cls, auto_wrap_output_keys=None, **kwargs):
-        # scikit-learn's default would wrap the output of every subclass anew
-        super().__init_subclass__(auto_wrap_output_keys=auto_wrap_output_keys, **kwargs)
 
     # -- what a subclass defines -------------------------------------------------------
 
@@ -305,19 +300,6 @@ the largest Jacobian of one structure
         check_is_fitted(self)
         return np.array([column.name for column in self.columns()], dtype=object)
 
-    def set_output(self, *, transform=None):
-        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
-
-        Parameters
-        ----------
-        transform : str or None
-
-        Returns
-        -------
-        self : object
-        """
-        return self
-
     # -- derivatives, for AtomFeatures -------------------------------------------------
 
     def pullback(self, pairs: NeighborPairs, g: np.ndarray) -> np.ndarray:
@@ -451,12 +433,6 @@ the largest Jacobian of one structure
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_atom_features_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
 
 def _fill_channels(start, stop, pairs, centre_channels, channels) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from skatom._validation import (
     Integral,
@@ -12,14 +12,13 @@ from skatom._validation import (
     _fit_context,
     check_is_fitted,
 )
+from skatom.base._atom_transformer import AtomTransformerMixin
 from skatom.elements._channels import SpeciesChannels
 from skatom.elements._couplings import couplings
 from skatom.features import AtomFeatures
 
 
-class AlchemicalCompression(
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class AlchemicalCompression(AtomTransformerMixin, BaseEstimator):
     r"""Compress the species of features to a few pseudo-elements.
 
     Features that tell the species of neighbours apart (ACSF, AEV, FCHL19, SOAP) grow with
@@ -207,25 +206,6 @@ class AlchemicalCompression(
                 f"x{column}" if input_features is None else str(input_features[column])
             )
         return np.array(names, dtype=object)
-
-    def set_output(self, *, transform=None):
-        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
-
-        Parameters
-        ----------
-        transform : str or None
-
-        Returns
-        -------
-        self : object
-        """
-        return self
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
 
 def _check_features(X) -> None:

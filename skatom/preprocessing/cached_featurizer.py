@@ -6,7 +6,7 @@ import pickle
 from hashlib import blake2b
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 
 from skatom._runtime.memory import parse_bytes
 from skatom._validation import (
@@ -17,6 +17,7 @@ from skatom._validation import (
     check_is_fitted,
 )
 from skatom.base import AtomFeaturizer, Column
+from skatom.base._atom_transformer import AtomTransformerMixin
 from skatom.features import AtomFeatures
 from skatom.features._later import FeaturizedLater
 from skatom.neighbors import ranges
@@ -28,7 +29,7 @@ from skatom.structures import check_structures
 NO_VALUES = ("n_jobs", "verbose", "max_memory")
 
 
-class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class CachedFeaturizer(AtomTransformerMixin, BaseEstimator):
     """Featurizer that remembers, in memory, the features of structures it has seen.
 
     In a search over the parameters of a model, with cross-validation, the same structures
@@ -171,19 +172,6 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         check_is_fitted(self)
         return self.featurizer_.columns()
 
-    def set_output(self, *, transform=None):
-        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
-
-        Parameters
-        ----------
-        transform : str or None
-
-        Returns
-        -------
-        self : object
-        """
-        return self
-
     @staticmethod
     def clear() -> None:
         """Forget the cached features of this process."""
@@ -203,12 +191,6 @@ class CachedFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def n_atom_features_(self) -> int:
         """Number of features of each atom."""
         return self.featurizer_.n_atom_features_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
 
 def _identity(featurizer: AtomFeaturizer) -> bytes:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sklearn.pipeline import FeatureUnion
 
+from skatom.base._atom_transformer import AtomTransformerMixin
 from skatom.features import AtomFeatures, hstack
 
 
-class AtomFeatureUnion(FeatureUnion, auto_wrap_output_keys=None):
+class AtomFeatureUnion(AtomTransformerMixin, FeatureUnion):
     """Join the per-atom features of several featurizers, column by column.
 
     scikit-learn's ``FeatureUnion`` does the same as long as nobody asks for data frames:
@@ -58,19 +59,6 @@ class AtomFeatureUnion(FeatureUnion, auto_wrap_output_keys=None):
             verbose=verbose,
             verbose_feature_names_out=verbose_feature_names_out,
         )
-
-    def set_output(self, *, transform=None):
-        """Accept and ignore: per-atom features are ragged and stay AtomFeatures.
-
-        Parameters
-        ----------
-        transform : str or None
-
-        Returns
-        -------
-        self : object
-        """
-        return self
 
     def _validate_transformer_weights(self):
         if self.transformer_weights is not None:
