@@ -22,7 +22,7 @@ RANDOM = {"rrelu"}
 
 
 class ShiftedSoftplus(nn.Module):
-    """ln((1 + exp(x)) / 2): smooth everywhere, and zero at zero."""
+    """Map x to ln((1 + exp(x)) / 2): smooth everywhere, and zero at zero."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate, shape as `x`."""

@@ -1,4 +1,4 @@
-"""What a model says about structures, all at once."""
+"""Energies, forces, stress and their standard deviations, as one record."""
 
 from __future__ import annotations
 

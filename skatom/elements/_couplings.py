@@ -1,4 +1,4 @@
-"""What elements have in common: matrices U of species by pseudo-elements."""
+"""Couplings between elements: matrices of species by pseudo-elements."""
 
 from __future__ import annotations
 

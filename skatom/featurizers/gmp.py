@@ -213,7 +213,7 @@ def _check_density(symbol: str, rows) -> np.ndarray:
 
 
 def _overlaps(densities: list[np.ndarray], sigmas: np.ndarray):
-    """C, k log2(e) and lambda of the radial functions by species, probe, Gaussian."""
+    """Give C, k log2(e) and lambda of radial functions by species, probe, Gaussian."""
     counts = np.array([len(rows) for rows in densities], dtype=np.int64)
     table = np.zeros((len(densities), len(sigmas), counts.max(), 3))
     alpha = (0.5 / sigmas**2)[:, None]

@@ -232,7 +232,7 @@ def _with_std(estimator, X, y) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _sized(X) -> tuple[object, np.ndarray]:
-    """X, checked if it holds structures, and the number of atoms of each."""
+    """Check X if it holds structures, and give the number of atoms of each."""
     if isinstance(X, AtomFeatures):
         return X, X.n_atoms
     if holds_structures(X):

@@ -1,4 +1,4 @@
-"""What is asked of an evaluation, and how forces and strain derivatives add up."""
+"""Answers of estimators, and how forces and strain derivatives add up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the moments of G5 need to know: Legendre series, recursions, and when they pay."""
+"""Tables for G5 by moments: Legendre series, recursions, and where they pay."""
 
 from __future__ import annotations
 

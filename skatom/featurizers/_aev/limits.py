@@ -1,4 +1,4 @@
-"""What the radii and exponents of shells of triples may be."""
+"""Limits of the radii and exponents of shells of triples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the angular kernels of AEV share: one triple (j, k) of neighbours.
+"""One triple (j, k) of neighbours in the angular kernels of AEV.
 
 With c = 0.95 cos theta, s = sqrt(1 - c**2) and a = (r_j + r_k) / 2, a triple adds
 

@@ -1,4 +1,4 @@
-"""What the three-body kernels of FCHL19 share: one triple (j, k) of neighbours.
+"""One triple (j, k) of neighbours in the three-body kernels of FCHL19.
 
 With c = cos theta, a = (r_j + r_k) / 2 and o = 1, 3, 5, .. a triple adds
 

@@ -1,4 +1,4 @@
-"""What the sine matrix and the Ewald sum matrix share."""
+"""Base of the sine matrix and the Ewald sum matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the many-body tensors share: grids, names, normalisation, derivatives."""
+"""Base of many-body tensors: grids, names, normalisation, derivatives."""
 
 from __future__ import annotations
 

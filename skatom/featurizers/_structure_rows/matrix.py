@@ -1,4 +1,4 @@
-"""What all matrices of pairs of atoms share: size, order of the atoms, names."""
+"""Base of matrices of pairs of atoms: size, order of the atoms, names."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def sum_strain(centers, vectors, jacobian, out):
 
 @kernel
 def add_scaled(centers, targets, scale, products, out):
-    """out[target of r] += scale[centre of r] * products[r], elementwise in columns."""
+    """Add to out[target of r] scale[centre of r] * products[r], elementwise in columns."""
     for r in range(len(centers)):
         i, t = centers[r], targets[r]
         for m in range(products.shape[1]):
@@ -41,7 +41,7 @@ def add_scaled(centers, targets, scale, products, out):
 
 @kernel
 def add_outer(centers, targets, scale, factors, out):
-    """out[target of r] += factors[r] * scale[centre of r]."""
+    """Add to out[target of r] factors[r] * scale[centre of r]."""
     for r in range(len(centers)):
         i, t = centers[r], targets[r]
         factor = factors[r]
@@ -51,7 +51,7 @@ def add_outer(centers, targets, scale, factors, out):
 
 @kernel
 def add_rows(targets, first_column, rows, out):
-    """out[target of r, first column of r :] += rows[r]."""
+    """Add rows[r] to out[target of r, first column of r :]."""
     for r in range(len(targets)):
         t, c = targets[r], first_column[r]
         for f in range(rows.shape[1]):
@@ -60,7 +60,7 @@ def add_rows(targets, first_column, rows, out):
 
 @kernel
 def combine_rows(starts, targets, rows, factors, out):
-    """out[i] += sum of the rows r of atom i, each times factors[target of r]."""
+    """Add to out[i] the sum of the rows r of atom i, each times factors[target of r]."""
     for i in range(len(starts) - 1):
         for r in range(starts[i], starts[i + 1]):
             factor = factors[targets[r]]
@@ -70,7 +70,7 @@ def combine_rows(starts, targets, rows, factors, out):
 
 @kernel
 def project_rows(starts, targets, rows, gradient, out):
-    """out[target of r] += rows[r] . gradient[i] for the rows r of every atom i."""
+    """Add to out[target of r] rows[r] . gradient[i] for the rows r of every atom i."""
     for i in range(len(starts) - 1):
         for r in range(starts[i], starts[i + 1]):
             total = 0.0

@@ -103,7 +103,7 @@ def _spread(gathered, columns, widths, row):
 
 @njit
 def _add_virial(r, v, virial):
-    """W += (r v^T + v r^T) / 2."""
+    """Add (r v^T + v r^T) / 2 to w."""
     for a in range(3):
         for c in range(3):
             virial[a, c] += 0.5 * (r[a] * v[c] + r[c] * v[a])

@@ -92,7 +92,7 @@ def corner_of(inducing: Seen, kernel: BlockKernel, noise: np.ndarray) -> np.ndar
 def whitened(
     asked: list[Observables], inducing: Seen, corner: np.ndarray, kernel: BlockKernel
 ) -> np.ndarray:
-    """corner^-1 k between the inducing labels and what is asked, (m, n_asked)."""
+    """Divide covariances of the inducing labels by their corner, (m, n_asked)."""
     k = block_covariance(asked, inducing.functions, kernel)[:, inducing.first :]
     return solve_triangular(corner, k.T, overwrite_b=True, **LOWER)
 

@@ -6,7 +6,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def sum_structures(k, row_starts, column_starts, out):
-    """out[s, t] = sum of k over the rows of structure s and the columns of t.
+    """Sum k into out[s, t] over the rows of structure s and the columns of t.
 
     Starts are the first row or column of each structure; they are ascending.
     """

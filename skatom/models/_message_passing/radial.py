@@ -64,7 +64,7 @@ class BesselBasis(nn.Module):
 
 
 class CosineCutoff(nn.Module):
-    """(1 + cos(pi r / r_cut)) / 2 inside the cutoff, 0 outside.
+    """Cutoff (1 + cos(pi r / r_cut)) / 2 inside the cutoff, 0 outside.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class CosineCutoff(nn.Module):
 
 
 class MollifierCutoff(nn.Module):
-    """exp(1 - 1 / (1 - (r / r_cut)^2)) inside the cutoff, 0 outside; all slopes vanish.
+    """Cutoff exp(1 - 1 / (1 - (r / r_cut)^2)), 0 outside; all slopes vanish there.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CV+ and jackknife+: every structure calibrates by a model that has not seen it."""
+"""Cross-conformal calibration: every structure by a model that has not seen it."""
 
 from __future__ import annotations
 
