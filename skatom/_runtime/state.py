@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+KEY = "__state__"  # of the name of a state in the dictionary that stands for it
+
 
 class State:
     """Base of private classes that a fitted estimator keeps its numbers in.
@@ -20,7 +22,7 @@ class State:
     ...     def __init__(self, slope):
     ...         self.slope = slope
     >>> apart(Line(2.0))
-    {'state': 'line', 'slope': 2.0}
+    {'__state__': 'line', 'slope': 2.0}
     >>> together(apart(Line(2.0)), (Line,)).slope
     2.0
     """
@@ -69,7 +71,7 @@ class KeepsState:
 def apart(value):
     """Take states apart, inside lists, tuples and dictionaries too."""
     if isinstance(value, State):
-        return {"state": value._name, **value._state()}
+        return {KEY: value._name, **value._state()}
     if type(value) in (list, tuple):
         return type(value)(apart(one) for one in value)
     if type(value) is dict:
@@ -95,12 +97,12 @@ def together(value, states: tuple[type, ...]):
         return type(value)(together(one, states) for one in value)
     if type(value) is not dict:
         return value
-    if "state" not in value:
+    if KEY not in value:
         return {key: together(one, states) for key, one in value.items()}
-    name = value["state"]
+    name = value[KEY]
     for cls in states:
         if cls._name == name:
-            rest = {key: one for key, one in value.items() if key != "state"}
+            rest = {key: one for key, one in value.items() if key != KEY}
             return cls._from_state(rest)
     known = ", ".join(cls._name for cls in states)
     raise ValueError(

@@ -66,6 +66,12 @@ def test_a_clone_is_not_fitted():
     assert clone(Forest(3)).size == 3
 
 
+def test_a_parameter_called_state_is_no_state():
+    assert pickle.loads(pickle.dumps(Forest({"state": "leaf"}))).size == {
+        "state": "leaf"
+    }
+
+
 def test_a_state_of_another_kind_is_refused():
     with pytest.raises(ValueError, match=r"state of kind 'leaf'; tree may be here"):
         together(apart(Leaf(np.zeros(1))), (Tree,))
