@@ -28,8 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF, SOAP
 from skatom.metrics import crps
-from skatom.potential.answers import Context, Deviations
-from skatom.potential.estimators import answer
+from skatom.potential import Context, Deviations, answer
 from skatom.preprocessing import Pool
 from skatom.testing import check_regressor
 from skatom.uncertainty import ConformalRegressor, ErrorBarRegressor, calibrate_std

@@ -9,14 +9,20 @@ from skatom.potential._evaluate import (
     predict_forces,
     predict_stress,
 )
+from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.delta import DeltaRegressor
+from skatom.potential.estimators import answer
 from skatom.potential.pipeline import Potential, make_potential
 
 __all__ = [
+    "Answer",
+    "Context",
     "DeltaRegressor",
+    "Deviations",
     "Evaluation",
     "NoStandardDeviationError",
     "Potential",
+    "answer",
     "evaluate",
     "make_potential",
     "predict_atomic_energies",

@@ -58,8 +58,7 @@ class ErrorBarRegressor(
     >>> import numpy as np
     >>> from sklearn.base import clone
     >>> from sklearn.linear_model import Ridge
-    >>> from skatom.potential.answers import Deviations
-    >>> from skatom.potential.estimators import answer
+    >>> from skatom.potential import Deviations, answer
     >>> from skatom.uncertainty import ErrorBarRegressor
     >>> class Flat(ErrorBarRegressor):
     ...     def __init__(self, estimator):
@@ -84,7 +83,7 @@ class ErrorBarRegressor(
         """Predict, with gradients and standard deviations on demand.
 
         A method of uncertainty takes the answer of the estimator inside, from
-        ``skatom.potential.estimators.answer``, and puts its own ``std`` in place;
+        ``skatom.potential.answer``, and puts its own ``std`` in place;
         ``model_input(X)`` of that answer is what entered the last step.
 
         Parameters

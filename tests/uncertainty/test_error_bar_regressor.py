@@ -13,9 +13,7 @@ from sklearn.utils import get_tags
 from skatom import SkatomCalculator
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
-from skatom.potential import NoStandardDeviationError
-from skatom.potential.answers import Deviations
-from skatom.potential.estimators import answer
+from skatom.potential import Deviations, NoStandardDeviationError, answer
 from skatom.uncertainty import (
     ConformalRegressor,
     EnsembleRegressor,
