@@ -1,6 +1,5 @@
 """Potentials: forces, stress and energies of atoms from any pipeline."""
 
-from skatom.base import NoStandardDeviationError
 from skatom.base._inside import r_cut_of
 from skatom.potential._evaluate import (
     Evaluation,
@@ -20,7 +19,6 @@ __all__ = [
     "DeltaRegressor",
     "Deviations",
     "Evaluation",
-    "NoStandardDeviationError",
     "Potential",
     "answer",
     "evaluate",

@@ -15,10 +15,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FunctionTransformer, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.base import NoStandardDeviationError
 from skatom.models import AtomicKernelRidge, AtomicRidge
 from skatom.potential import (
     DeltaRegressor,
-    NoStandardDeviationError,
     evaluate,
     make_potential,
     predict_atomic_energies,

@@ -11,9 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
 from skatom import SkatomCalculator
+from skatom.base import NoStandardDeviationError
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge
-from skatom.potential import Deviations, NoStandardDeviationError, answer
+from skatom.potential import Deviations, answer
 from skatom.uncertainty import (
     ConformalRegressor,
     EnsembleRegressor,
