@@ -96,7 +96,7 @@ class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
     # -- what a subclass defines -------------------------------------------------------
 
     def prepare(self) -> None:
-        """Check parameters, set fitted attributes; ``species_`` and ``r_cut_`` are known."""
+        """Check parameters and prepare kernels; ``species_`` and ``r_cut_`` are known."""
 
     @abstractmethod
     def columns(self) -> list[Column]:
