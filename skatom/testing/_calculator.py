@@ -8,8 +8,8 @@ from functools import partial
 
 from ase import Atoms
 
-from skatom.testing._calculator_checks import CHECKS
-from skatom.testing._report import CheckReport, run_checks
+from skatom.testing import _calculator_checks
+from skatom.testing._report import CheckReport, checks_of, run_checks
 
 
 def calculator_checks(calc, atoms: Atoms | Sequence[Atoms]) -> Iterator[partial]:
@@ -27,7 +27,7 @@ def calculator_checks(calc, atoms: Atoms | Sequence[Atoms]) -> Iterator[partial]
         apply. Its name is ``check.func.__name__``.
     """
     frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
-    for check in CHECKS:
+    for check in checks_of(_calculator_checks):
         yield partial(check, calc, deepcopy(frames))
 
 

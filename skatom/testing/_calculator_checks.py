@@ -251,22 +251,3 @@ def check_copies(calc, frames):
         forces = _with(calc, atoms).get_forces()
         for copy in (deepcopy(calc), pickle.loads(pickle.dumps(calc))):
             require_equal(_with(copy, atoms).get_forces(), forces, "A copy differs")
-
-
-CHECKS = (
-    check_energy_is_a_number,
-    check_forces_match_differences,
-    check_stress_matches_differences,
-    check_stress_of_open_systems_is_refused,
-    check_energies_of_atoms_sum_up,
-    check_invariance,
-    check_energy_of_supercell,
-    check_forces_balance,
-    check_changes_are_noticed,
-    check_results_are_copies,
-    check_results_repeat,
-    check_results_have_names_of_ase,
-    check_unknown_properties_are_refused,
-    check_broken_structures_are_refused,
-    check_copies,
-)

@@ -85,14 +85,3 @@ def check_no_number_of_columns_in_X(estimator, frames, y=None):
         raise AssertionError(
             "fit sets n_features_in_; conformal tools would then predict on zeros."
         )
-
-
-CHECKS = (
-    check_fit_returns_self,
-    check_fit_keeps_parameters,
-    check_unfitted_is_refused,
-    check_refit_equals_fresh_fit,
-    check_pickle,
-    check_unseen_species_is_named,
-    check_no_number_of_columns_in_X,
-)

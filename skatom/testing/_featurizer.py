@@ -16,7 +16,7 @@ from skatom.testing import (
     _featurizer_invariances,
     _inputs,
 )
-from skatom.testing._report import CheckReport, run_checks
+from skatom.testing._report import CheckReport, checks_of, run_checks
 
 
 def featurizer_checks(
@@ -53,7 +53,7 @@ def featurizer_checks(
         _featurizer_invariances,
         _featurizer_derivatives,
     ):
-        for check in module.CHECKS:
+        for check in checks_of(module):
             # copies: what one check does to frames must not hide it from the next
             yield partial(check, featurizer, deepcopy(frames))
 

@@ -147,15 +147,3 @@ def _everything(fitted, frames) -> dict:
         "Pushforwards": X.pushforward(np.ones_like(X.pairs.vectors)),
         "Jacobians": X.jacobian(0),
     }
-
-
-CHECKS = (
-    check_features_belong_to_atoms,
-    check_names_match_columns,
-    check_parameters_are_read_in_fit,
-    check_features_vary,
-    check_order_of_training_frames,
-    check_ignored_species_are_absent,
-    check_pandas_output_is_ignored,
-    check_threads_agree,
-)

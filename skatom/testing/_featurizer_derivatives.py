@@ -111,13 +111,3 @@ def check_strain_matches_differences(featurizer, frames):
             DIFFERENCE,
             floor=np.abs(virial).sum() + 1e-9,
         )
-
-
-CHECKS = (
-    check_derivatives_are_not_zero,
-    check_pullback_and_pushforward_are_transposes,
-    check_jacobian_holds_both,
-    check_pushforward_matches_differences,
-    check_pullback_matches_differences,
-    check_strain_matches_differences,
-)

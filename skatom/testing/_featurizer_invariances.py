@@ -149,18 +149,3 @@ def check_neighbors_beyond_cutoff(featurizer, frames):
         expected = fitted.transform([atoms]).values
         if deviation(found, expected) > 0:
             raise AssertionError(f"Frame {s} feels an atom beyond r_cut.")
-
-
-CHECKS = (
-    check_rotation,
-    check_inversion,
-    check_translation,
-    check_permutation,
-    check_supercell,
-    check_unwrapped_atoms,
-    check_left_handed_cell,
-    check_choice_of_cell,
-    check_isolated_atoms,
-    check_continuity_at_cutoff,
-    check_neighbors_beyond_cutoff,
-)

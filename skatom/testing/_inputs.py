@@ -177,14 +177,3 @@ def _same(one, two) -> bool:
     if isinstance(one, np.ndarray):
         return np.array_equal(one, two)
     return one is two or repr(one) == repr(two)
-
-
-CHECKS = (
-    check_every_sequence_is_alike,
-    check_structures_of_equal_size,
-    check_one_by_one,
-    check_input_is_unchanged,
-    check_labels_are_not_read,
-    check_output_repeats_itself,
-    check_wrong_input_is_refused,
-)

@@ -16,7 +16,7 @@ from skatom.base import AtomicRegressor
 from skatom.structures import read_energies
 from skatom.structures._samples import check_frames, with_labels
 from skatom.testing import _contract, _inputs, _regressor_contract, _regressor_physics
-from skatom.testing._report import CheckReport, run_checks
+from skatom.testing._report import CheckReport, checks_of, run_checks
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def regressor_checks(
         limits = Limits(1e-4, 1e-4, 1e-2, 1e-2, 1e-2, extensive)
     # copies: what one check does to frames must not hide it from the next
     for module in (_contract, _inputs, _regressor_contract):
-        for check in module.CHECKS:
+        for check in checks_of(module):
             yield partial(check, estimator, deepcopy(frames), y.copy())
-    for check in _regressor_physics.CHECKS:
+    for check in checks_of(_regressor_physics):
         yield partial(check, estimator, deepcopy(frames), y.copy(), limits)
 
 

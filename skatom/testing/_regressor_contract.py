@@ -57,11 +57,3 @@ def check_lists_of_numbers_are_targets(estimator, frames, y):
     two = fit_fresh(estimator, frames, [float(e) for e in y]).predict(frames)
     if not np.array_equal(one, two):
         raise AssertionError("Predictions differ for y given as a list.")
-
-
-CHECKS = (
-    check_predictions_are_energies,
-    check_targets_matter,
-    check_wrong_targets_are_refused,
-    check_lists_of_numbers_are_targets,
-)

@@ -243,23 +243,3 @@ def check_energies_of_atoms_sum_up(estimator, frames, y, limits):
         limits.exact,
         floor=FLOOR_IN_EV,
     )
-
-
-CHECKS = (
-    check_energy_under_rotation,
-    check_energy_under_inversion,
-    check_energy_under_translation,
-    check_energy_under_permutation,
-    check_energy_of_unwrapped_atoms,
-    check_energy_of_left_handed_cell,
-    check_energy_of_other_cell,
-    check_energy_of_supercell,
-    check_energy_of_distant_parts,
-    check_energy_of_isolated_atoms,
-    check_energies_beside_forces,
-    check_forces_match_differences,
-    check_stress_matches_differences,
-    check_forces_balance,
-    check_forces_follow_the_structure,
-    check_energies_of_atoms_sum_up,
-)

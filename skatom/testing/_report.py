@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from unittest import SkipTest
 
 
@@ -63,6 +64,15 @@ def run_checks(subject: str, checks: Iterable[Callable[[], None]]) -> CheckRepor
             "\n".join([f"{subject} fails {len(failed)} of {total} checks:", *lines])
         ) from next(iter(failed.values()))
     return CheckReport(passed, skipped)
+
+
+def checks_of(module: ModuleType) -> list[Callable]:
+    """Functions that a module defines as ``check_...``, in the order of its text."""
+    return [
+        member
+        for name, member in vars(module).items()
+        if name.startswith("check_") and member.__module__ == module.__name__
+    ]
 
 
 def check_name(check) -> str:
