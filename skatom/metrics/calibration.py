@@ -10,16 +10,6 @@ import numpy as np
 from scipy.special import erf, ndtri
 from scipy.stats import spearmanr
 
-__all__ = [
-    "crps",
-    "ence",
-    "gaussian_nll",
-    "miscalibration_area",
-    "pinball_loss",
-    "sharpness",
-    "spearman_of_errors",
-]
-
 
 def crps(y, y_pred, std) -> float:
     """Mean continuous ranked probability score of normal predictions [1]_.

@@ -17,18 +17,6 @@ from skatom._validation import check_targets
 from skatom.potential import predict_forces, predict_stress
 from skatom.structures import Structures, check_structures, read_labels
 
-__all__ = [
-    "energy_errors",
-    "force_errors",
-    "neg_energy_mae",
-    "neg_energy_rmse",
-    "neg_force_mae",
-    "neg_force_rmse",
-    "neg_stress_mae",
-    "neg_stress_rmse",
-    "stress_errors",
-]
-
 
 def neg_energy_mae(estimator, X: Sequence[Atoms], y) -> float:
     """Negative mean absolute error of the energy per atom, in eV.

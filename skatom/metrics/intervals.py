@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["coverage", "mean_width", "winkler_score"]
-
 
 def coverage(y, intervals):
     """Share of labels that lie inside their intervals, ends included.

@@ -21,17 +21,6 @@ from skatom.potential.estimators import answer
 from skatom.structures import check_structures
 from skatom.structures._sequence import holds_structures
 
-__all__ = [
-    "neg_energy_crps",
-    "neg_energy_ence",
-    "neg_energy_miscalibration",
-    "neg_energy_nll",
-    "neg_energy_winkler",
-    "neg_force_crps",
-    "neg_force_miscalibration",
-    "neg_force_nll",
-]
-
 
 def neg_energy_crps(estimator, X, y) -> float:
     """Negative continuous ranked probability score of energies, in eV per atom.

@@ -15,8 +15,6 @@ from skatom.structures import check_structures, read_energies, read_labels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ParityDisplay"]
-
 # quantity: (symbol on axes, unit)
 _QUANTITIES = {"energy": ("E", "eV"), "forces": ("F", "eV/Å")}
 _KINDS = ("parity", "error")
