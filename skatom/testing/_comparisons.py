@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from unittest import SkipTest
 
 import numpy as np
@@ -15,6 +16,37 @@ EXACT = 1e-10
 # An extrapolated central difference with steps of 2e-4 and 1e-4 Å.
 DIFFERENCE = 1e-6
 STEP_IN_ANGSTROM = 2e-4
+# A strain without symmetry, and its shares in a stress in Voigt order.
+STRAIN = np.array([[0.3, 0.5, -0.2], [0.5, -0.4, 0.1], [-0.2, 0.1, 0.6]])
+STRAIN_IN_VOIGT = np.array([0.3, -0.4, 0.6, 2 * 0.1, 2 * -0.2, 2 * 0.5])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How near results must be, and how far central differences step.
+
+    Attributes
+    ----------
+    exact : float
+        Relative difference that rounding explains.
+    far : float
+        The same for coordinates of 1e4 Å.
+    difference : float
+        Relative error of central differences.
+    step : float
+        First step of central differences, in Å.
+    noise : float
+        Smaller slopes, in eV/Å, need not be more accurate than this one.
+    extensive : bool
+        Whether y adds up over parts of a system.
+    """
+
+    exact: float = 1e-8
+    far: float = 1e-6
+    difference: float = DIFFERENCE
+    step: float = STEP_IN_ANGSTROM
+    noise: float = 1e-2
+    extensive: bool = True
 
 
 def deviation(one: np.ndarray, two: np.ndarray, floor: float = 1e-12) -> float:
@@ -83,6 +115,40 @@ def slope(
         difference = np.asarray(function(step)) - np.asarray(function(-step))
         central.append(difference / (2 * step))
     return (4 * central[1] - central[0]) / 3
+
+
+def require_forces(
+    energy_of: Callable[[Atoms], float],
+    atoms: Atoms,
+    forces: np.ndarray,
+    direction: np.ndarray,
+    limits: Limits,
+):
+    """Fail unless forces along a direction are minus the slope of the energy."""
+    require_close(
+        -(forces * direction).sum(),
+        slope(lambda h: energy_of(moved(atoms, direction, h)), limits.step),
+        f"Forces on {atoms.symbols} differ from central differences",
+        limits.difference,
+        floor=np.abs(forces).sum() + limits.noise,
+    )
+
+
+def require_stress(
+    energy_of: Callable[[Atoms], float],
+    atoms: Atoms,
+    stress: np.ndarray,
+    limits: Limits,
+):
+    """Fail unless a stress is the slope of the energy by strain over the volume."""
+    volume = atoms.cell.volume
+    require_close(
+        volume * stress @ STRAIN_IN_VOIGT,
+        slope(lambda h: energy_of(strained(atoms, STRAIN, h)), limits.step),
+        f"The stress of {atoms.symbols} differs from central differences",
+        limits.difference,
+        floor=volume * np.abs(stress).sum() + limits.noise,
+    )
 
 
 def moved(atoms: Atoms, direction: np.ndarray, step: float) -> Atoms:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -16,35 +15,8 @@ from skatom.base import AtomicRegressor
 from skatom.structures import read_energies
 from skatom.structures._samples import check_frames, with_labels
 from skatom.testing import _contract, _inputs, _regressor_contract, _regressor_physics
+from skatom.testing._comparisons import Limits
 from skatom.testing._report import CheckReport, checks_of, run_checks
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How near results must be, and how far central differences step.
-
-    Attributes
-    ----------
-    exact : float
-        Relative difference that rounding explains.
-    far : float
-        The same for coordinates of 1e4 Å.
-    difference : float
-        Relative error of central differences.
-    step : float
-        First step of central differences, in Å.
-    noise : float
-        Smaller slopes, in eV/Å, need not be more accurate than this one.
-    extensive : bool
-        Whether y adds up over parts of a system.
-    """
-
-    exact: float = 1e-8
-    far: float = 1e-6
-    difference: float = 1e-6
-    step: float = 2e-4
-    noise: float = 1e-2
-    extensive: bool = True
 
 
 def regressor_checks(
