@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import betabinom, binom
 
 
 def coverage(y, intervals):
@@ -97,6 +98,21 @@ def winkler_score(y, intervals, confidence_level):
     y, low, high, several = _ends(y, intervals)
     miss = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     return _over_labels(high - low + 2 / (1 - level) * miss, several)
+
+
+def coverage_band(
+    level, n_test: int, n_calibration: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits that hold 95 % of the coverages of valid intervals, at each level.
+
+    With the number of calibration structures they hold the scatter of these too.
+    """
+    if n_calibration is None:
+        limits = binom.interval(0.95, n_test, level)
+    else:
+        k = np.minimum(np.ceil((n_calibration + 1) * level), n_calibration)
+        limits = betabinom.interval(0.95, n_test, k, n_calibration + 1 - k)
+    return limits[0] / n_test, limits[1] / n_test
 
 
 def _ends(y, intervals) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:

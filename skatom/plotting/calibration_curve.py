@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import betabinom, binom
 
 from skatom._validation import check_is_fitted
+from skatom.metrics.intervals import coverage_band
 from skatom.plotting._axes import INSIDE, LINE, check_intervals, covered_by, new_axes
 
 if TYPE_CHECKING:
@@ -118,15 +118,7 @@ class CalibrationCurveDisplay:
         -------
         lower, upper : ndarray of shape (k,)
         """
-        if self.n_calibration is None:
-            limits = binom.interval(0.95, self.n_test, self.levels)
-        else:
-            k = np.ceil((self.n_calibration + 1) * self.levels)
-            k = np.minimum(k, self.n_calibration)
-            limits = betabinom.interval(
-                0.95, self.n_test, k, self.n_calibration + 1 - k
-            )
-        return limits[0] / self.n_test, limits[1] / self.n_test
+        return coverage_band(self.levels, self.n_test, self.n_calibration)
 
     def plot(self, ax: Axes | None = None) -> CalibrationCurveDisplay:
         """Draw the display.

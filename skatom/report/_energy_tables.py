@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from scipy.stats import betabinom, binom, norm, spearmanr
+from scipy.stats import norm, spearmanr
 
 from skatom import metrics
+from skatom.metrics.intervals import coverage_band
 from skatom.report._bootstrap import bootstrap
 from skatom.report._observe import LEVELS, Observations
 from skatom.report._tables import Table
@@ -40,7 +41,7 @@ def coverage(seen: Observations, draws, n_calibration: int | None) -> Table:
     rows = []
     for k, level in enumerate(LEVELS):
         width, ends = seen.widths(k), seen.intervals[..., k]
-        low, high = band(level, len(seen.y), n_calibration)
+        low, high = coverage_band(level, len(seen.y), n_calibration)
         rows.append(
             [
                 f"{level:g}",
@@ -72,16 +73,6 @@ def _share(width: np.ndarray, y: np.ndarray, *, level: float) -> float:
     """Width over that of a constant with normal errors."""
     alone = 2 * norm.ppf((1 + level) / 2) * y.std()
     return float(np.mean(width) / alone) if alone else float("nan")
-
-
-def band(level: float, n_test: int, n_calibration: int | None) -> tuple[float, float]:
-    """Give the limits that hold 95 % of the coverages of valid intervals."""
-    if n_calibration is None:
-        limits = binom.interval(0.95, n_test, level)
-    else:
-        k = min(int(np.ceil((n_calibration + 1) * level)), n_calibration)
-        limits = betabinom.interval(0.95, n_test, k, n_calibration + 1 - k)
-    return float(limits[0] / n_test), float(limits[1] / n_test)
 
 
 def deviations(seen: Observations, draws, random_state: int) -> Table | None:
