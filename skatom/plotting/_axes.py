@@ -14,13 +14,24 @@ INSIDE, OUTSIDE, LINE = "#2a6f97", "#d1495b", "#555555"
 
 def new_axes(width: float = 4.5, height: float = 4.5) -> Axes:
     """Make a figure with one pair of axes."""
+    return new_grid(1, 1, width, height)[0, 0]
+
+
+def new_grid(n_rows: int, n_columns: int, width: float, height: float) -> np.ndarray:
+    """Make a figure with rows and columns of axes, shape (n_rows, n_columns)."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError(
             'Figures need matplotlib, which is not installed: pip install "skatom[viz]".'
         ) from None
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(width, height),
+        layout="constrained",
+        squeeze=False,
+    )[1]
 
 
 def check_intervals(y, intervals) -> tuple[np.ndarray, np.ndarray]:

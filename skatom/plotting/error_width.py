@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skatom._validation import check_is_fitted
-from skatom.plotting._axes import (
-    INSIDE,
-    LINE,
-    OUTSIDE,
-    check_intervals,
-    new_axes,
-)
+from skatom.plotting._axes import INSIDE, LINE, OUTSIDE, check_intervals, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

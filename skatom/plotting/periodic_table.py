@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from skatom._validation import check_is_fitted
 from skatom.base._inside import bare
 from skatom.elements._properties import PROPERTIES
+from skatom.plotting._axes import new_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,20 +142,8 @@ def place(z: int) -> tuple[int, int]:
 
 
 def _new_axes(n: int) -> list[Axes]:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError(
-            'Figures need matplotlib, which is not installed: pip install "skatom[viz]".'
-        ) from None
-    n_rows = (n + 1) // 2
-    _, axes = plt.subplots(
-        n_rows,
-        min(n, 2),
-        figsize=(4.5 * min(n, 2) + 0.8, 2.4 * n_rows),
-        layout="constrained",
-        squeeze=False,
-    )
+    n_rows, n_columns = (n + 1) // 2, min(n, 2)
+    axes = new_grid(n_rows, n_columns, 4.5 * n_columns + 0.8, 2.4 * n_rows)
     for ax in axes.flat[n:]:
         ax.set_axis_off()
     return list(axes.flat[:n])
