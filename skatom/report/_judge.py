@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skatom.metrics import coverage
 from skatom.structures import Structures, read_labels
 from skatom.uncertainty import ConformalRegressor
 
@@ -108,9 +109,9 @@ def judge(model: ConformalRegressor, X: Structures, y: np.ndarray) -> Judgement:
     )
     found = Intervals(
         level=model.confidence_level,
-        energy_coverage=_coverage(y, energy_intervals),
+        energy_coverage=coverage(y, energy_intervals),
         energy_width=_mean(np.diff(energy_intervals)),
-        force_coverage=_coverage(forces_true, force_intervals),
+        force_coverage=coverage(forces_true, force_intervals),
         force_width=_mean(np.diff(force_intervals)),
         n_calibration=model.n_calibration_,
         n_test=len(X),
@@ -125,10 +126,6 @@ def judge(model: ConformalRegressor, X: Structures, y: np.ndarray) -> Judgement:
         errors,
         found,
     )
-
-
-def _coverage(true: np.ndarray, intervals: np.ndarray) -> float:
-    return _mean((intervals[..., 0] <= true) & (true <= intervals[..., 1]))
 
 
 def _mean(values: np.ndarray) -> float:

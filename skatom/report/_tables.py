@@ -32,12 +32,7 @@ class Table:
     def to_dict(self) -> dict:
         """Give plain lists and numbers, for JSON."""
         rows = [[_plain(cell) for cell in row] for row in self.rows]
-        return {
-            "title": self.title,
-            "columns": self.columns,
-            "rows": rows,
-            "note": self.note,
-        }
+        return {**vars(self), "rows": rows}
 
     def to_markdown(self) -> str:
         """Write it in Markdown."""
