@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from unittest import SkipTest
 
 import numpy as np
@@ -39,8 +39,14 @@ def _fresh(calc, atoms: Atoms) -> Atoms:
     return _with(deepcopy(calc), atoms)
 
 
-def _energies(calc) -> Callable[[Atoms], float]:
-    return lambda atoms: _with(calc, atoms).get_potential_energy()
+def _energy(calc, atoms: Atoms) -> float:
+    return _with(calc, atoms).get_potential_energy()
+
+
+def _require_energy(calc, atoms: Atoms, expected, what: str, tolerance: float = TIGHT):
+    """Fail with a sentence about an energy that is not the expected one."""
+    found = _energy(calc, atoms)
+    require_close(found, expected, f"The energy of {what}", tolerance, FLOOR_IN_EV)
 
 
 def check_energy_is_a_number(calc, frames):
@@ -59,14 +65,14 @@ def check_forces_match_differences(calc, frames):
     for atoms in frames:
         u = rng.normal(size=(len(atoms), 3))
         forces = _with(calc, atoms).get_forces()
-        require_forces(_energies(calc), atoms, forces, u, Limits())
+        require_forces(partial(_energy, calc), atoms, forces, u, Limits())
 
 
 def check_stress_matches_differences(calc, frames):
     """Stress is the slope by strain over the volume, positive under tension, in Voigt."""
     for atoms in periodic(frames, 3):
         stress = _with(calc, atoms).get_stress()
-        require_stress(_energies(calc), atoms, stress, Limits())
+        require_stress(partial(_energy, calc), atoms, stress, Limits())
 
 
 def check_stress_of_open_systems_is_refused(calc, frames):
@@ -104,36 +110,21 @@ def check_invariance(calc, frames):
     """Rotation, translation, order of atoms and unwrapping leave the energy."""
     ways = (change.rotated, change.inverted, change.permuted, change.unwrapped)
     for atoms in frames:
-        energy = _with(calc, atoms).get_potential_energy()
+        energy = _energy(calc, atoms)
         for way in ways:
-            require_close(
-                _with(calc, way(atoms)).get_potential_energy(),
-                energy,
-                f"The energy of {atoms.symbols} changes when {way.__name__}",
-                TIGHT,
-                FLOOR_IN_EV,
-            )
-        far = _with(calc, change.translated(atoms)).get_potential_energy()
-        require_close(
-            far,
-            energy,
-            f"The energy of {atoms.symbols} moves with it",
-            FAR,
-            FLOOR_IN_EV,
-        )
+            what = f"{atoms.symbols} changes when {way.__name__}"
+            _require_energy(calc, way(atoms), energy, what)
+        far, what = change.translated(atoms), f"{atoms.symbols} moves with it"
+        _require_energy(calc, far, energy, what, FAR)
 
 
 def check_energy_of_supercell(calc, frames):
     """Energy and its stress-like derivatives scale with the cell."""
     for atoms in periodic(frames):
         copies = 2 ** int(atoms.pbc.sum())
-        require_close(
-            _with(calc, change.repeated(atoms)).get_potential_energy(),
-            copies * _with(calc, atoms).get_potential_energy(),
-            f"The energy of a supercell of {atoms.symbols} is not that of its cells",
-            TIGHT,
-            FLOOR_IN_EV,
-        )
+        expected = copies * _energy(calc, atoms)
+        what = f"a supercell of {atoms.symbols} is not that of its cells"
+        _require_energy(calc, change.repeated(atoms), expected, what)
 
 
 def check_forces_balance(calc, frames):
