@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["TrainingDivergedError"]
-
 
 class TrainingDivergedError(RuntimeError):
     """Raised when the loss becomes NaN or infinite; the estimator is left unfitted.

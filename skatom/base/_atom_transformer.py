@@ -1,7 +1,5 @@
 """Mixin of transformers that give AtomFeatures."""
 
-from __future__ import annotations
-
 from sklearn.base import TransformerMixin
 
 

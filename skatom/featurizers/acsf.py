@@ -14,8 +14,6 @@ from skatom.featurizers._acsf.grids import (
     texts,
 )
 
-__all__ = ["ACSF"]
-
 
 class ACSF(AtomFeaturizer):
     """Atom-centred symmetry functions G2, G4 and G5, with exact derivatives.

@@ -14,8 +14,6 @@ import numpy as np
 from skatom.featurizers._acsf.grids import acsf_grid
 from skatom.featurizers.acsf import ACSF
 
-__all__ = ["amp_acsf", "amptorch_acsf", "dscribe_acsf", "dscribe_order", "ml4chem_acsf"]
-
 # Four etas from 0.05 to 5 on a logarithmic scale, in units of 1/r_cut².
 AMP_ETAS = tuple(np.logspace(np.log10(0.05), np.log10(5.0), 4))
 AMP_ANGULAR = ((0.005,), (1.0, 4.0), (1.0, -1.0))

@@ -12,8 +12,6 @@ from skatom.featurizers._acsf.grids import radial_arrays, texts
 from skatom.featurizers._aev.limits import check_shells
 from skatom.featurizers._simd.padding import whole_lanes
 
-__all__ = ["AEV"]
-
 RADIAL_FACTOR = 0.25
 
 

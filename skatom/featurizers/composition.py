@@ -18,8 +18,6 @@ from skatom.featurizers._structure_rows.base import (
 )
 from skatom.structures import Structures, check_structures
 
-__all__ = ["Composition"]
-
 _STATISTICS = ("mean", "min", "max", "range")
 
 

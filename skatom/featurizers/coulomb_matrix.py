@@ -28,8 +28,6 @@ from skatom.featurizers._structure_rows.matrix import (
 from skatom.neighbors import COINCIDENT, neighbor_pairs
 from skatom.structures import Structures, check_structures, fingerprints
 
-__all__ = ["CoulombMatrix"]
-
 # Diagonal by atomic number: a fit to the energies of free atoms [1].
 DIAGONAL = 0.5 * np.arange(119.0) ** 2.4
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from skatom._validation import Interval, Real
 from skatom.featurizers._structure_rows.crystals import CrystalMatrix
 
-__all__ = ["EwaldSumMatrix"]
-
 
 class EwaldSumMatrix(CrystalMatrix):
     """Electrostatic energy of each pair of nuclei of a crystal with all their images.

@@ -11,8 +11,6 @@ from skatom.base import AtomFeaturizer, Column, PairBlock, columns_by_species
 from skatom.featurizers._aev.limits import check_shells
 from skatom.featurizers._simd.padding import whole_lanes
 
-__all__ = ["FCHL19"]
-
 
 class FCHL19(AtomFeaturizer):
     r"""Two- and three-body features of Faber, Christensen, Huang and von Lilienfeld.

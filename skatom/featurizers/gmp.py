@@ -11,8 +11,6 @@ from skatom._validation import Integral, Interval, StrOptions, listing
 from skatom.base import AtomFeaturizer, Column, PairBlock
 from skatom.featurizers._gmp.densities import valence_density
 
-__all__ = ["GMP"]
-
 MAX_ORDER = 9
 
 

@@ -26,8 +26,6 @@ from skatom.featurizers._structure_rows.many_body import (
 )
 from skatom.structures import Structures
 
-__all__ = ["LMBTR"]
-
 
 class LMBTR(StructureRows, auto_wrap_output_keys=None):
     """Smeared histograms of distances or angles around each atom, as AtomFeatures.

@@ -16,8 +16,6 @@ from skatom.featurizers._structure_rows.many_body import (
 )
 from skatom.structures import Structures
 
-__all__ = ["MBTR"]
-
 _WEIGHTINGS = {
     1: ("exp", "unity"),  # single atoms have no distance to weight
     2: ("exp", "inverse_square", "unity"),

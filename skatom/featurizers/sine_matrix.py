@@ -1,10 +1,6 @@
 """The sine matrix of crystals."""
 
-from __future__ import annotations
-
 from skatom.featurizers._structure_rows.crystals import CrystalMatrix
-
-__all__ = ["SineMatrix"]
 
 
 class SineMatrix(CrystalMatrix):

@@ -17,8 +17,6 @@ from skatom.featurizers._soap.channels import (
 )
 from skatom.featurizers._soap.radial import radial_table
 
-__all__ = ["SOAP"]
-
 # DScribe counts atoms as far outside its r_cut as their Gaussian reaches with this value.
 DSCRIBE_DECAY = 1e-3
 

@@ -12,8 +12,6 @@ from skatom.featurizers._structure_rows.many_body import (
 )
 from skatom.structures import Structures
 
-__all__ = ["ValleOganov"]
-
 
 class ValleOganov(ManyBodyTensor):
     """Fingerprint of a crystal: distances or angles, relative to a gas of its density.

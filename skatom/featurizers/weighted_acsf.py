@@ -18,8 +18,6 @@ from skatom.featurizers._acsf.grids import (
 from skatom.featurizers._weighted_acsf.expansion import MAX_MOMENT, moment_arrays
 from skatom.featurizers._weighted_acsf.pair_sums import pair_sums
 
-__all__ = ["WeightedACSF"]
-
 
 class WeightedACSF(AtomFeaturizer):
     """Weighted atom-centred symmetry functions: as many for one element as for ten.

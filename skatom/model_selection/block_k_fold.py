@@ -10,8 +10,6 @@ from scipy.ndimage import binary_dilation
 from skatom._validation import Integral, check_n_structures
 from skatom.features._kinds_of_x import count_rows
 
-__all__ = ["BlockKFold"]
-
 
 class BlockKFold:
     """Cross-validation over contiguous blocks of a trajectory, with a gap around them.

@@ -26,8 +26,6 @@ from skatom.models._kernels.from_sklearn import (
     without_noise,
 )
 
-__all__ = ["input_gradient", "register_regressor"]
-
 LINEAR = [
     linear_model.LinearRegression,
     linear_model.Ridge,

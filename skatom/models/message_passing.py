@@ -11,8 +11,6 @@ from skatom.models._message_passing.structure_network import (
     StructureNetwork,
 )
 
-__all__ = ["MessagePassingRegressor"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MessagePassingRegressor(StructureNetwork):

@@ -36,8 +36,6 @@ from skatom.structures import Labels
 if TYPE_CHECKING:
     from skatom._training.batches import TrainingData
 
-__all__ = ["NeuralNetworkRegressor"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class NeuralNetworkRegressor(Front, AtomicRegressor):

@@ -12,8 +12,6 @@ from skatom.models._message_passing.structure_network import (
     StructureNetwork,
 )
 
-__all__ = ["SchNetRegressor"]
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SchNetRegressor(StructureNetwork):

@@ -9,8 +9,6 @@ from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress as to_voigt
 from ase.stress import voigt_6_to_full_3x3_stress as to_full
 
-__all__ = ["stress_of", "to_full", "to_voigt", "virials_of", "volumes"]
-
 
 def volumes(structures: Sequence[Atoms]) -> np.ndarray:
     """Give the volume of every cell in Å³, 0 where a cell has none."""

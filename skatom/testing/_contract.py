@@ -1,8 +1,6 @@
 """Checks of the contract that scikit-learn has with every estimator."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
-from __future__ import annotations
-
 import pickle
 
 from ase.data import chemical_symbols

@@ -1,8 +1,6 @@
 """The three derivatives of a featurizer, against each other and central differences."""
 
 # ruff: noqa: D401 - the first line of a check is its claim
-from __future__ import annotations
-
 import numpy as np
 from sklearn.base import clone
 

@@ -1,7 +1,5 @@
 """Checks of the contract of regressors with scikit-learn and calculators."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags

@@ -27,8 +27,6 @@ from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 from skatom.uncertainty.last_layer_rigidity import LastLayerRigidity
 from skatom.uncertainty.latent_distance import LatentDistance
 
-__all__ = ["CalibratedStdRegressor", "calibrate_std"]
-
 
 class CalibratedStdRegressor(ErrorBarRegressor):
     """Error bars of any estimator, made as large as its errors on held-out structures.

@@ -18,8 +18,6 @@ from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._conformal.scores import SCORES, resolve_score
 from skatom.uncertainty._conformal.split import SplitCalibration
 
-__all__ = ["ConformalRegressor"]
-
 
 class ConformalRegressor(ForceIntervals, IntervalRegressor):
     """Intervals with guaranteed coverage around the predictions of any estimator.

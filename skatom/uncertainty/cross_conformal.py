@@ -19,8 +19,6 @@ from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._conformal.scores import SCORES
 from skatom.uncertainty._error_bars import check_fit_inputs
 
-__all__ = ["CrossConformalRegressor"]
-
 
 class CrossConformalRegressor(IntervalRegressor):
     r"""Intervals for energies from all structures, each predicted without it (CV+) [1]_.

@@ -19,8 +19,6 @@ from skatom.potential.steps import follow_steps
 from skatom.uncertainty._members import Members
 from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 
-__all__ = ["DropoutRegressor"]
-
 LARGEST_SEED = 2**31 - 1
 
 

@@ -18,8 +18,6 @@ from skatom.potential.estimators import answer
 from skatom.potential.potential_methods import PotentialMethods
 from skatom.uncertainty._error_bars import Wrapper, check_fit_inputs, smallest_std
 
-__all__ = ["ErrorBarRegressor"]
-
 
 class ErrorBarRegressor(
     KeepsState,

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-__all__ = ["ExchangeabilityResult", "exchangeability_test"]
-
 
 class ExchangeabilityResult(NamedTuple):
     """Evidence against exchangeability.

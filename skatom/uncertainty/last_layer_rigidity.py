@@ -34,8 +34,6 @@ from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
 
-__all__ = ["LastLayerRigidity"]
-
 # Where there is nothing to choose zeta by, and what is tried where there is.
 ZETA = 1e-2
 ZETAS = 10.0 ** np.arange(-6, 1.25, 0.25)

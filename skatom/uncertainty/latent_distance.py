@@ -29,8 +29,6 @@ from skatom.uncertainty._distances import (
 )
 from skatom.uncertainty._outliers import OutlierDetector
 
-__all__ = ["LatentDistance"]
-
 
 class LatentDistance(OutlierDetector):
     """Mean distance to the nearest training structures in the last hidden layer [1]_.

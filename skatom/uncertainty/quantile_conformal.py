@@ -19,8 +19,6 @@ from skatom.uncertainty._conformal.quantile_models import (
     QuantileModels,
 )
 
-__all__ = ["QuantileConformalRegressor"]
-
 
 class QuantileConformalRegressor(ForceIntervals, IntervalRegressor):
     r"""Intervals between two predicted quantiles, moved until they cover (CQR) [1]_.

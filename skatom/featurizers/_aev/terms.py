@@ -1,7 +1,5 @@
 """Terms of AEV: the angular functions."""
 
-from __future__ import annotations
-
 from skatom.base import Kernels
 from skatom.featurizers._aev import jacobian, pullback, pushforward, values
 

@@ -1,7 +1,5 @@
 """Terms of FCHL19: two-body and three-body functions."""
 
-from __future__ import annotations
-
 from skatom.base import Kernels
 from skatom.featurizers._fchl19 import jacobian, pairs, pullback, pushforward, values
 

@@ -1,7 +1,5 @@
 """Terms of GMP: the power of each order."""
 
-from __future__ import annotations
-
 from skatom.base import Kernels
 from skatom.featurizers._gmp import kernels
 

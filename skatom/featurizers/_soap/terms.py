@@ -1,7 +1,5 @@
 """Terms of SOAP: the power spectrum."""
 
-from __future__ import annotations
-
 from skatom.base import Kernels
 from skatom.featurizers._soap import pullback, tangent, values
 

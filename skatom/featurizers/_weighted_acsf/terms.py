@@ -1,7 +1,5 @@
 """Terms of weighted symmetry functions: radial ones, moments, sums over elements."""
 
-from __future__ import annotations
-
 from skatom.base import Kernels
 from skatom.featurizers._weighted_acsf import derivatives, moments, pair_sums, radial
 

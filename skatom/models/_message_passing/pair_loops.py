@@ -5,8 +5,6 @@ Every pair (i, j) is met once and serves both directions. Features of atoms have
 the same seen from either end, or (n_pairs, 3, n_channels) where they change sign.
 """
 
-from __future__ import annotations
-
 from numba import njit
 
 
