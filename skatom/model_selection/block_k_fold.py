@@ -36,7 +36,7 @@ class BlockKFold:
     Examples
     --------
     >>> import numpy as np
-    >>> from skatom.uncertainty import BlockKFold
+    >>> from skatom.model_selection import BlockKFold
     >>> for train, test in BlockKFold(2, n_blocks=4, gap=1).split(np.zeros((12, 1))):
     ...     print(train, test)
     [ 4 10 11] [0 1 2 6 7 8]

@@ -286,7 +286,7 @@ def test_interruption_is_passed_on_and_leaves_the_model_unfitted():
         ({"hidden_layers": (8, 0)}, r"hidden_layers holds \[8, 0\]: give positive"),
         ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs.*has no weight decay"),
         ({"energy_weight": 0}, "energy_weight is 0 and there are no forces"),
-        ({"activation": "relu"}, "'activation' parameter"),
+        ({"activation": "relux"}, "activation is 'relux'.* Did you mean 'relu'"),
         ({"device": "tpu"}, "device='tpu' is no device that torch knows"),
         ({"device": "cuda"}, "torch finds no CUDA device here"),
     ],
