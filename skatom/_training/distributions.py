@@ -114,13 +114,11 @@ def check_same_distribution(estimator, shape: dict) -> None:
         )
 
 
-def std_of(spreads: np.ndarray, shape: dict, name: str) -> np.ndarray:
-    """Give standard deviations, or say why there are none.
+def refuse_without_std(shape: dict, name: str) -> None:
+    """Say why a network has no standard deviations, where that is so.
 
     Parameters
     ----------
-    spreads : ndarray of shape (n, n_spreads)
-        In squares of the unit of y.
     shape : dict
     name : str
         Of the class, for the message.
@@ -132,6 +130,20 @@ def std_of(spreads: np.ndarray, shape: dict, name: str) -> np.ndarray:
             "EnsembleRegressor or CalibratedStdRegressor(source='latent') of "
             "skatom.uncertainty (return_std=True)."
         )
+
+
+def std_of(spreads: np.ndarray, shape: dict, name: str) -> np.ndarray:
+    """Give standard deviations, or say why there are none.
+
+    Parameters
+    ----------
+    spreads : ndarray of shape (n, n_spreads)
+        In squares of the unit of y.
+    shape : dict
+    name : str
+        Of the class, for the message.
+    """
+    refuse_without_std(shape, name)
     return np.sqrt(spreads[:, 0])
 
 

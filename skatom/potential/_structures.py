@@ -54,7 +54,12 @@ def _evaluated(estimator, X: Structures, context: Context) -> Answer:
         return estimator.evaluate(X, pairs=context.pairs, **what)
 
     gradients = {"forces": context.forces, "stress": context.forces and context.stress}
-    first = ask(**gradients, atomic=context.atomic, std=context.std)
+    try:
+        first = ask(**gradients, atomic=context.atomic, std=context.std)
+    except (
+        NoStandardDeviationError
+    ):  # who asks for some, such as an ensemble, may not need these
+        first = ask(**gradients, atomic=context.atomic)
 
     def pull(weights):
         found = first
@@ -68,8 +73,8 @@ def _evaluated(estimator, X: Structures, context: Context) -> Answer:
         return np.concatenate(found.atomic_energies)
 
     def std(name, **what):
-        found = first if context.std and getattr(first, name) is not None else None
-        found = found or ask(std=True, **what)
+        known = getattr(first, name) is not None
+        found = first if known else ask(std=True, **what)
         return _known(getattr(found, name), name, estimator)
 
     return Answer(

@@ -30,7 +30,7 @@ def last_features(
     Parameters
     ----------
     estimator : Pipeline or model
-        Fitted.
+        Fitted. Of a network that takes structures itself, what its last layer sees.
     X : Structures, or array-like of shape (n_structures, n_features)
     pairs : NeighborPairs, optional
         Pairs of the structures, at least up to the cutoff of the first step.
@@ -42,6 +42,14 @@ def last_features(
     features : AtomFeatures
         Per atom if any step gives per-atom features, else one row a structure.
     """
+    features = _entering(estimator, X, pairs, seen)
+    if isinstance(features, Structures):
+        return _latent_of_structures(_last_of(estimator), features, pairs)
+    return features
+
+
+def _entering(estimator, X, pairs, seen) -> AtomFeatures | Structures:
+    """Give what enters the last step, before any pooling of atoms."""
     steps = estimator.steps[:-1] if isinstance(estimator, Pipeline) else []
     steps = [s for _, s in steps if s is not None and s != "passthrough"]
     features, context, is_known = X, Context(pairs=pairs), True
@@ -51,15 +59,25 @@ def last_features(
         if isinstance(features, AtomFeatures) and not isinstance(after, AtomFeatures):
             break  # pooled: distances are between atoms
         features = after
-    if isinstance(features, AtomFeatures):
+    if isinstance(features, AtomFeatures | Structures):
         return features
-    if isinstance(features, Structures):
-        raise TypeError(
-            f"{type(estimator).__name__} takes structures without a featurizer in front, "
-            "so there are no features to measure distances in. Give a pipeline that "
-            "starts with a featurizer (one of those that an ensemble holds)."
-        )
     return AtomFeatures.from_rows(dense(features))
+
+
+def _last_of(estimator):
+    """Give the model of a pipeline, without what is around it."""
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    return fitted_part(last)
+
+
+def _latent_of_structures(model, X: Structures, pairs) -> AtomFeatures:
+    if not hasattr(model, "latent"):
+        raise TypeError(
+            f"{type(model).__name__} takes structures without a featurizer in front and "
+            "has no last layer, so there are no features to measure distances in. Give "
+            "a pipeline that starts with a featurizer, or a network."
+        )
+    return AtomFeatures(model.latent(X, pairs), X.offsets, X.numbers, X)
 
 
 def dense(rows) -> np.ndarray:
@@ -67,7 +85,9 @@ def dense(rows) -> np.ndarray:
     return np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
 
 
-def latent_features(estimator, X) -> AtomFeatures:
+def latent_features(
+    estimator, X, pairs: NeighborPairs | None = None, seen: tuple = ()
+) -> AtomFeatures:
     """Compute what the last, linear layer of a pipeline sees.
 
     Parameters
@@ -75,15 +95,19 @@ def latent_features(estimator, X) -> AtomFeatures:
     estimator : Pipeline or model
         Fitted. The features of a model without ``latent`` are what enters it.
     X : Structures, AtomFeatures, or array-like of shape (n_structures, n_features)
+    pairs, seen
+        As in `last_features`.
 
     Returns
     -------
     latent : AtomFeatures
         Plain numbers, without derivatives.
     """
-    features = X if isinstance(X, AtomFeatures) else last_features(estimator, X)
-    model = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    model = fitted_part(model)
+    known = isinstance(X, AtomFeatures)
+    features = X if known else _entering(estimator, X, pairs, seen)
+    model = _last_of(estimator)
+    if isinstance(features, Structures):
+        return _latent_of_structures(model, features, pairs)
     values = model.latent(features) if hasattr(model, "latent") else features.values
     return AtomFeatures(values, features.offsets, features.numbers, features.structures)
 

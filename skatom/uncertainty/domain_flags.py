@@ -15,6 +15,7 @@ from skatom._validation import (
     check_random_state,
     closest,
 )
+from skatom.base import NoStandardDeviationError
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.model_selection._content_groups import SIZES
@@ -257,11 +258,7 @@ class DomainFlags(Grader):
         n, seen = count_rows(X), ()
         raw = {name: np.zeros(n) for name in self.flags}
         if "std" in raw:
-            if isinstance(X, Structures):
-                found = answer(self.estimator, X, Context(forces=False, std=True))
-                std, seen = found.std.energies(), found.seen
-            else:
-                std = with_std(self.estimator, "predict", X)[1]
+            std, seen = self._std_of_some(X)
             raw["std"] = check_sizes(std, (n,))
         if set(raw) == {"std"}:
             return raw
@@ -275,6 +272,20 @@ class DomainFlags(Grader):
                     grade = GRADES[name](graders[name], features.values[own])
                 np.maximum.at(raw[name], features.structure_index[own], grade)
         return raw
+
+    def _std_of_some(self, X) -> tuple[np.ndarray, tuple]:
+        """Give standard deviations, and what the steps on the way gave."""
+        try:
+            if not isinstance(X, Structures):
+                return with_std(self.estimator, "predict", X)[1], ()
+            found = answer(self.estimator, X, Context(forces=False, std=True))
+            return found.std.energies(), found.seen
+        except NoStandardDeviationError as error:
+            raise NoStandardDeviationError(
+                f"The flag 'std' of DomainFlags is the standard deviation of the "
+                f"estimator, and {type(self.estimator).__name__} has none: leave it out "
+                f"of flags, or wrap the estimator. {error}"
+            ) from error
 
 
 # What each flag keeps of the training rows of a species gives grades by this.

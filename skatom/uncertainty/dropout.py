@@ -134,9 +134,9 @@ class DropoutRegressor(ErrorBarRegressor):
 def _refuse_without_dropout(model) -> None:
     if not hasattr(model, "thinned"):
         raise TypeError(
-            f"{type(model).__name__} has no units to leave out: the last step must be a "
-            "network, such as NeuralNetworkRegressor(dropout=0.1). For other models take "
-            "EnsembleRegressor."
+            f"DropoutRegressor leaves out units that a model was trained to do without, "
+            f"and {type(model).__name__} is trained without dropout: take "
+            "NeuralNetworkRegressor(dropout=0.1) as the last step, or EnsembleRegressor."
         )
     if not model.dropout:
         raise ValueError(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from skatom._validation import (
     HasMethods,
@@ -19,17 +17,14 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.base import NoStandardDeviationError, sum_atoms
 from skatom.base._inside import last_model
 from skatom.elements._counts import species_counts
-from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations
-from skatom.potential.estimators import answer
-from skatom.uncertainty._distances import CHUNK, dense, latent_features
+from skatom.uncertainty._distances import CHUNK
 from skatom.uncertainty._error_bars import smallest_std
-from skatom.uncertainty._last_step import with_latent_sums
+from skatom.uncertainty._last_layer import LastLayer, linear_model, look
 from skatom.uncertainty._second_moments import Rigidity
 from skatom.uncertainty._std_maps import fit_factor
 from skatom.uncertainty.error_bar_regressor import ErrorBarRegressor
@@ -145,17 +140,11 @@ class LastLayerRigidity(ErrorBarRegressor):
         -------
         self : object
         """
-        model = last_model(self.estimator)
-        check_is_fitted(model)
-        if not (hasattr(model, "latent") or hasattr(model, "coef_")):
-            raise TypeError(
-                f"{type(model).__name__} has no linear last layer (neither latent nor "
-                "coef_), whose rigidity could be told. Use a network or a linear model, "
-                "or error bars of another kind, such as EnsembleRegressor."
-            )
-        seen = [self._look(part)[1] for part in _parts(X)]
-        self.numbers_ = np.unique(np.concatenate([Z.numbers for Z in seen]))
-        rows = [self._rows(Z) / np.sqrt(Z.n_atoms)[:, None] for Z in seen]
+        check_is_fitted(last_model(self.estimator))
+        _refuse_without_last_layer(linear_model(self.estimator))
+        seen = [look(self.estimator, part, ENERGIES)[1] for part in _parts(X)]
+        self.numbers_ = np.unique(np.concatenate([one.inputs.numbers for one in seen]))
+        rows = [self._rows(one) / np.sqrt(one.inputs.n_atoms)[:, None] for one in seen]
         self.rigidity_ = Rigidity.of(np.concatenate(rows))
         self.zeta_ = ZETA if self.zeta is None else self.zeta
         self.alpha_, self.std_floor_ = 1.0, SMALLEST
@@ -165,10 +154,10 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def _calibrate(self, X, y) -> None:
         """Choose alpha, and zeta unless it is given."""
-        found, seen = zip(*(self._look(part) for part in _parts(X)))
+        found, seen = zip(*(look(self.estimator, part, ENERGIES) for part in _parts(X)))
         predicted = np.concatenate([one.values for one in found])
         y = check_targets(y, len(predicted))
-        rows = np.concatenate([self._rows(Z) for Z in seen])
+        rows = np.concatenate([self._rows(layer) for layer in seen])
         self.std_floor_, best = smallest_std(y), np.inf
         score = crps if self.method == "crps" else gaussian_nll
         for zeta in ZETAS if self.zeta is None else [self.zeta]:
@@ -180,78 +169,47 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def answer(self, X, context: Context) -> Answer:
         """Predict, with standard deviations from the rigidity of the last layer."""
-        at_once = with_latent_sums(self.estimator, X, context)
-        if at_once is None:
-            found, Z = self._look(X, context)
-            rows = partial(self._rows, Z)
-        else:
-            found, Z, sums = at_once
-            rows = partial(self._with_constants, sums, Z)
+        found, layer = look(self.estimator, X, replace(context, std=False))
         std = Deviations(
-            lambda: self._std(rows()),
-            lambda: np.concatenate([self._forces_std(Z, s) for s in range(len(Z))]),
-            lambda: self._std(self._atom_rows(Z)),
+            lambda: self._std(self._rows(layer)),
+            lambda: self._forces_std(layer),
+            lambda: self._std(self._atom_rows(layer)),
         )
         return replace(found, std=std)
 
-    def _look(self, X, context: Context = ENERGIES) -> tuple[Answer, AtomFeatures]:
-        """Predict, and give what enters the last step, rows as structures of one atom."""
-        found = answer(self.estimator, X, context)
-        Z = found.model_input(X)
-        if not isinstance(Z, AtomFeatures):
-            Z = AtomFeatures.from_rows(dense(Z))
-        return found, Z
-
-    def _rows(self, Z: AtomFeatures) -> np.ndarray:
+    def _rows(self, layer: LastLayer) -> np.ndarray:
         """Features of whole structures, and how many atoms there are of each species."""
-        return sum_atoms(self._atom_rows(Z), Z.offsets)
+        return np.hstack([layer.sums, species_counts(layer.inputs, self.numbers_)])
 
-    def _with_constants(self, sums: np.ndarray, Z: AtomFeatures) -> np.ndarray:
-        return np.hstack([sums, species_counts(Z, self.numbers_)])
-
-    def _atom_rows(self, Z: AtomFeatures) -> np.ndarray:
+    def _atom_rows(self, layer: LastLayer) -> np.ndarray:
         """Last-layer features of atoms, and a constant for each species."""
-        kinds = (Z.numbers[:, None] == self.numbers_).astype(np.float64)
-        return np.hstack([latent_features(last_model(self.estimator), Z).values, kinds])
+        kinds = layer.inputs.numbers[:, None] == self.numbers_
+        return np.hstack([layer.atoms, kinds.astype(np.float64)])
+
+    def _forces_std(self, layer: LastLayer) -> np.ndarray:
+        """Error bars of forces, (n_atoms_total, 3): constants do not move."""
+        slopes = layer.slopes()
+        constants = np.zeros((*slopes.shape[:2], len(self.numbers_)))
+        rows = np.concatenate([slopes, constants], axis=2)
+        return self._std(rows.reshape(-1, rows.shape[2])).reshape(-1, 3)
 
     def _std(self, rows: np.ndarray) -> np.ndarray:
         variances = self.rigidity_.variances(rows, self.zeta_)
         return self.lift_std(self.alpha_ * np.sqrt(variances))
 
-    def _forces_std(self, Z: AtomFeatures, s: int) -> np.ndarray:
-        """Differentiate the rows of a structure: error bars of its forces, (n_atoms, 3)."""
-        one = Z[[s]]
-        model = last_model(self.estimator)
-        if hasattr(model, "latent"):
-            if not hasattr(model, "latent_pushforward"):
-                raise NoStandardDeviationError(
-                    f"{type(model).__name__} does not say how its last layer moves with "
-                    "its features (latent_pushforward), so there are no error bars of "
-                    "forces: ask for those of energies only."
-                )
-            one = one.transformed(_Latent(model), latent_features(model, one).values)
-        moved = one.jacobian()  # (n_pairs, 3, n_latent)
-        pairs, n_atoms = one.pairs, len(one.values)
-        ends = np.concatenate([pairs.neighbors, pairs.centers])
-        signs = np.repeat([1.0, -1.0], pairs.n_pairs)
-        columns = np.tile(np.arange(pairs.n_pairs), 2)
-        to_atoms = csr_array((signs, (ends, columns)), (n_atoms, pairs.n_pairs))
-        moved = (to_atoms @ moved.reshape(pairs.n_pairs, -1)).reshape(3 * n_atoms, -1)
-        constants = np.zeros((len(moved), len(self.numbers_)))
-        return self._std(np.hstack([moved, constants])).reshape(n_atoms, 3)
-
     def _inside(self):
         return self.estimator
 
 
-class _Latent:
-    """The last hidden layer as a step of features."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def pushforward(self, values, numbers, v):
-        return self.model.latent_pushforward(values, numbers, v)
+def _refuse_without_last_layer(model) -> None:
+    """Refuse models whose predictions are no linear function that was fitted as one."""
+    if not (hasattr(model, "latent") or hasattr(model, "coef_")):
+        raise TypeError(
+            f"LastLayerRigidity asks how firmly training holds the one linear layer that "
+            f"predictions end in, and {type(model).__name__} has none (neither latent nor "
+            "coef_). Use a network or a linear model, or error bars of another kind, such "
+            "as EnsembleRegressor."
+        )
 
 
 def _parts(X) -> Iterator:

@@ -243,4 +243,10 @@ def test_a_head_an_element_gives_every_atom_its_own():
     for i, z in enumerate(numbers.tolist()):
         alone = head.heads[[1, 8].index(z)](x[i : i + 1], None)
         assert_allclose(together[i].detach(), alone[0].detach(), rtol=1e-12)
-    assert head.latent(x, numbers).shape == (5, 2)
+    latent, H = (
+        head.latent(x, numbers),
+        numbers == 1,
+    )  # each element has its own columns
+    assert latent.shape == (5, 4)
+    assert not latent[H, 2:].any()
+    assert not latent[~H, :2].any()

@@ -117,7 +117,9 @@ def test_a_module_of_ones_own_is_trained_with_forces_and_runs_in_a_calculator():
 def test_a_module_without_latent_says_so():
     frames = [molecule("H2"), molecule("H2O")]
     model = MessagePassingRegressor(Springs, max_epochs=1).fit(frames, [-6.0, -14.0])
-    with pytest.raises(AttributeError, match="Springs has no latent"):
+    with pytest.raises(
+        TypeError, match="Springs of MessagePassingRegressor does not say"
+    ):
         model.latent(frames)
 
 

@@ -230,7 +230,7 @@ def test_as_the_score_of_a_conformal_regressor(frames, y, ridge):
 
 def test_models_without_a_linear_last_layer_are_refused():
     X, y = noisy_rows(30, 0)
-    with pytest.raises(TypeError, match="KernelRidge has no linear last layer"):
+    with pytest.raises(TypeError, match="KernelRidge has none"):
         LastLayerRigidity(KernelRidge().fit(X, y)).fit(X)
 
 

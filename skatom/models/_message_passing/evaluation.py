@@ -59,9 +59,10 @@ class StructureModule(nn.Module):
     def latent(self, batch: GraphBatch) -> torch.Tensor:
         """Give what the last, linear layer sees, (n_atoms, n_latent)."""
         if not hasattr(self.inner, "latent"):
-            raise AttributeError(
-                f"{type(self.inner).__name__} has no latent(batch): define it to give "
-                "what its last, linear layer sees, shape (n_atoms, n_latent)."
+            raise TypeError(
+                f"The module {type(self.inner).__name__} of MessagePassingRegressor does "
+                "not say what its last, linear layer sees: define latent(batch), shape "
+                "(n_atoms, n_latent), for error bars that look at it."
             )
         return self.inner.latent(batch)
 
@@ -108,3 +109,34 @@ def latent(
     """Give what the last, linear layer of a module sees, (n_atoms, n_latent)."""
     with torch.no_grad():
         return module.latent(GraphBatch.of(pairs, offsets, torch.float64)).numpy()
+
+
+def latent_forces(
+    module: StructureModule, pairs: NeighborPairs, offsets: np.ndarray
+) -> np.ndarray:
+    """Differentiate the latent features of structures, one backward pass for each.
+
+    Parameters
+    ----------
+    module : StructureModule
+    pairs : NeighborPairs
+    offsets : ndarray of int64, shape (n_structures + 1,)
+
+    Returns
+    -------
+    forces : ndarray of shape (n_atoms, 3, n_latent)
+        Minus the derivatives of sums over structures by positions.
+    """
+    batch = GraphBatch.of(pairs, offsets, torch.float64)
+    with torch.enable_grad():
+        batch = replace(batch, vectors=batch.vectors.requires_grad_(True))
+        sums = module.latent(batch).sum(0)
+        forces = [
+            batch.forces(
+                torch.autograd.grad(
+                    one, batch.vectors, retain_graph=True, materialize_grads=True
+                )[0]
+            )[0]
+            for one in sums
+        ]
+    return torch.stack(forces, dim=2).numpy()

@@ -59,8 +59,16 @@ class ElementalHead(nn.Module):
         )
 
     def latent(self, x: Tensor, numbers: Tensor) -> Tensor:
-        """Give what the last, linear layers see, (n_atoms, n_latent)."""
-        return self._of_elements(numbers, lambda head, m: head.latent(x[m], numbers[m]))
+        """Give what the last, linear layers see, each in columns of its own.
+
+        Columns of other elements are zero, so that one linear function of all of them,
+        plus a constant for each element, gives what atoms contribute.
+        """
+        hidden = self._of_elements(
+            numbers, lambda head, m: head.latent(x[m], numbers[m])
+        )
+        own = numbers[:, None] == numbers.new_tensor(self.numbers)
+        return (own[:, :, None] * hidden[:, None, :]).flatten(1)
 
     def forward(self, x: Tensor, numbers: Tensor) -> Tensor:
         """Map (n_atoms, n_features) to contributions (n_atoms, n_outputs)."""

@@ -12,6 +12,7 @@ from ase import Atoms
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from skatom._training.atom_rows import AtomRows
+from skatom._training.distributions import refuse_without_std
 from skatom._training.front import FRONT_CONSTRAINTS, Front
 from skatom._training.torch_side import torch_side
 from skatom._validation import (
@@ -139,6 +140,8 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         refusal = self._why_no_slopes() if forces or stress or atomic else None
         if refusal is not None:
             raise NoDerivativeError(refusal)
+        if std:
+            refuse_without_std(self._shape, type(self).__name__)
         kind, atoms = self._kind, self._atoms(structures)
         rows, motion, virials = self._pass(structures, pairs, forces or stress)
         shares, spreads = self._in_units(atoms, rows), self._spreads(rows)
@@ -199,12 +202,16 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
             return found.atomic_energies, found.atomic_energy_std
         return found.atomic_energies
 
-    def latent(self, X: Sequence[Atoms]) -> np.ndarray:
+    def latent(
+        self, X: Sequence[Atoms], pairs: NeighborPairs | None = None
+    ) -> np.ndarray:
         """Give what the last, linear layer of the module sees of every atom.
 
         Parameters
         ----------
         X : sequence of ase.Atoms
+        pairs : NeighborPairs, optional
+            As in `evaluate`.
 
         Returns
         -------
@@ -212,13 +219,40 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
 
         Raises
         ------
-        AttributeError
+        TypeError
             If the module has no ``latent``.
         """
         structures = self._inputs(X)
         latent, module = _side("evaluation").latent, self.net_.module_
         return np.concatenate(
-            [latent(module, *part) for part in self._parts(structures, None)]
+            [latent(module, *part) for part in self._parts(structures, pairs)]
+        )
+
+    def latent_forces(
+        self, X: Sequence[Atoms], pairs: NeighborPairs | None = None
+    ) -> np.ndarray:
+        """Give the forces that each column of `latent`, summed, would make as an energy.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+        pairs : NeighborPairs, optional
+            As in `evaluate`.
+
+        Returns
+        -------
+        forces : ndarray of shape (n_atoms_total, 3, n_latent)
+            In units of `latent` per Å.
+
+        Raises
+        ------
+        TypeError
+            If the module has no ``latent``.
+        """
+        structures = self._inputs(X)
+        forces, module = _side("evaluation").latent_forces, self.net_.module_
+        return np.concatenate(
+            [forces(module, *part) for part in self._parts(structures, pairs)]
         )
 
     def _activations(self) -> list[str]:
