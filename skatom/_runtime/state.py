@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 KEY = "__state__"  # of the name of a state in the dictionary that stands for it
+
+# Of floats that another processor may have rounded otherwise, relative to the largest.
+ROUNDING = 1e-6
+
+
+class StateError(ValueError):
+    """Fitted state that contradicts itself, so that it cannot come from a fit."""
 
 
 class State:
@@ -48,6 +57,15 @@ class State:
         )
         return made
 
+    def _check_state(self) -> None:
+        """Refuse arrays that compiled code could not rely on; called on loading a file.
+
+        Raises
+        ------
+        StateError
+            With what does not fit.
+        """
+
 
 class KeepsState:
     """Mixin of estimators whose fitted attributes are states.
@@ -90,7 +108,7 @@ def together(value, states: tuple[type, ...]):
 
     Raises
     ------
-    ValueError
+    StateError
         If there is a state of another kind.
     """
     if type(value) in (list, tuple):
@@ -105,6 +123,58 @@ def together(value, states: tuple[type, ...]):
             rest = {key: one for key, one in value.items() if key != KEY}
             return cls._from_state(rest)
     known = ", ".join(cls._name for cls in states)
-    raise ValueError(
-        f"There is a state of kind {name!r}; {known or 'none'} may be here."
+    raise StateError(
+        f"There is a state of kind {name!r}; {known or 'none'} may be here"
+    )
+
+
+def refuse_unlike(found, expected, name: str) -> None:
+    """Refuse a stored value that is not, but for rounding, what it is computed to be.
+
+    Parameters
+    ----------
+    found, expected : object
+        Arrays, plain values, and containers of them.
+    name : str
+        Of the attribute, for the message.
+
+    Raises
+    ------
+    StateError
+        If type, shape or content differ.
+    """
+    if not _alike(found, expected):
+        raise StateError(
+            f"{name} is not what the parameters and species of the fit give"
+        )
+
+
+def _alike(found, expected) -> bool:
+    if isinstance(expected, np.ndarray):
+        return isinstance(found, np.ndarray) and _same_arrays(found, expected)
+    if isinstance(expected, float):
+        return isinstance(found, float) and _same_arrays(
+            np.array(found), np.array(expected)
+        )
+    if type(found) is not type(expected):
+        return False
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(_alike, found, expected))
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            _alike(found[key], value) for key, value in expected.items()
+        )
+    if hasattr(expected, "__dict__") and not callable(expected):
+        return _alike(vars(found), vars(expected))
+    return bool(found == expected)
+
+
+def _same_arrays(found: np.ndarray, expected: np.ndarray) -> bool:
+    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        return False
+    if expected.dtype.kind not in "fc":
+        return np.array_equal(found, expected)
+    largest = np.abs(expected).max(initial=0.0, where=np.isfinite(expected))
+    return np.allclose(
+        found, expected, rtol=0.0, atol=ROUNDING * largest, equal_nan=True
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from skatom._runtime.memory import BYTES_A_PAIR, MemoryForecast, refuse_too_much
 from skatom._runtime.progress import Progress
+from skatom._runtime.state import refuse_unlike
 from skatom._runtime.threads import run_chunks
 from skatom._validation import (
     Integral,
@@ -193,6 +195,14 @@ class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
             present = np.unique(structures.numbers)
         else:
             present = _species_numbers(self.species)
+        self._parameters = deepcopy(self.get_params(deep=False))
+        self._learn(present)
+        self.fitted_on_ = np.unique(fingerprints(structures))
+        self.n_atom_features_ = len(self.columns())
+        return self
+
+    def _learn(self, present: np.ndarray) -> None:
+        """Set what follows from parameters and atomic numbers."""
         self.species_ = [chemical_symbols[z] for z in present]
         self.r_cut_ = float(self.r_cut)
         self._channel_of = np.full(len(chemical_symbols), -1, dtype=np.int64)
@@ -200,9 +210,21 @@ class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self._dtype = self.dtype
         self._ignores_unknown = self.handle_unknown == "ignore"
         self.prepare()
-        self.fitted_on_ = np.unique(fingerprints(structures))
-        self.n_atom_features_ = len(self.columns())
-        return self
+
+    def _check_state(self) -> None:
+        """Refuse stored arrays that the parameters and species of fit do not give.
+
+        Compiled kernels take sizes from them. Preparing takes milliseconds.
+        """
+        if not self.__sklearn_is_fitted__():
+            return
+        fresh = type(self)(**self._parameters)
+        fresh._validate_params()
+        fresh._learn(_species_numbers(self.species_))
+        for name, expected in vars(fresh).items():
+            if name not in self._parameters:
+                refuse_unlike(getattr(self, name, None), expected, name)
+        refuse_unlike(self.n_atom_features_, len(fresh.columns()), "n_atom_features_")
 
     def transform(self, X) -> AtomFeatures:
         """Compute the features of every atom.

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from skatom._validation import listing
+from skatom.persistence._members import check_members
 
 FORMAT = "skatom-estimator"
 FORMAT_VERSION = 1
@@ -52,6 +53,13 @@ def unpack(path: Path) -> tuple[dict, bytes]:
             f"{path} was altered: the checksum of {ESTIMATOR} is not the one in its "
             "manifest. Get a new copy."
         )
+    try:
+        check_members(body)
+    except (*_ZIP_ERRORS, ValueError) as error:
+        raise ValueError(
+            f"The estimator in {path} is damaged or forged, so nothing was built "
+            f"({error}). Get a new copy."
+        ) from None
     return manifest, body
 
 
@@ -90,17 +98,21 @@ def _begins_as_ours(data: bytes) -> bool:
 def _parse_manifest(path: Path, text: bytes) -> dict:
     try:
         manifest = json.loads(text)
-        is_ours = manifest["format"] == FORMAT
-        format_version = int(manifest["format_version"])
-        is_ours = is_ours and isinstance(manifest["members"][ESTIMATOR], dict)
-    except (ValueError, KeyError, TypeError):
+        format_version = manifest["format_version"]
+        is_ours = (
+            manifest["format"] == FORMAT
+            and type(format_version) is int
+            and isinstance(manifest["versions"], dict)
+            and isinstance(manifest["members"][ESTIMATOR], dict)
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise ValueError(f"The manifest of {path} is not that of a skatom model file.")
     if format_version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {format_version}, written by skatom "
-            f"{manifest.get('versions', {}).get('skatom')}; this version of skatom reads "
+            f"{manifest['versions'].get('skatom')}; this version of skatom reads "
             f"up to {FORMAT_VERSION}. Upgrade skatom."
         )
     return manifest

@@ -6,13 +6,15 @@ import io
 import json
 import zipfile
 
+from skatom.persistence._members import SCHEMA, method_of
 from skatom.persistence._trusted import PUBLIC
-
-SCHEMA = "schema.json"  # of skops, which names a class by the module that defines it
 
 
 def with_public_names(body: bytes) -> bytes:
-    """Name the public classes in an archive of skops by where they are imported from."""
+    """Name the public classes in an archive of skops by where they are imported from.
+
+    skops itself names a class by the module that defines it.
+    """
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(body)) as old,
@@ -24,7 +26,7 @@ def with_public_names(body: bytes) -> bytes:
                 schema = json.loads(content)
                 _rename(schema)
                 content = json.dumps(schema).encode()
-            new.writestr(member, content)
+            new.writestr(member, content, method_of(member))
     return buffer.getvalue()
 
 

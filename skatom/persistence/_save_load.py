@@ -7,7 +7,8 @@ import os
 import platform
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skatom._runtime.state import StateError
 from skatom._runtime.whole_files import write_atomically
 from skatom._validation import listing
 from skatom.base._inside import walk
@@ -26,6 +28,7 @@ from skatom.persistence._archive import (
     unpack,
 )
 from skatom.persistence._names import with_public_names
+from skatom.persistence._states import check_states
 from skatom.persistence._trusted import TRUSTED
 
 UNITS = {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
@@ -159,10 +162,8 @@ def load(
     path = Path(path)
     manifest, body = unpack(path)
     skops_io = _skops()
-    try:
+    with _in_words(path):
         unknown = _foreign(skops_io.get_untrusted_types(data=body))
-    except Exception as error:
-        raise ValueError(f"The estimator in {path} cannot be read: {error}") from error
     refused = [] if trusted is True else sorted(set(unknown) - set(trusted or ()))
     if refused:
         raise ValueError(
@@ -171,7 +172,39 @@ def load(
             f"pass load(path, trusted={refused!r})."
         )
     _warn_other_versions(path, manifest)
-    return skops_io.loads(body, trusted=[*TRUSTED, *unknown])
+    with _in_words(path):
+        estimator = skops_io.loads(body, trusted=[*TRUSTED, *unknown])
+    if not isinstance(estimator, BaseEstimator):
+        raise ValueError(
+            f"{path} holds {type(estimator).__name__} in place of an estimator: it was "
+            "altered. Get a new copy."
+        )
+    with _in_words(path):
+        check_states(estimator)
+    return estimator
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a state is built into one sentence.
+
+    Advice of other packages, to unpickle for one, is not passed on.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{path} names something of the package {error.name!r}, which is not "
+            "installed here: install it, or load the file where it is."
+        ) from error
+    except ImportError:  # says what to install
+        raise
+    except Exception as error:  # a forged file can make constructors raise anything
+        reason = error if isinstance(error, StateError) else type(error).__name__
+        raise ValueError(
+            f"The estimator in {path} cannot be built, because its state is damaged or "
+            f"forged ({reason}). Get a new copy, or save the estimator anew."
+        ) from error
 
 
 def read_manifest(path: str | os.PathLike) -> dict:
@@ -265,7 +298,8 @@ def _warn_other_versions(path: Path, manifest: dict) -> None:
     ]
     if changed:
         warnings.warn(
-            f"{path} was written with {listing(changed)}: check its predictions on a "
-            "structure that you know, and save it again.",
+            f"{path} was written with {listing(changed)}. Predict something whose result "
+            "you know: if it is the same, save the estimator again and this warning ends; "
+            "if not, install the versions of the file, or fit anew.",
             stacklevel=3,
         )

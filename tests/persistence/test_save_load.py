@@ -305,7 +305,7 @@ def test_pickle_as_a_member_does_not_run(level, path, tmp_path, monkeypatch):
         rewrite(path, body=lambda body: bomb)
     else:  # arrays inside the skops body replaced by pickles
         rewrite(path, body=lambda body: replace_arrays(body, bomb))
-    with pytest.raises(ValueError, match=r"cannot be read|allow_pickle|pickled data"):
+    with pytest.raises(ValueError, match="damaged or forged, so nothing was built"):
         load(path)
     assert not (tmp_path / "bomb-went-off").exists()
 

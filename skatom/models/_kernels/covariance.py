@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skatom._runtime.state import State
+from skatom._runtime.state import State, StateError
 from skatom._runtime.threads import run_tasks
 from skatom.features import AtomFeatures
 from skatom.models._kernels.between_structures import cross_kernel, total_kernel
@@ -83,6 +83,26 @@ class KindRows(State):
         """Arrays in the order that compiled loops expect."""
         return self.structures + offset, self.starts, self.targets, self.rows
 
+    def _check_state(self) -> None:
+        """Refuse rows that compiled loops would look for outside of the arrays."""
+        n_atoms, width = np.shape(self.points)
+        n_rows = len(self.rows)
+        fits = (
+            np.shape(self.rows) == (n_rows, width)
+            and _are_indices(self.starts, n_atoms + 1, n_rows + 1)
+            and _are_indices(self.targets, n_rows)
+            and _are_indices(self.place, n_atoms)
+            and _are_indices(self.structures, n_atoms)
+            and self.starts[0] == 0
+            and self.starts[-1] == n_rows
+            and (np.diff(self.starts) >= 0).all()
+            and (np.diff(self.structures) >= 0).all()
+            and _are_numbers(self.points)
+            and _are_numbers(self.rows)
+        )
+        if not fits:
+            raise StateError(f"the {self._name} (Z={self.number}) do not fit together")
+
     def _take(self, busy: np.ndarray) -> KindRows:
         """Atoms whose rows follow each other, each with at least one."""
         ends = self.starts[busy + 1]
@@ -121,6 +141,24 @@ class Observables(State):
     offsets: np.ndarray
     n_derivatives: int
     energy_scale: np.ndarray
+
+    def _check_state(self) -> None:
+        """Refuse indices of structures, atoms and labels that there are not."""
+        n, offsets = len(self.energy_scale), self.offsets
+        fits = (
+            _are_indices(offsets, n + 1)
+            and (np.diff(offsets) >= 0).all()
+            and type(self.n_derivatives) is int
+            and all(
+                isinstance(kind, KindRows)
+                and _are_indices(kind.structures, len(kind.place), n)
+                and _are_indices(kind.place, len(kind.points), self.n_atoms)
+                and _are_indices(kind.targets, len(kind.rows), len(self))
+                for kind in self.kinds
+            )
+        )
+        if not fits:
+            raise StateError(f"the {self._name} do not fit together")
 
     @property
     def n_energies(self) -> int:
@@ -247,6 +285,18 @@ def expansion(seen: Observables, dual: np.ndarray, n_features: int):
                 kind.rows * dual[kind.targets, None], kind.starts[:-1][busy]
             )
     return coef, slopes
+
+
+def _are_indices(array, size: int, stop: int | None = None) -> bool:
+    """Whether an array holds so many indices, from 0 to before stop."""
+    if not isinstance(array, np.ndarray) or array.shape != (size,):
+        return False
+    inside = (array >= 0) & (array < (np.inf if stop is None else stop))
+    return array.dtype == np.int64 and bool(inside.all())
+
+
+def _are_numbers(array) -> bool:
+    return array.dtype == np.float64 and bool(np.isfinite(array).all())
 
 
 def _kind_rows(X: AtomFeatures, blocks: list[DerivativeRows], number: int) -> KindRows:
