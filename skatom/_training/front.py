@@ -28,6 +28,7 @@ from skatom._validation import (
     check_is_fitted,
     check_sample_weight,
 )
+from skatom.features._fitted_on import remember
 from skatom.labels._mixed_units import warn_of_mixed_units
 from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.structures import Labels
@@ -167,6 +168,7 @@ class Front(NetworkEstimator):
             self._measure(atoms, y, weights, mean_square_force(labels, atoms.n_atoms))
         else:
             self._go_on(X, y, weights)
+        remember(self, X, y, again=not fresh)
         goals = self._scaled_goals(atoms, y, weights)
         if labels is None:
             return goals

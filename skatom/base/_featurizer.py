@@ -29,9 +29,10 @@ from skatom.base._atom_transformer import AtomTransformerMixin
 from skatom.base._blocks import Kernels, PairBlock
 from skatom.features import AtomFeatures
 from skatom.features._columns import Column
+from skatom.features._fitted_on import remember
 from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
-from skatom.structures import Structures, check_structures, fingerprints
+from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info
 
 # Forecasts search the neighbours of about this many atoms.
@@ -197,7 +198,7 @@ class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
             present = _species_numbers(self.species)
         self._parameters = deepcopy(self.get_params(deep=False))
         self._learn(present)
-        self.fitted_on_ = np.unique(fingerprints(structures))
+        remember(self, structures)
         self.n_atom_features_ = len(self.columns())
         return self
 

@@ -22,6 +22,7 @@ from skatom._validation import (
     validate_data,
 )
 from skatom.features import AtomFeatures
+from skatom.features._fitted_on import remember
 from skatom.structures import Labels, read_labels
 from skatom.structures._sequence import refuse_structures
 
@@ -220,6 +221,8 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
             X.values.dtype != np.float64 and not self._reads_blocks
         ):  # stored in single precision, used in double
             X = X.astype(np.float64)
+        if reset:
+            self.__dict__.pop("fitted_on_", None)
         finite = np.isfinite(X.values)
         if not finite.all():
             bad = np.flatnonzero(~finite.all(axis=1))
@@ -247,7 +250,7 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         refuse_unseen(X.numbers, X.offsets, self.numbers_, name, remedy)
 
     def check_targets(self, X: AtomFeatures, y) -> np.ndarray:
-        """Give the targets of fit as a finite vector, one number a structure.
+        """Give the targets of fit as a finite vector, and remember what is fitted on.
 
         Parameters
         ----------
@@ -263,7 +266,9 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         ValueError
             If y is missing, not finite, or of another length or shape.
         """
-        return check_targets(y, len(X))
+        y = check_targets(y, len(X))
+        remember(self, X, y, again=True)
+        return y
 
     def read_labels(self, X: AtomFeatures, forces, stress) -> Labels | None:
         """Read the forces and stress of the structures of X, for fits that train on them.

@@ -13,6 +13,7 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.features._fitted_on import remember
 from skatom.featurizers._structure_rows.coulomb_gradient import (
     CoulombOrigin,
     all_pairs,
@@ -26,7 +27,7 @@ from skatom.featurizers._structure_rows.matrix import (
     spectra,
 )
 from skatom.neighbors import COINCIDENT, neighbor_pairs
-from skatom.structures import Structures, check_structures, fingerprints
+from skatom.structures import Structures, check_structures
 
 # Diagonal by atomic number: a fit to the energies of free atoms [1].
 DIAGONAL = 0.5 * np.arange(119.0) ** 2.4
@@ -154,7 +155,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         check_size(structures, self.n_atoms_max_)
         vectors = self._by_atom or self.permutation == "eigenspectrum"
         self.n_features_out_ = self.n_atoms_max_ ** (1 if vectors else 2)
-        self.fitted_on_ = np.unique(fingerprints(structures))
+        remember(self, structures)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # rows of atoms are no table, so there is nothing for set_output to wrap
         self._sklearn_auto_wrap_output_keys = set() if self._by_atom else {"transform"}

@@ -14,7 +14,6 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
     check_random_state,
-    check_targets,
 )
 from skatom.base import AtomicRegressor
 from skatom.elements._channels import SpeciesChannels
@@ -202,7 +201,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         """
         atoms = isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
-        y = check_targets(y, len(X))
+        y = self.check_targets(X, y)
         rng = check_random_state(self.random_state)
         self.baseline_ = self._fit_baseline(X, y, atoms)
         targets = (y - species_counts(X, self.numbers_) @ self.baseline_) / X.n_atoms

@@ -21,6 +21,7 @@ from skatom._validation import (
 from skatom.base import sum_atoms
 from skatom.elements._counts import fit_composition
 from skatom.features import AtomFeatures
+from skatom.features._fitted_on import remember
 from skatom.models._gradients import register_regressor
 from skatom.structures import Structures, check_structures
 
@@ -82,10 +83,12 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         if self.energies is not None:
             self.energies_ = _given(self.energies)
             self._energies_of_atoms(X)
+            self.fitted_on_ = np.zeros(0, dtype=np.uint64)  # not learned from X
             return self
         y = check_targets(y, len(X))
         weights = check_sample_weight(sample_weight, len(X))
         fitted = fit_composition(X, y, weights, present)
+        remember(self, X, y)
         self.energies_ = {
             chemical_symbols[z]: float(e) for z, e in zip(present, fitted)
         }

@@ -27,6 +27,7 @@ from skatom._validation import (
 )
 from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures, NoDerivativeError
+from skatom.features._fitted_on import remember
 from skatom.models._feature_network.element_scaling import (
     SMOOTH_INPUT_SCALE,
     ElementScaling,
@@ -597,6 +598,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         if square is not None or stress is not None:
             torch_side(type(self).__name__).refuse_kinks(self._activations())
         y = OUTPUTS["sum"].check(atoms, y)
+        remember(self, store)
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         self.n_atom_features_ = scaling.means.shape[1]

@@ -17,6 +17,7 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
+from skatom.features._fitted_on import remember
 from skatom.labels._rescaled import refuse_rescaled_targets
 from skatom.models import CompositionBaseline
 from skatom.potential._ase_base import CalculatorModel
@@ -121,6 +122,7 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
             refuse_rescaled_targets(y, structures)
         relabelled, left = self._remainders(structures, y, labels)
         self.estimator_ = clone(self.estimator).fit(relabelled, left)
+        remember(self, structures)
         return self
 
     def predict(self, X: Sequence[Atoms], return_std: bool = False):

@@ -234,6 +234,12 @@ class FeatureStore:
         frames = check_structures(frames, name="frames", allow_empty=True)
         return self._layout.find(hashes_of(frames))
 
+    @property
+    def fingerprints(self) -> np.ndarray:
+        """As :func:`skatom.structures.fingerprints`, of all structures."""
+        hashes = np.ascontiguousarray(self._layout.column("hash")[:, :8])
+        return hashes.view(">u8").ravel().astype(np.uint64)
+
     def verify(self) -> int:
         """Read everything and compare checksums.
 

@@ -16,6 +16,7 @@ from skatom._validation import (
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.uncertainty._conformal.one_ranking import OneRankingRegressor
 from skatom.uncertainty._conformal.ranks import conformal_quantile
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 
 
 class AdaptiveConformalRegressor(OneRankingRegressor):
@@ -159,9 +160,11 @@ class AdaptiveConformalRegressor(OneRankingRegressor):
         intervals : ndarray of shape (n_structures, 2)
             Each made from the frames before it alone.
         """
-        self._inside()
-        y_pred, sizes = self._sized(rows_and_structures(X)[0])
+        X, structures = rows_and_structures(X)
+        y_pred, sizes = self._sized(X)
         y = check_targets(y, len(y_pred))
+        if structures is not None:  # rows of a stream may be equal
+            refuse_trained_on(self._inside(), structures, y)
         scores = np.abs(y - y_pred) / sizes
         target = 1.0 - self.conformal_.confidence_level
         half = np.empty(len(y))

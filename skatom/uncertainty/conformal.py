@@ -116,10 +116,10 @@ default="absolute"
     The guarantee says nothing about width: intervals of a useless model are valid and wide.
 
     Calibration structures that the estimator was fitted on are refused, by content, also
-    with ``cv="prefit"``: featurizers of skatom remember the structures of their fit. What
-    cannot be known: the past of models on rows of numbers, of a featurizer that is frozen
-    inside a pipeline, of estimators that are not ours; and structures that are the same
-    up to rounding, rotation or order of atoms count as different ones.
+    with ``cv="prefit"``: all estimators of skatom remember what they were fitted on, rows
+    of numbers together with their targets. What cannot be known: the past of a featurizer
+    that is frozen inside a pipeline, and of estimators that are not ours; and structures
+    that are the same up to rounding, rotation or order of atoms count as different ones.
 
     References
     ----------

@@ -13,6 +13,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
+from skatom.features._fitted_on import remember
 from skatom.uncertainty._conformal.cross import CrossCalibration, folds_of
 from skatom.uncertainty._conformal.held_out import refuse_one
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
@@ -158,6 +159,7 @@ class CrossConformalRegressor(IntervalRegressor):
             self.estimator, X, y, folds, self.conformity_score, fit_params, self.n_jobs
         )
         self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
+        remember(self, X, y)
         self.train_indices_ = np.arange(len(y))
         self.calibration_indices_ = np.sort(np.concatenate([test for _, test in folds]))
         self.n_calibration_ = len(self.calibration_indices_)

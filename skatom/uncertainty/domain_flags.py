@@ -24,6 +24,7 @@ from skatom.potential.deviations import with_std
 from skatom.potential.estimators import answer
 from skatom.structures import Structures
 from skatom.uncertainty._conformal.scores import check_sizes
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 from skatom.uncertainty._distances import (
     CHUNK,
     References,
@@ -171,6 +172,8 @@ class DomainFlags(Grader):
         if X_calibration is None:
             train, held_out = self._hold_out(structures, len(X), rng)
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
+        else:
+            refuse_trained_on(self.estimator, X_calibration, None)
         self._learn(X, rng)
         raw = self._raw(rows_and_structures(X_calibration)[0])
         self.n_calibration_ = len(next(iter(raw.values())))

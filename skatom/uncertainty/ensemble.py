@@ -22,6 +22,7 @@ from skatom._validation import (
     check_is_fitted,
     check_random_state,
 )
+from skatom.features._fitted_on import remember
 from skatom.model_selection._content_groups import content_groups
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
@@ -207,6 +208,7 @@ class EnsembleRegressor(ErrorBarRegressor):
             )
         self.estimators_, self.features_, self.counts_ = members, features, counts
         self.std_floor_ = smallest_std(y)
+        remember(self, X, y)
         if self.diversity == "seeds":
             self._warn_of_equal_members(_safe_indexing(X, np.arange(min(n, 32))))
         return self

@@ -12,6 +12,7 @@ from skatom._runtime.state import KeepsState
 from skatom._validation import check_is_fitted
 from skatom.base import NoStandardDeviationError
 from skatom.features import AtomFeatures
+from skatom.features._fitted_on import remember
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
@@ -169,6 +170,7 @@ class ErrorBarRegressor(
         """
         X, _, y = check_fit_inputs(X, y)
         self.std_floor_ = smallest_std(y)
+        remember(self, X, y)
         return X, y
 
     def lift_std(self, std) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from skatom.features import AtomFeatures
 from skatom.features._kinds_of_x import rows_and_structures
 from skatom.model_selection._content_groups import SIZES
 from skatom.neighbors import NeighborPairs
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 from skatom.uncertainty._distances import (
     References,
     flat_features,
@@ -158,6 +159,7 @@ class FeatureDistance(Grader):
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         else:
             X_calibration = rows_and_structures(X_calibration)[0]
+            refuse_trained_on(self.estimator, X_calibration, None)
         values, numbers, _ = flat_features(inner, X)
         self.references_ = references_by_species(
             values, numbers, self.n_neighbors, self.max_environments, rng

@@ -19,9 +19,11 @@ from skatom._validation import (
 )
 from skatom.base._inside import last_model
 from skatom.elements._counts import species_counts
+from skatom.features._fitted_on import remember
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.metrics import crps, gaussian_nll
 from skatom.potential.answers import Answer, Context, Deviations
+from skatom.uncertainty._conformal.trained_on import refuse_trained_on
 from skatom.uncertainty._distances import CHUNK
 from skatom.uncertainty._error_bars import smallest_std
 from skatom.uncertainty._last_layer import LastLayer, linear_model, look
@@ -148,7 +150,9 @@ class LastLayerRigidity(ErrorBarRegressor):
         self.rigidity_ = Rigidity.of(np.concatenate(rows))
         self.zeta_ = ZETA if self.zeta is None else self.zeta
         self.alpha_, self.std_floor_ = 1.0, SMALLEST
+        remember(self, X)
         if X_calibration is not None:
+            refuse_trained_on(self.estimator, X_calibration, y_calibration)
             self._calibrate(X_calibration, y_calibration)
         return self
 

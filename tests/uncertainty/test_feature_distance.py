@@ -200,7 +200,7 @@ def test_a_rare_species_stays_with_the_training_environments():
 def test_units_need_common_species(frames, pipeline):
     with pytest.raises(ValueError, match="grades have no unit"):
         FeatureDistance(fitted_pipeline([*frames, bulk("Cu")])).fit(
-            frames, X_calibration=[bulk("Cu")]
+            frames, X_calibration=[bulk("Cu", a=3.7)]
         )
     different = [molecule("H2"), molecule("O2"), molecule("N2"), bulk("Cu"), bulk("Al")]
     with pytest.raises(ValueError, match="species that no other structure has"):

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from skatom._validation import _fit_context, check_is_fitted, refuse_unseen
 from skatom.base._featurizer import _species_numbers
-from skatom.structures import Structures, check_structures, fingerprints
+from skatom.features._fitted_on import remember
+from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info
 
 
@@ -53,7 +54,7 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self._learn(structures)
         self._check(structures)
         self.n_features_out_ = len(self._names())
-        self.fitted_on_ = np.unique(fingerprints(structures))
+        remember(self, structures)
         return self
 
     def transform(self, X):

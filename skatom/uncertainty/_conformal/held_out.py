@@ -14,6 +14,7 @@ from skatom._validation import (
     check_random_state,
     listing,
 )
+from skatom.features._fitted_on import remember
 from skatom.model_selection._content_groups import (
     content_groups,
     refuse_straddling,
@@ -45,6 +46,9 @@ class HeldOut(NamedTuple):
 
     def note_on(self, model) -> None:
         """Set the fitted attributes of a model that say which structures calibrated it."""
+        model.fitted_on_ = np.zeros(0, dtype=np.uint64)
+        if self.X_train is not None:
+            remember(model, self.X_train, self.y_train)
         model.n_calibration_ = len(self.y)
         model.train_indices_ = self.train_indices
         model.calibration_indices_ = self.indices
@@ -97,7 +101,7 @@ def _all_of(model, X, y, structures, fit_params: dict) -> HeldOut:
             "be used. Leave it out, or set cv=None."
         )
     rows = np.arange(len(y))
-    refuse_trained_on(model.estimator, structures, rows)
+    refuse_trained_on(model.estimator, X, y, rows)
     return HeldOut(None, y[:0], {}, X, y, rows[:0], rows)
 
 
