@@ -283,6 +283,11 @@ class Front(NetworkEstimator):
     def _baseline(self) -> np.ndarray:
         return self.baseline_.reshape(len(self.numbers_), -1)
 
+    @property
+    def averages_atoms(self) -> bool:
+        """Whether predictions are means over atoms, not sums."""
+        return self._shape["output"] == "mean"
+
     def _why_no_slopes(self) -> str | None:
         """Say why predictions cannot be differentiated, where that is so."""
         output, n = self._shape["output"], self._shape["n_targets"]

@@ -41,24 +41,40 @@ class LastLayer:
     pairs: NeighborPairs | None = None
     known_sums: np.ndarray | None = None
 
+    @property
+    def averages(self) -> bool:
+        """Whether predictions are means over atoms, not sums."""
+        return getattr(self.model, "averages_atoms", False)
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """How much the row of each atom counts, (n_atoms_total,): 1, or that of a mean."""
+        n_atoms = self.inputs.n_atoms
+        each = 1.0 / n_atoms if self.averages else np.ones(len(n_atoms))
+        return np.repeat(each, n_atoms)
+
     @cached_property
     def atoms(self) -> np.ndarray:
-        """Latent features of all atoms, (n_atoms_total, n_latent)."""
+        """Share of all atoms in the row of their structure, (n_atoms_total, n_latent)."""
         if isinstance(self.inputs, Structures):
-            return self.model.latent(self.inputs, self.pairs)
-        return latent_features(self.model, self.inputs).values
+            latent = self.model.latent(self.inputs, self.pairs)
+        else:
+            latent = latent_features(self.model, self.inputs).values
+        return self.shares[:, None] * latent
 
     @property
     def sums(self) -> np.ndarray:
-        """Sums of them over structures, (n_structures, n_latent)."""
+        """Rows that predictions are linear in, (n_structures, n_latent)."""
         if self.known_sums is not None:
-            return self.known_sums
+            firsts = self.inputs.offsets[:-1]
+            return self.shares[firsts][:, None] * self.known_sums
         return sum_atoms(self.atoms, self.inputs.offsets)
 
     def slopes(self) -> np.ndarray:
-        """Differentiate the sums by all coordinates, (n_atoms_total, 3, n_latent)."""
+        """Differentiate the rows by all coordinates, (n_atoms_total, 3, n_latent)."""
         if isinstance(self.inputs, Structures):
-            return -self.model.latent_forces(self.inputs, self.pairs)
+            slopes = -self.model.latent_forces(self.inputs, self.pairs)
+            return self.shares[:, None, None] * slopes
         has_layer = hasattr(self.model, "latent")
         if has_layer and not hasattr(self.model, "latent_pushforward"):
             raise NoStandardDeviationError(
@@ -67,7 +83,8 @@ class LastLayer:
                 "forces: ask for those of energies only."
             )
         n = len(self.inputs)
-        return np.concatenate([self._slopes_of(self.inputs[[s]]) for s in range(n)])
+        slopes = np.concatenate([self._slopes_of(self.inputs[[s]]) for s in range(n)])
+        return self.shares[:, None, None] * slopes
 
     def _slopes_of(self, one: AtomFeatures) -> np.ndarray:
         """Differentiate the sum over one structure, (n_atoms, 3, n_latent)."""

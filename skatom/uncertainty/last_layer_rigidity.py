@@ -85,7 +85,8 @@ class LastLayerRigidity(ErrorBarRegressor):
     Notes
     -----
     Features of a structure are summed over its atoms; rows of F are divided by the root
-    of the number of atoms, as errors are in the loss of the models here. Those of a force
+    of the number of atoms, as errors are in the loss of the models here. Where predictions
+    are means over atoms, so are features, and all rows count alike. Those of a force
     component are the derivatives of the summed features by that coordinate [1]_, so that
     forces need a model that says how its features move, ``latent_pushforward``. With
     alpha from energies, force error bars are right up to a factor of order one.
@@ -146,7 +147,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         _refuse_without_last_layer(linear_model(self.estimator))
         seen = [look(self.estimator, part, ENERGIES)[1] for part in _parts(X)]
         self.numbers_ = np.unique(np.concatenate([one.inputs.numbers for one in seen]))
-        rows = [self._rows(one) / np.sqrt(one.inputs.n_atoms)[:, None] for one in seen]
+        rows = [self._rows(one) / _usual_error(one)[:, None] for one in seen]
         self.rigidity_ = Rigidity.of(np.concatenate(rows))
         self.zeta_ = ZETA if self.zeta is None else self.zeta
         self.alpha_, self.std_floor_ = 1.0, SMALLEST
@@ -183,12 +184,14 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def _rows(self, layer: LastLayer) -> np.ndarray:
         """Features of whole structures, and how many atoms there are of each species."""
-        return np.hstack([layer.sums, species_counts(layer.inputs, self.numbers_)])
+        share = layer.shares[layer.inputs.offsets[:-1], None]
+        counts = species_counts(layer.inputs, self.numbers_)
+        return np.hstack([layer.sums, share * counts])
 
     def _atom_rows(self, layer: LastLayer) -> np.ndarray:
         """Last-layer features of atoms, and a constant for each species."""
         kinds = layer.inputs.numbers[:, None] == self.numbers_
-        return np.hstack([layer.atoms, kinds.astype(np.float64)])
+        return np.hstack([layer.atoms, layer.shares[:, None] * kinds])
 
     def _forces_std(self, layer: LastLayer) -> np.ndarray:
         """Error bars of forces, (n_atoms_total, 3): constants do not move."""
@@ -203,6 +206,12 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def _inside(self):
         return self.estimator
+
+
+def _usual_error(layer: LastLayer) -> np.ndarray:
+    """How errors of structures grow with their size in the loss of the models here."""
+    n_atoms = layer.inputs.n_atoms
+    return np.ones(len(n_atoms)) if layer.averages else np.sqrt(n_atoms)
 
 
 def _refuse_without_last_layer(model) -> None:

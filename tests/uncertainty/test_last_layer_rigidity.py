@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skatom.base import NoStandardDeviationError
 from skatom.metrics import crps, gaussian_nll, spearman_of_errors
-from skatom.models import AtomicRidge, NeuralNetworkRegressor
+from skatom.models import AtomicRidge, NeuralNetworkRegressor, SchNetRegressor
 from skatom.potential import predict_atomic_energies, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures import Structures, read_energies
@@ -54,6 +54,36 @@ def summed_rows(model, frames):
     latent, kinds = model[-1].latent(Z), Z.numbers[:, None] == model[-1].numbers_
     rows = np.hstack([latent, kinds])
     return np.array([rows[a:b].sum(0) for a, b in zip(Z.offsets, Z.offsets[1:])])
+
+
+# -- means ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", [NeuralNetworkRegressor, SchNetRegressor])
+def test_error_bars_of_means_do_not_grow_with_the_cell(cls):
+    salts = [bulk("NaCl", "rocksalt", a=a) for a in np.linspace(5.4, 5.9, 8)]
+    salts = [rattled(atoms * (1, 1, 2), k, 0.05) for k, atoms in enumerate(salts)]
+    small = {"output": "mean", "max_epochs": 3, "dtype": "float64", "random_state": 0}
+    if cls is SchNetRegressor:
+        model = cls(6, n_interactions=1, n_basis=5, r_cut=4.0, **small)
+    else:
+        model = make_pipeline(RadialSums(), cls((6,), **small))
+    gaps = np.linspace(4.0, 6.0, 8)
+    rigidity = LastLayerRigidity(model.fit(salts, gaps)).fit(salts)
+    pair = [salts[0], salts[0] * (2, 2, 2)]
+    y, std = rigidity.predict(pair, return_std=True)
+    np.testing.assert_allclose(y[1], y[0], rtol=1e-9)
+    np.testing.assert_allclose(std[1], std[0], rtol=1e-6)
+    bars = LastLayerRigidity(model).fit([pair[1]] * 3 + salts)  # sizes weigh alike
+    again = LastLayerRigidity(model).fit([pair[0]] * 3 + salts)
+    np.testing.assert_allclose(
+        bars.predict(salts, return_std=True)[1],
+        again.predict(salts, return_std=True)[1],
+        rtol=1e-6,
+    )
+    atoms = rigidity.evaluate(pair, atomic=True, std=True).forces_std
+    moved = np.linalg.norm(atoms[0]), np.linalg.norm(atoms[1][: len(salts[0])])
+    np.testing.assert_allclose(moved[1], moved[0] / 8, rtol=1e-5)
 
 
 # -- the formula ---------------------------------------------------------------------
