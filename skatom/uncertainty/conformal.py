@@ -12,7 +12,7 @@ from skatom._validation import (
 )
 from skatom.model_selection._content_groups import SIZES
 from skatom.uncertainty._conformal.force_intervals import ForceIntervals
-from skatom.uncertainty._conformal.forces import ForceCalibration
+from skatom.uncertainty._conformal.forces import ForceCalibration, source_of_forces
 from skatom.uncertainty._conformal.held_out import hold_out
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._conformal.scores import SCORES, resolve_score
@@ -215,12 +215,13 @@ default="absolute"
         held_out = hold_out(self, X, y, fit_params)
         estimator = held_out.fitted(self.estimator)
         score = self.conformity_score
+        source = resolve_score(score, estimator, held_out.X_train)
         self.calibration_ = SplitCalibration.of(
             estimator,
             held_out.X,
             held_out.y,
             held_out.indices,
-            source=resolve_score(score, estimator, held_out.X_train),
+            source=source,
             floor=self.floor,
             groups=self.groups,
         )
@@ -228,7 +229,7 @@ default="absolute"
             estimator,
             held_out.X,
             labels_in=self.forces,
-            with_std=isinstance(score, str) and score == "std",
+            source=source_of_forces(score, source, estimator, held_out.X_train),
             floor=self.floor,
             groups=self.groups,
         )

@@ -155,7 +155,7 @@ class QuantileConformalRegressor(ForceIntervals, IntervalRegressor):
             models.median,
             held_out.X,
             labels_in=self.forces,
-            with_std=False,
+            source=None,
             floor=None,
             groups=self.groups,
         )

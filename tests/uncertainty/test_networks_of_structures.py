@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from ase.build import molecule
-from conftest import rattled
+from conftest import labelled, rattled
 from numpy.testing import assert_allclose, assert_array_equal
 
 torch = pytest.importorskip("torch")
@@ -17,6 +17,7 @@ from torch import nn
 from skatom import SkatomCalculator
 from skatom.base import NoStandardDeviationError
 from skatom.models import MessagePassingRegressor, PaiNNRegressor, SchNetRegressor
+from skatom.persistence import load, save
 from skatom.potential import DeltaRegressor, predict_forces
 from skatom.uncertainty import (
     CalibratedStdRegressor,
@@ -161,6 +162,38 @@ def test_intervals_and_calibrated_bars_take_the_last_layer(score, network, frame
     assert len(set(np.round(np.diff(intervals)[:, 0], 6))) > 1
     bars = CalibratedStdRegressor(network, source=score, random_state=0).fit(frames, y)
     assert (bars.predict(frames[:3], return_std=True)[1] > 0).all()
+
+
+@pytest.mark.parametrize("score", ["latent", "llpr"])
+def test_widths_of_forces_follow_the_score(score, frames, y, tmp_path):
+    some = [labelled(atoms) for atoms in frames]  # of EMT
+    model = ConformalRegressor(
+        NETWORKS["SchNet"], conformity_score=score, calibration_size=8, random_state=0
+    ).fit(some, y)
+    kept = [some[k] for k in model.calibration_indices_]
+    inside, train = model.estimator_, [some[k] for k in model.train_indices_]
+    if score == "llpr":
+        sizes = LastLayerRigidity(inside).fit(train).predict_forces(kept, True)[1]
+    else:
+        distance = LatentDistance(inside, level="atom").fit(train)
+        of_atoms = distance.distance_atoms(kept)
+        sizes = [np.repeat(one[:, None], 3, axis=1) for one in of_atoms]
+    least = 0.01 * np.median(np.concatenate(sizes))
+    sizes = [np.maximum(size, least) for size in sizes]
+    forces = predict_forces(inside, kept)
+    errors = [abs(a.get_forces() - f) / s for a, f, s in zip(kept, forces, sizes)]
+    largest = np.sort([e.max() for e in errors])  # of a structure: all at once
+    found = model.predict_forces_interval(kept, 0.5, simultaneous=True)[1]
+    q = largest[int(np.ceil(9 * 0.5)) - 1]
+    for interval, size in zip(found, sizes):
+        assert_allclose(np.diff(interval)[..., 0] / 2, q * size, rtol=1e-5)
+    around = model.forces_interval_around(
+        forces[0], 0.5, simultaneous=True, atoms=kept[0]
+    )
+    assert_allclose(around, found[0], rtol=1e-9)
+    again = load(save(model, tmp_path / "model"))
+    loaded = again.predict_forces_interval(kept[:1], 0.5, simultaneous=True)[1]
+    assert_array_equal(loaded[0], found[0])
 
 
 def test_rigidity_looks_through_a_baseline(network, frames, y):

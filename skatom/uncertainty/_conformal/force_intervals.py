@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skatom._validation import check_is_fitted
 from skatom.structures import Structures, check_structures
-from skatom.uncertainty._conformal.forces import forces_with_std
+from skatom.uncertainty._conformal.forces import forces_with_sizes
 
 
 class ForceIntervals:
@@ -132,7 +132,8 @@ class ForceIntervals:
             )
         std = None
         if calibration.floors is not None:
-            std = np.concatenate(forces_with_std(self.estimator_, X, True)[1])
+            found = forces_with_sizes(calibration.source, self.estimator_, X)
+            std = np.concatenate(found[1])
         widths = calibration.widths(
             "component", X, std, levels, by_element, simultaneous
         )
@@ -145,9 +146,8 @@ class ForceIntervals:
         calibration = self._check_forces()
         levels, single = self._levels(confidence_level)
         X = check_structures(X, allow_empty=True)
-        forces, std = forces_with_std(
-            self.estimator_, X, calibration.floors is not None
-        )
+        source = None if calibration.floors is None else calibration.source
+        forces, std = forces_with_sizes(source, self.estimator_, X)
         if std is not None:
             std = np.concatenate(std) if std else np.zeros((0, 3))
         widths = calibration.widths(what, X, std, levels, by_element, simultaneous)

@@ -16,6 +16,7 @@ from skatom.structures import Structures, read_labels
 from skatom.uncertainty._conformal.groups import group_labels
 from skatom.uncertainty._conformal.rankings import ForceScores, atom_labels, table_name
 from skatom.uncertainty._conformal.scores import Floor, check_sizes
+from skatom.uncertainty.latent_distance import LatentDistance
 
 SYMBOLS = np.array(chemical_symbols)
 
@@ -28,10 +29,12 @@ class ForceCalibration(State):
     ----------
     scores : ForceScores
     floors : dict of str to Floor, or None
-        Of the standard deviations of a "component" and of a "norm"; None if the
-        estimator gives none and errors are ranked as they are.
+        Of the sizes of a "component" and of a "norm"; None if there are none and errors
+        are ranked as they are.
     groups : object
         What tells the group of a structure.
+    source : None, "std" or fitted object
+        What gives sizes, as :func:`forces_with_sizes` takes it.
     """
 
     _name: ClassVar[str] = "force calibration"
@@ -40,10 +43,11 @@ class ForceCalibration(State):
     scores: ForceScores
     floors: dict[str, Floor] | None
     groups: Any
+    source: Any = "std"
 
     @classmethod
     def of(
-        cls, estimator, X, *, labels_in: str | None, with_std: bool, floor, groups
+        cls, estimator, X, *, labels_in: str | None, source, floor, groups
     ) -> ForceCalibration | None:
         """Rank the errors of the structures that have force labels.
 
@@ -54,8 +58,8 @@ class ForceCalibration(State):
             Held-out structures; anything else has no forces.
         labels_in : {"auto", "calc"} or str or None
             Where forces are, as in :func:`~skatom.structures.read_labels`.
-        with_std : bool
-            Whether errors are divided by standard deviations, where there are any.
+        source : None, "std" or fitted object
+            Gives what errors are divided by, as :func:`forces_with_sizes` takes it.
         floor, groups : object
             As for energies.
 
@@ -72,7 +76,7 @@ class ForceCalibration(State):
             return None
         chosen = X[labelled]
         try:
-            forces, std = forces_with_std(estimator, chosen, with_std)
+            forces, std = forces_with_sizes(source, estimator, chosen)
         except NoDerivativeError:
             if labels_in == "auto":
                 return None
@@ -96,7 +100,7 @@ class ForceCalibration(State):
             SYMBOLS[chosen.numbers],
             None if names is None else names[structure],
         )
-        return cls(scores, floors, groups)
+        return cls(scores, floors, groups, source)
 
     def widths(
         self,
@@ -141,18 +145,60 @@ class ForceCalibration(State):
         return quantiles
 
 
-def forces_with_std(estimator, X: Structures, with_std: bool):
-    """Predict forces, with standard deviations where they are wanted and there are any.
+def forces_with_sizes(source, estimator, X: Structures):
+    """Predict forces, with what their errors are divided by, where there is anything.
+
+    Parameters
+    ----------
+    source : None, "std" or fitted object
+        "std": standard deviations of the estimator, if it has any of forces. An object
+        grades atoms, or predicts forces with standard deviations.
+    estimator : fitted estimator
+    X : Structures
 
     Returns
     -------
     forces : list of ndarray of shape (n_atoms, 3)
-    std : list of ndarray of shape (n_atoms, 3), or None
+    sizes : list of ndarray of shape (n_atoms, 3), or None
     """
-    if with_std:
+    if source is None:
+        return predict_forces(estimator, X), None
+    if isinstance(source, str):
         try:
-            forces, std = predict_forces(estimator, X, return_std=True)
+            forces, sizes = predict_forces(estimator, X, return_std=True)
         except NoStandardDeviationError:
             return predict_forces(estimator, X), None
-        return forces, [check_sizes(s, f.shape) for s, f in zip(std, forces)]
-    return predict_forces(estimator, X), None
+    else:
+        forces = predict_forces(estimator, X)
+        if isinstance(source, LatentDistance):
+            of_atoms = source.distance_atoms(X)
+            sizes = [np.repeat(one[:, None], 3, axis=1) for one in of_atoms]
+        else:
+            sizes = predict_forces(source, X, return_std=True)[1]
+    return forces, [check_sizes(s, f.shape) for s, f in zip(sizes, forces)]
+
+
+def source_of_forces(score, source, estimator, X_train):
+    """Give what sizes of force errors come from, for a score of energies.
+
+    Parameters
+    ----------
+    score : str or object
+        The score as it was given.
+    source : object
+        What gives sizes of energies.
+    estimator : fitted estimator
+    X_train : Structures, or anything else
+
+    Returns
+    -------
+    source : None, "std" or fitted object
+        A distance of structures is asked of their atoms; functions know energies only.
+    """
+    if isinstance(source, str) or source is None:
+        return source
+    if score == "latent" and isinstance(X_train, Structures):
+        return LatentDistance(estimator, level="atom").fit(X_train)
+    if isinstance(source, LatentDistance):
+        return source if source.level == "atom" else None
+    return source if hasattr(source, "predict_forces") else None
