@@ -15,6 +15,9 @@ from skatom.base import NoStandardDeviationError
 from skatom.features import AtomFeatures
 from skatom.potential.answers import Deviations
 
+# What scikit-learn's estimators say of a parameter of predict that they do not know.
+REFUSALS = ("return_std", "extra keyword arguments")
+
 
 def deviations(estimator, X) -> Deviations:
     """Ask a model on features or rows for its standard deviations.
@@ -69,8 +72,8 @@ def with_std(estimator, name: str, X) -> tuple:
         raise NoStandardDeviationError(_none(estimator, name, "is missing"))
     try:
         predicted, std = getattr(estimator, name)(X, return_std=True)
-    except TypeError as error:  # the signature of a Pipeline does not tell
-        if "return_std" not in str(error):
+    except (TypeError, ValueError) as error:  # signatures of Pipelines do not tell
+        if not any(words in str(error) for words in REFUSALS):
             raise
         reason = "does not take return_std=True"
         raise NoStandardDeviationError(_none(estimator, name, reason)) from error

@@ -73,9 +73,10 @@ def _last_of(estimator):
 def _latent_of_structures(model, X: Structures, pairs) -> AtomFeatures:
     if not hasattr(model, "latent"):
         raise TypeError(
-            f"{type(model).__name__} takes structures without a featurizer in front and "
-            "has no last layer, so there are no features to measure distances in. Give "
-            "a pipeline that starts with a featurizer, or a network."
+            "FeatureDistance, LatentDistance and DomainFlags look at features of atoms, "
+            f"and {type(model).__name__} sees none: it takes structures without a "
+            "featurizer in front and has no last layer. Give a pipeline that starts with "
+            "a featurizer, or a network."
         )
     return AtomFeatures(model.latent(X, pairs), X.offsets, X.numbers, X)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
 
 from skatom.base import NoStandardDeviationError, sum_atoms
-from skatom.base._inside import last_model
+from skatom.base._inside import bare
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs
 from skatom.potential import DeltaRegressor
 from skatom.potential.answers import Answer, Context
 from skatom.potential.estimators import answer
+from skatom.potential.steps import follow_steps
 from skatom.structures import Structures
 from skatom.uncertainty._distances import dense, latent_features
 from skatom.uncertainty._last_step import with_latent_sums
@@ -34,12 +37,15 @@ class LastLayer:
         Of the structures, where they are known.
     known_sums : ndarray of shape (n_structures, n_latent) or None
         Sums over structures, where they are known.
+    row_slopes : callable or None
+        Gives the derivatives of pooled rows, where these come from structures.
     """
 
     model: object
     inputs: AtomFeatures | Structures
     pairs: NeighborPairs | None = None
     known_sums: np.ndarray | None = None
+    row_slopes: Callable[[], np.ndarray] | None = None
 
     @property
     def averages(self) -> bool:
@@ -76,6 +82,8 @@ class LastLayer:
             slopes = -self.model.latent_forces(self.inputs, self.pairs)
             return self.shares[:, None, None] * slopes
         has_layer = hasattr(self.model, "latent")
+        if self.row_slopes is not None and not has_layer:
+            return self.row_slopes()
         if has_layer and not hasattr(self.model, "latent_pushforward"):
             raise NoStandardDeviationError(
                 f"{type(self.model).__name__} does not say how its last layer moves with "
@@ -121,10 +129,27 @@ def look(estimator, X, context: Context) -> tuple[Answer, LastLayer]:
         found, Z, sums = at_once
         return found, LastLayer(linear_model(estimator), Z, context.pairs, sums)
     found = answer(estimator, X, context)
-    Z = found.model_input(X)
+    Z, slopes = found.model_input(X), None
     if not isinstance(Z, AtomFeatures | Structures):
         Z = AtomFeatures.from_rows(dense(Z))
-    return found, LastLayer(linear_model(estimator), Z, context.pairs)
+        if isinstance(X, Structures):
+            slopes = partial(_row_slopes, estimator, X, context)
+    return found, LastLayer(
+        linear_model(estimator), Z, context.pairs, row_slopes=slopes
+    )
+
+
+def _row_slopes(estimator, X: Structures, context: Context) -> np.ndarray:
+    """Differentiate rows of structures by all coordinates, a column at a time."""
+    pipeline = _opened(estimator)
+    rows, way = follow_steps(pipeline.steps[:-1], X, context)
+    shape = rows.shape
+    slopes = np.empty((X.offsets[-1], 3, shape[1]))
+    for column in range(shape[1]):
+        g = np.zeros(shape)
+        g[:, column] = 1.0
+        slopes[:, :, column] = -way(g).forces
+    return slopes
 
 
 def linear_model(estimator):
@@ -133,16 +158,27 @@ def linear_model(estimator):
     It stands at the end of pipelines, and inside of what adds to its predictions or
     scales them.
     """
-    estimator = last_model(estimator)
+    estimator = _opened(estimator)
+    while isinstance(estimator, Pipeline):
+        estimator = _opened(estimator.steps[-1][1])
+    return estimator
+
+
+def _opened(estimator):
+    """Take an estimator out of what adds to its predictions, scales or keeps them."""
     while True:
+        estimator = bare(estimator)
         if isinstance(estimator, DeltaRegressor):
-            estimator = last_model(estimator.estimator_)
-        elif isinstance(estimator, TransformedTargetRegressor) and _is_affine(
-            estimator.transformer_
-        ):
-            estimator = last_model(estimator.regressor_)
+            estimator = estimator.estimator_
+        elif _scales(estimator):
+            estimator = estimator.regressor_
         else:
             return estimator
+
+
+def _scales(estimator) -> bool:
+    is_around = isinstance(estimator, TransformedTargetRegressor)
+    return is_around and _is_affine(estimator.transformer_)
 
 
 def _is_affine(transformer) -> bool:

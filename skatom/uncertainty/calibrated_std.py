@@ -178,13 +178,24 @@ default="squared_residuals"
         self.std_floor_ = smallest_std(held_out.y)
         self.source_, self.atom_source_ = self._fit_sources(held_out)
         raw = self._raw(held_out.X, Context(forces=False, std=True))
-        errors, std = held_out.y - raw.values, self.lift_std(raw.std.energies())
+        errors, std = held_out.y - raw.values, self.lift_std(self._energies_of(raw))
         factor = _factor_method(self.method)
         self.alpha_ = fit_factor(errors, std, factor)
         self.energy_map_ = fit_map(errors, std, self.method)
         self.force_map_ = self._fit_forces(held_out.X)
         held_out.note_on(self)
         return self
+
+    def _energies_of(self, raw: Answer) -> np.ndarray:
+        """Give standard deviations of energies, or say why there are none to scale."""
+        try:
+            return raw.std.energies()
+        except NoStandardDeviationError as error:
+            raise NoStandardDeviationError(
+                f"CalibratedStdRegressor scales the standard deviations of an estimator, "
+                f"and {type(self.estimator_).__name__} has none: choose source='latent' "
+                f"or 'llpr', or wrap an EnsembleRegressor. {error}"
+            ) from error
 
     def _fit_sources(self, held_out: HeldOut):
         """Fit what gives error bars to the structures that the estimator has seen."""

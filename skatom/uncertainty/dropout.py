@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skatom._validation import (
+    BaseSearchCV,
     HasMethods,
     Integral,
     Interval,
@@ -114,7 +115,7 @@ class DropoutRegressor(ErrorBarRegressor):
         X, y = self.check_inputs(X, y)
         rng = check_random_state(self.random_state)
         estimator = clone(self.estimator)
-        _refuse_without_dropout(last_model(estimator))
+        _refuse_without_dropout(_last_unfitted(estimator))
         estimator.fit(X, y, **fit_params)
         self.seeds_ = rng.randint(LARGEST_SEED, size=self.n_samples)
         self.estimator_ = estimator
@@ -131,6 +132,14 @@ class DropoutRegressor(ErrorBarRegressor):
         return Members(found, X, way, context, False, self.lift_std).together()
 
 
+def _last_unfitted(estimator):
+    """Give what stands at the end of pipelines and searches that are not fitted."""
+    while isinstance(estimator, Pipeline | BaseSearchCV):
+        is_search = isinstance(estimator, BaseSearchCV)
+        estimator = estimator.estimator if is_search else estimator.steps[-1][1]
+    return last_model(estimator)
+
+
 def _refuse_without_dropout(model) -> None:
     if not hasattr(model, "thinned"):
         raise TypeError(
@@ -140,6 +149,7 @@ def _refuse_without_dropout(model) -> None:
         )
     if not model.dropout:
         raise ValueError(
-            f"{type(model).__name__} has dropout={model.dropout}, so all samples would be "
-            "the same. Set its dropout to 0.05 to 0.2."
+            f"DropoutRegressor leaves units out, and {type(model).__name__} has "
+            f"dropout={model.dropout}, so all samples would be the same. Set its dropout "
+            "to 0.05 to 0.2."
         )

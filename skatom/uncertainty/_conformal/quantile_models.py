@@ -128,8 +128,9 @@ def _quantile_parameter(estimator) -> str:
         if name in params and losses_fit and known:
             return prefix + name
     raise ValueError(
-        f"method='cqr' needs an estimator of quantiles, and {type(last).__name__} is "
-        "none: use NeuralNetworkRegressor(loss='quantile'), QuantileRegressor, "
+        f"QuantileConformalRegressor corrects predicted quantiles, and "
+        f"{type(last).__name__} predicts none: use "
+        "NeuralNetworkRegressor(loss='quantile'), QuantileRegressor, "
         "GradientBoostingRegressor(loss='quantile') or "
         "HistGradientBoostingRegressor(loss='quantile')."
     )

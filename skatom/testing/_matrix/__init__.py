@@ -1,0 +1,1 @@
+"""Every wrapper over every model: what is right, and what has no definition."""
