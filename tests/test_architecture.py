@@ -6,10 +6,10 @@ import inspect
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-import pytest
 from sklearn.base import BaseEstimator
 
 import skatom
@@ -43,6 +43,7 @@ FLOOR_OF = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings}
 GRAB_BAGS = {"utils", "util", "tools", "common", "helpers", "core", "misc"}
 MAX_LINES_OF_CODE = 250
 MAX_LINES_IN_FUNCTION = 60
+MAX_SECONDS_OF_IMPORT = 0.4
 LIGHT = (
     "torch",
     "matplotlib",
@@ -81,10 +82,17 @@ def wing_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Nodes of the syntax tree of a file."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def imports_of(path: Path) -> list[tuple[str, list[str]]]:
     """Modules that a file imports anywhere, late ones too, with the names taken."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found += [(alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -145,11 +153,10 @@ def test_private_names_of_scikit_learn_come_from_one_file():
 def test_files_and_functions_can_be_read_at_once():
     long = []
     for path in FILES:
-        tree = ast.parse(path.read_text())
-        lines = lines_of_code(path, tree)
+        lines = lines_of_code(path)
         if lines > MAX_LINES_OF_CODE:
             long.append(f"{named(path)} has {lines} lines of code")
-        for node in ast.walk(tree):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef):
                 first = node.body[0]
                 body = node.body[1:] if _is_docstring(first) else node.body
@@ -159,10 +166,10 @@ def test_files_and_functions_can_be_read_at_once():
     assert not long, "\n".join(long)
 
 
-def lines_of_code(path: Path, tree: ast.Module) -> int:
+def lines_of_code(path: Path) -> int:
     """Lines that are neither blank nor comment nor docstring."""
     documented: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             documented |= set(range(body[0].lineno, body[0].end_lineno + 1))
@@ -190,23 +197,26 @@ def run_python(code: str) -> str:
     ).stdout
 
 
-def test_importing_skatom_is_light():
+def imported() -> tuple[float, set[str], set[str]]:
+    """CPU time of importing skatom, what that loads, and what all public modules load."""
     code = (
         "import sys, time, numpy, sklearn, sklearn.base; before = set(sys.modules)\n"
         "start = time.process_time(); import skatom; from skatom import Structures\n"
         "print(time.process_time() - start)\n"
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+        "print(*set(sys.modules) - before)\n"
+        f"import {', '.join(PUBLIC)}; print(*sys.modules)"
     )
+    seconds, *loaded = run_python(code).splitlines()
+    light, all_of_it = ({n.split(".")[0] for n in names.split()} for names in loaded)
+    return float(seconds), light, all_of_it
+
+
+def test_importing_skatom_is_light():
+    seconds, light, all_of_it = imported()
+    assert not light & set(LIGHT)
+    assert not all_of_it & {"torch", "matplotlib", "dask", "skorch", "mapie", "lmdb"}
     # CPU time, and the better of two: other processes may keep the processor busy.
-    runs = [run_python(code).splitlines() for _ in range(2)]
-    assert min(float(seconds) for seconds, _ in runs) < 0.4
-    assert not set(runs[0][1].split()) & set(LIGHT)
-
-
-def test_no_module_loads_heavy_packages_on_import():
-    loaded = run_python(f"import sys, {', '.join(PUBLIC)}; print(*sys.modules)").split()
-    heavy = {"torch", "matplotlib", "dask", "skorch", "mapie", "lmdb"}
-    assert not {name.split(".")[0] for name in loaded} & heavy
+    assert seconds < MAX_SECONDS_OF_IMPORT or imported()[0] < MAX_SECONDS_OF_IMPORT
 
 
 # -- configuration -------------------------------------------------------------------
@@ -222,17 +232,15 @@ def test_no_setting_stands_in_two_files():
     assert set(setup.sections()) - overrides <= checks
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["setup.py", "pytest.ini", "tox.ini", ".coveragerc", "mypy.ini", "ruff.toml"],
-)
-def test_there_is_no_third_place_for_settings(name):
-    assert not (ROOT / name).exists()
+def test_there_is_no_third_place_for_settings():
+    others = "setup.py", "pytest.ini", "tox.ini", ".coveragerc", "mypy.ini", "ruff.toml"
+    assert not [name for name in others if (ROOT / name).exists()]
 
 
 # -- documentation -------------------------------------------------------------------
 
 
+@cache
 def public_objects() -> dict[str, object]:
     found = {}
     for name in PUBLIC:
@@ -242,9 +250,6 @@ def public_objects() -> dict[str, object]:
             if inspect.isclass(value) or inspect.isfunction(value):
                 found[f"{value.__module__}.{attribute}"] = value
     return found
-
-
-OBJECTS = public_objects()
 
 
 def sections_of(value) -> set[str]:
@@ -264,48 +269,49 @@ def parameters_of(value) -> list[str]:
     return [name for name in signature.parameters if name not in ("self", "args")]
 
 
-@pytest.mark.parametrize("name", OBJECTS)
-def test_public_objects_are_documented(name):
-    value = OBJECTS[name]
+def undocumented(value) -> list[str]:
+    """What the docstring of a public object lacks."""
     # without the docstring of a base class
-    assert value.__doc__, "no docstring"
-    sections = sections_of(value)
+    if not value.__doc__:
+        return ["a docstring"]
     if inspect.isclass(value) and issubclass(value, Exception):
-        return
-    if parameters_of(value):
-        assert sections & {"Parameters", "Attributes"}, "no Parameters"
+        return []
+    sections, needed = sections_of(value), []
+    if parameters_of(value) and not sections & {"Parameters", "Attributes"}:
+        needed.append("Parameters")
     if inspect.isfunction(value):
-        generator = inspect.isgeneratorfunction(value)
         returns = inspect.signature(value).return_annotation
         if returns not in (None, "None", inspect.Signature.empty):
-            assert ("Yields" if generator else "Returns") in sections
+            needed.append("Yields" if inspect.isgeneratorfunction(value) else "Returns")
     if inspect.isclass(value) and issubclass(value, BaseEstimator):
-        assert {"Examples", "See Also"} <= sections
-
-
-@pytest.mark.parametrize("name", OBJECTS)
-def test_every_parameter_is_described(name):
-    value = OBJECTS[name]
-    if inspect.isclass(value) and issubclass(value, Exception):
-        return
-    text = inspect.getdoc(value)
+        needed += ["Examples", "See Also"]
     described = {
         part.strip().lstrip("*")
-        for line in text.splitlines()
+        for line in inspect.getdoc(value).splitlines()
         if not line.startswith(" ")
         for part in line.split(" : ")[0].split(",")
     }
-    undescribed = [p for p in parameters_of(value) if p.lstrip("*") not in described]
-    assert not undescribed
+    parameters = [p for p in parameters_of(value) if p.lstrip("*") not in described]
+    return [title for title in needed if title not in sections] + parameters
 
 
-@pytest.mark.parametrize("name", [n for n, v in OBJECTS.items() if inspect.isclass(v)])
-def test_public_methods_are_documented(name):
-    cls = OBJECTS[name]
-    for attribute, value in vars(cls).items():
-        if attribute.startswith("_") or not inspect.isfunction(value):
-            continue
-        assert inspect.getdoc(value), f"{attribute} has no docstring"
+def test_public_objects_and_their_parameters_are_documented():
+    lacking = {name: undocumented(value) for name, value in public_objects().items()}
+    lacking = {name: lacks for name, lacks in lacking.items() if lacks}
+    assert not lacking, "\n".join(f"{k} lacks {', '.join(v)}" for k, v in lacking.items())
+
+
+def test_public_methods_are_documented():
+    silent = [
+        f"{name}.{attribute}"
+        for name, cls in public_objects().items()
+        if inspect.isclass(cls)
+        for attribute, value in vars(cls).items()
+        if not attribute.startswith("_")
+        and inspect.isfunction(value)
+        and not inspect.getdoc(value)
+    ]
+    assert not silent, "\n".join(["no docstring:", *silent])
 
 
 def test_public_estimators_declare_their_parameters():

@@ -8,49 +8,49 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skatom.testing._comparisons import require_equal, require_error
-from skatom.testing._inputs import fit_fresh, output_of, same_parameters, stranger
+from skatom.testing._inputs import output_of, same_parameters, stranger
 
 
-def check_fit_returns_self(estimator, frames, y=None):
+def check_fit_returns_self(subject, frames, y=None):
     """Chaining works: ``fit`` returns the estimator."""
-    fresh = clone(estimator)
+    fresh = clone(subject.estimator)
     if (fresh.fit(frames) if y is None else fresh.fit(frames, y)) is not fresh:
         raise AssertionError("fit does not return self.")
 
 
-def check_fit_keeps_parameters(estimator, frames, y=None):
+def check_fit_keeps_parameters(subject, frames, y=None):
     """``__init__``, ``fit`` and output leave every parameter as it was given."""
-    before = clone(estimator).get_params()
-    fitted = fit_fresh(estimator, frames, y)
+    before = clone(subject.estimator).get_params()
+    fitted = subject.fit(frames, y)
     output_of(fitted, frames)
     changed = same_parameters(before, fitted.get_params())
     if changed:
         raise AssertionError(f"fit or output changed the parameters {changed}.")
 
 
-def check_unfitted_is_refused(estimator, frames, y=None):
+def check_unfitted_is_refused(subject, frames, y=None):
     """Output before ``fit`` raises NotFittedError."""
-    fresh = clone(estimator)
+    fresh = clone(subject.estimator)
     require_error(
         lambda: output_of(fresh, frames), (NotFittedError,), (), "before fit was called"
     )
 
 
-def check_refit_equals_fresh_fit(estimator, frames, y=None):
+def check_refit_equals_fresh_fit(subject, frames, y=None):
     """Nothing of an earlier fit is left after another."""
     half = len(frames) // 2 + 1
-    refitted = fit_fresh(estimator, frames[:half], None if y is None else y[:half])
+    refitted = subject.fit(frames[:half], None if y is None else y[:half])
     refitted = refitted.fit(frames) if y is None else refitted.fit(frames, y)
     require_equal(
         output_of(refitted, frames),
-        output_of(fit_fresh(estimator, frames, y), frames),
+        output_of(subject.fitted, frames),
         "Output after a second fit differs from that of a fresh estimator",
     )
 
 
-def check_pickle(estimator, frames, y=None):
+def check_pickle(subject, frames, y=None):
     """A copy through pickle gives the same bits."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     require_equal(
         output_of(pickle.loads(pickle.dumps(fitted)), frames),
         output_of(fitted, frames),
@@ -58,12 +58,12 @@ def check_pickle(estimator, frames, y=None):
     )
 
 
-def check_unseen_species_is_named(estimator, frames, y=None):
+def check_unseen_species_is_named(subject, frames, y=None):
     """An element that ``fit`` did not see is an error that names it."""
     symbol = chemical_symbols[stranger(frames)]
     other = frames[0].copy()
     other.symbols[-1] = symbol
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     options = fitted.get_params()
     ignored = [v for k, v in options.items() if k.split("__")[-1] == "handle_unknown"]
     listed = [v for k, v in options.items() if k.split("__")[-1] == "species" and v]
@@ -77,9 +77,9 @@ def check_unseen_species_is_named(estimator, frames, y=None):
     )
 
 
-def check_no_number_of_columns_in_X(estimator, frames, y=None):
+def check_no_number_of_columns_in_X(subject, frames, y=None):
     """``n_features_in_`` stays unset, as rows of X are structures, not columns."""
-    if hasattr(fit_fresh(estimator, frames, y), "n_features_in_"):
+    if hasattr(subject.fitted, "n_features_in_"):
         raise AssertionError(
             "fit sets n_features_in_; conformal tools would then predict on zeros."
         )

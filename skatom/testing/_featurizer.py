@@ -17,6 +17,7 @@ from skatom.testing import (
     _inputs,
 )
 from skatom.testing._report import CheckReport, checks_of, run_checks
+from skatom.testing._subject import Subject
 
 
 def featurizer_checks(
@@ -46,16 +47,17 @@ def featurizer_checks(
     >>> checks["check_rotation"]()
     """
     frames = list(check_frames() if frames is None else frames)
-    for module in (
-        _contract,
-        _featurizer_contract,
-        _inputs,
-        _featurizer_invariances,
-        _featurizer_derivatives,
+    subject = Subject(featurizer, frames)
+    for module, what in (
+        (_contract, subject),
+        (_featurizer_contract, featurizer),
+        (_inputs, subject),
+        (_featurizer_invariances, featurizer),
+        (_featurizer_derivatives, featurizer),
     ):
         for check in checks_of(module):
             # copies: what one check does to frames must not hide it from the next
-            yield partial(check, featurizer, deepcopy(frames))
+            yield partial(check, what, deepcopy(frames))
 
 
 def check_featurizer(featurizer, frames: Sequence[Atoms] | None = None) -> CheckReport:

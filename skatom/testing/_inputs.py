@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from sklearn.base import clone
 
 from skatom.structures import Structures
 from skatom.testing._comparisons import (
@@ -33,13 +32,6 @@ def output_of(fitted, X) -> np.ndarray:
     return values_of(fitted.transform(X))
 
 
-def fit_fresh(estimator, frames, y=None):
-    """Fit a clone."""
-    return (
-        clone(estimator).fit(frames) if y is None else clone(estimator).fit(frames, y)
-    )
-
-
 def same_parameters(before: dict, after: dict) -> list[str]:
     """Names of parameters that differ; arrays by value, estimators by their own."""
     return [
@@ -56,9 +48,9 @@ def stranger(frames) -> int:
     return next(z for z in (36, 54, 2, 10, 18, *range(1, 119)) if z not in present)
 
 
-def check_every_sequence_is_alike(estimator, frames, y=None):
+def check_every_sequence_is_alike(subject, frames, y=None):
     """List, tuple, object array, column, pandas and `Structures` give the same bits."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     expected = output_of(fitted, list(frames))
     objects = np.empty(len(frames), dtype=object)
     objects[:] = frames
@@ -77,15 +69,15 @@ def check_every_sequence_is_alike(estimator, frames, y=None):
         ways["pandas column"] = pd.DataFrame({"atoms": list(frames)})
     for name, X in ways.items():
         require_equal(output_of(fitted, X), expected, f"Output for a {name} differs")
-        refitted = fit_fresh(estimator, X, y)
+        refitted = subject.fit(X, y)
         require_equal(
             output_of(refitted, X), expected, f"Output after a fit on a {name} differs"
         )
 
 
-def check_structures_of_equal_size(estimator, frames, y=None):
+def check_structures_of_equal_size(subject, frames, y=None):
     """Structures of equal size are not taken apart into atoms."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     pair = [frames[0], frames[0].copy()]
     one = output_of(fitted, pair[:1])
     require_close(
@@ -95,20 +87,20 @@ def check_structures_of_equal_size(estimator, frames, y=None):
     )
 
 
-def check_one_by_one(estimator, frames, y=None):
+def check_one_by_one(subject, frames, y=None):
     """A structure gets the same, whatever its companions are."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     together = output_of(fitted, frames)
     alone = np.concatenate([output_of(fitted, [atoms]) for atoms in frames])
     # not to the last bit: BLAS orders its sums by the shape of the batch
     require_close(alone, together, "Output of single structures differs from the batch")
 
 
-def check_input_is_unchanged(estimator, frames, y=None):
+def check_input_is_unchanged(subject, frames, y=None):
     """Frames and targets are the same after fit and output as before."""
     before = [_contents(atoms) for atoms in frames]
     targets = None if y is None else np.array(y, copy=True)
-    output_of(fit_fresh(estimator, frames, y), frames)
+    output_of(subject.fit(frames, y), frames)
     for s, (atoms, contents) in enumerate(zip(frames, before)):
         changed = [
             name
@@ -121,9 +113,9 @@ def check_input_is_unchanged(estimator, frames, y=None):
         require_equal(y, targets, "The targets were changed")
 
 
-def check_labels_are_not_read(estimator, frames, y=None):
+def check_labels_are_not_read(subject, frames, y=None):
     """Output is the same without labels, and never starts a calculator."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     expected = output_of(fitted, frames)
     bare = [Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for a in frames]
     require_equal(output_of(fitted, bare), expected, "Output without labels differs")
@@ -132,18 +124,18 @@ def check_labels_are_not_read(estimator, frames, y=None):
     require_equal(output_of(fitted, bare), expected, "Output with a calculator differs")
 
 
-def check_output_repeats_itself(estimator, frames, y=None):
+def check_output_repeats_itself(subject, frames, y=None):
     """The same fit gives the same bits again."""
     require_equal(
-        output_of(fit_fresh(estimator, frames, y), frames),
-        output_of(fit_fresh(estimator, frames, y), frames),
+        output_of(subject.fit(frames, y), frames),
+        output_of(subject.fitted, frames),
         "Two fits on the same data differ",
     )
 
 
-def check_wrong_input_is_refused(estimator, frames, y=None):
+def check_wrong_input_is_refused(subject, frames, y=None):
     """A single Atoms, numbers, broken and empty structures are errors with their place."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     broken = frames[0].copy()
     broken.positions[-1, 0] = np.nan
     cases = [

@@ -17,6 +17,7 @@ from skatom.structures._samples import check_frames, with_labels
 from skatom.testing import _contract, _inputs, _regressor_contract, _regressor_physics
 from skatom.testing._comparisons import Limits
 from skatom.testing._report import CheckReport, checks_of, run_checks
+from skatom.testing._subject import Subject
 
 
 def regressor_checks(
@@ -50,16 +51,16 @@ def regressor_checks(
     """
     frames = list(with_labels(check_frames()) if frames is None else frames)
     y = read_energies(frames) if y is None else np.asarray(y)
-    estimator = _on_structures(regressor, featurizer)
+    subject = Subject(_on_structures(regressor, featurizer), frames, y)
     limits = Limits(extensive=extensive)
     if precision == "float32":
         limits = Limits(1e-4, 1e-4, 1e-2, 1e-2, 1e-2, extensive)
     # copies: what one check does to frames must not hide it from the next
     for module in (_contract, _inputs, _regressor_contract):
         for check in checks_of(module):
-            yield partial(check, estimator, deepcopy(frames), y.copy())
+            yield partial(check, subject, deepcopy(frames), y.copy())
     for check in checks_of(_regressor_physics):
-        yield partial(check, estimator, deepcopy(frames), y.copy(), limits)
+        yield partial(check, subject, deepcopy(frames), y.copy(), limits)
 
 
 def check_regressor(

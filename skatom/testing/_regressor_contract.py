@@ -5,12 +5,11 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from skatom.testing._comparisons import require_error
-from skatom.testing._inputs import fit_fresh
 
 
-def check_predictions_are_energies(estimator, frames, y):
+def check_predictions_are_energies(subject, frames, y):
     """``predict`` gives one finite float64 number for every structure."""
-    predicted = fit_fresh(estimator, frames, y).predict(frames)
+    predicted = subject.fitted.predict(frames)
     if not isinstance(predicted, np.ndarray) or predicted.dtype != np.float64:
         raise AssertionError(f"predict gives {type(predicted).__name__}, not float64.")
     if predicted.shape != (len(frames),):
@@ -21,14 +20,14 @@ def check_predictions_are_energies(estimator, frames, y):
         raise AssertionError("Predictions are not finite.")
 
 
-def check_targets_matter(estimator, frames, y):
+def check_targets_matter(subject, frames, y):
     """Other targets give other predictions."""
-    one = fit_fresh(estimator, frames, y).predict(frames)
-    if np.array_equal(one, fit_fresh(estimator, frames, y[::-1]).predict(frames)):
+    one = subject.fitted.predict(frames)
+    if np.array_equal(one, subject.fit(frames, y[::-1]).predict(frames)):
         raise AssertionError("Predictions are the same for other targets.")
 
 
-def check_wrong_targets_are_refused(estimator, frames, y):
+def check_wrong_targets_are_refused(subject, frames, y):
     """Targets that are missing, too few, NaN or None are errors with their place."""
     holed, none = np.array(y, dtype=float), np.array(y, dtype=object)
     holed[1], none[1] = np.nan, None
@@ -38,20 +37,20 @@ def check_wrong_targets_are_refused(estimator, frames, y):
         (holed, ("NaN",), "for NaN in y"),
         (none, (), "for None in y"),
     ]
-    if not get_tags(estimator).target_tags.multi_output:
+    if not get_tags(subject.estimator).target_tags.multi_output:
         cases.append((np.column_stack([y, y]), (), "for y with two columns"))
     for targets, words, when in cases:
         require_error(
-            lambda targets=targets: clone(estimator).fit(frames, targets),
+            lambda targets=targets: clone(subject.estimator).fit(frames, targets),
             (ValueError, TypeError),
             words,
             when,
         )
 
 
-def check_lists_of_numbers_are_targets(estimator, frames, y):
+def check_lists_of_numbers_are_targets(subject, frames, y):
     """Targets may be a list; the result is the same."""
-    one = fit_fresh(estimator, frames, y).predict(frames)
-    two = fit_fresh(estimator, frames, [float(e) for e in y]).predict(frames)
+    one = subject.fitted.predict(frames)
+    two = subject.fit(frames, [float(e) for e in y]).predict(frames)
     if not np.array_equal(one, two):
         raise AssertionError("Predictions differ for y given as a list.")

@@ -24,7 +24,6 @@ from skatom.testing._comparisons import (
     require_forces,
     require_stress,
 )
-from skatom.testing._inputs import fit_fresh
 
 # No radius of any featurizer reaches as far.
 FAR_APART_IN_ANGSTROM = 60.0
@@ -32,69 +31,69 @@ FAR_APART_IN_ANGSTROM = 60.0
 FLOOR_IN_EV = 1.0
 
 
-def check_energy_under_rotation(estimator, frames, y, limits):
+def check_energy_under_rotation(subject, frames, y, limits):
     """Rotating a structure leaves its energy."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _compare(fitted, frames, change.rotated, "under rotation", limits.exact)
 
 
-def check_energy_under_inversion(estimator, frames, y, limits):
+def check_energy_under_inversion(subject, frames, y, limits):
     """Inverting a structure leaves its energy."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _compare(fitted, frames, change.inverted, "under inversion", limits.exact)
 
 
-def check_energy_under_translation(estimator, frames, y, limits):
+def check_energy_under_translation(subject, frames, y, limits):
     """Moving a structure by 1e4 Å leaves its energy, but for rounding of positions."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _compare(fitted, frames, change.translated, "under translation", limits.far)
 
 
-def check_energy_under_permutation(estimator, frames, y, limits):
+def check_energy_under_permutation(subject, frames, y, limits):
     """The order of atoms does not matter."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _compare(fitted, frames, change.permuted, "with the order of atoms", limits.exact)
 
 
-def check_energy_of_unwrapped_atoms(estimator, frames, y, limits):
+def check_energy_of_unwrapped_atoms(subject, frames, y, limits):
     """Atoms outside the cell count as their images inside."""
-    crystals, fitted = periodic(frames), fit_fresh(estimator, frames, y)
+    crystals, fitted = periodic(frames), subject.fitted
     _compare(fitted, crystals, change.unwrapped, "with unwrapped atoms", limits.exact)
 
 
-def check_energy_of_left_handed_cell(estimator, frames, y, limits):
+def check_energy_of_left_handed_cell(subject, frames, y, limits):
     """The sign of a cell vector does not matter."""
-    crystals, fitted = periodic(frames), fit_fresh(estimator, frames, y)
+    crystals, fitted = periodic(frames), subject.fitted
     _compare(
         fitted, crystals, change.left_handed, "in a left-handed cell", limits.exact
     )
 
 
-def check_energy_of_other_cell(estimator, frames, y, limits):
+def check_energy_of_other_cell(subject, frames, y, limits):
     """Another, skewed, cell of the same lattice does not matter."""
-    crystals, fitted = periodic(frames, 2), fit_fresh(estimator, frames, y)
+    crystals, fitted = periodic(frames, 2), subject.fitted
     _compare(fitted, crystals, change.skewed, "in a skewed cell", limits.exact)
 
 
-def check_energy_of_supercell(estimator, frames, y, limits):
+def check_energy_of_supercell(subject, frames, y, limits):
     """A supercell has the energy of its cells (total energies are extensive)."""
     if not limits.extensive:
         raise SkipTest("not an extensive property")
-    crystals, fitted = periodic(frames), fit_fresh(estimator, frames, y)
+    crystals, fitted = periodic(frames), subject.fitted
     what = "a cell in a supercell"
     for atoms in crystals:
         copies = 2 ** int(atoms.pbc.sum())
         _compare(fitted, [atoms], change.repeated, what, limits.exact, copies)
 
 
-def check_energy_of_distant_parts(estimator, frames, y, limits):
+def check_energy_of_distant_parts(subject, frames, y, limits):
     """Two molecules far apart have the sum of their energies."""
     if not limits.extensive:
         raise SkipTest("not an extensive property")
     molecules = [atoms for atoms in frames if not atoms.pbc.any()]
     if not molecules:
         raise SkipTest("no structure is a molecule")
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _compare(fitted, molecules, _with_twin, "beside a distant twin", limits.exact, 2)
 
 
@@ -116,9 +115,9 @@ def _compare(fitted, frames, transformation, what, tolerance, copies: int = 1):
         )
 
 
-def check_energy_of_isolated_atoms(estimator, frames, y, limits):
+def check_energy_of_isolated_atoms(subject, frames, y, limits):
     """An atom alone has a finite energy, and no force."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     for symbol in sorted({s for atoms in frames for s in atoms.symbols}):
         atom = Atoms(symbol)
         if not np.isfinite(fitted.predict([atom])).all():
@@ -135,9 +134,9 @@ def _forces(fitted, frames) -> list[np.ndarray]:
         raise SkipTest(f"no forces: {error}") from error
 
 
-def check_energies_beside_forces(estimator, frames, y, limits):
+def check_energies_beside_forces(subject, frames, y, limits):
     """Energies that come together with forces are those that come alone."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     _forces(fitted, frames)
     require_close(
         evaluate(fitted, frames).energies,
@@ -148,18 +147,18 @@ def check_energies_beside_forces(estimator, frames, y, limits):
     )
 
 
-def check_forces_match_differences(estimator, frames, y, limits):
+def check_forces_match_differences(subject, frames, y, limits):
     """Forces are minus the slope of the energy, by central differences."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     rng = np.random.default_rng(0)
     for atoms, forces in zip(frames, _forces(fitted, frames)):
         direction = rng.normal(size=(len(atoms), 3))
         require_forces(_energies(fitted), atoms, forces, direction, limits)
 
 
-def check_stress_matches_differences(estimator, frames, y, limits):
+def check_stress_matches_differences(subject, frames, y, limits):
     """Stress is the slope of the energy by strain, over the volume, in ASE's sign."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     crystals = periodic(frames, 3)
     _forces(fitted, crystals[:1])
     for atoms, stress in zip(crystals, predict_stress(fitted, crystals)):
@@ -170,9 +169,9 @@ def _energies(fitted) -> Callable[[Atoms], float]:
     return lambda atoms: fitted.predict([atoms])[0]
 
 
-def check_forces_balance(estimator, frames, y, limits):
+def check_forces_balance(subject, frames, y, limits):
     """Forces sum to zero, and their torque too where nothing is periodic."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     for atoms, forces in zip(frames, _forces(fitted, frames)):
         scale = np.abs(forces).sum() + FLOOR_IN_EV
         if np.abs(forces.sum(axis=0)).max() > limits.exact * scale:
@@ -183,9 +182,9 @@ def check_forces_balance(estimator, frames, y, limits):
             raise AssertionError(f"Forces on {atoms.symbols} turn it as a whole.")
 
 
-def check_forces_follow_the_structure(estimator, frames, y, limits):
+def check_forces_follow_the_structure(subject, frames, y, limits):
     """Forces rotate with the structure and follow the order of its atoms."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     turned = [change.rotated(atoms) for atoms in frames]
     permuted = [change.permuted(atoms) for atoms in frames]
     plain = _forces(fitted, frames)
@@ -200,9 +199,9 @@ def check_forces_follow_the_structure(estimator, frames, y, limits):
             raise AssertionError(f"Forces on {atoms.symbols} do not follow its atoms.")
 
 
-def check_energies_of_atoms_sum_up(estimator, frames, y, limits):
+def check_energies_of_atoms_sum_up(subject, frames, y, limits):
     """Energies of atoms sum to the prediction for their structure."""
-    fitted = fit_fresh(estimator, frames, y)
+    fitted = subject.fitted
     try:
         of_atoms = predict_atomic_energies(fitted, frames)
     except (NoDerivativeError, TypeError) as error:

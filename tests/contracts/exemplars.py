@@ -76,34 +76,36 @@ FEATURES = {
 
 # Models of features get a featurizer and a scaler in front.
 MODELS = {
-    "AlchemicalKernelRidge": AlchemicalKernelRidge(2, n_steps=5, random_state=0),
+    "AlchemicalKernelRidge": AlchemicalKernelRidge(2, n_steps=2, random_state=0),
     "AtomicRidge": AtomicRidge(),
     "AtomicRidge-energies": AtomicRidge(forces=None),
     "AtomicKernelRidge": AtomicKernelRidge(),
     "AtomicKernelRidge-energies": AtomicKernelRidge(forces=None),
     "AtomicKernelRidge-references": AtomicKernelRidge(n_references=10, random_state=0),
     "AtomicKernelRidgeCV": AtomicKernelRidgeCV([1e-6, 1e-3], gammas=["scale"]),
-    "AtomicGaussianProcessRegressor": AtomicGaussianProcessRegressor(),
+    "AtomicGaussianProcessRegressor": AtomicGaussianProcessRegressor(
+        variance_bounds="fixed", noise_energy_bounds="fixed"
+    ),
     "AtomicGaussianProcessRegressor-forces": AtomicGaussianProcessRegressor(
         "matern52", energies=False, optimizer=None
     ),
     "AtomicGaussianProcessRegressor-sparse": AtomicGaussianProcessRegressor(
-        solver="sparse", n_inducing_labels=200, random_state=0
+        solver="sparse", n_inducing_labels=40, optimizer=None, random_state=0
     ),
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
-        hidden_layers=(8,), max_epochs=5, dtype="float64", random_state=0
+        hidden_layers=(8,), max_epochs=2, dtype="float64", random_state=0
     ),
     "NeuralNetworkRegressor-variance": NeuralNetworkRegressor(
         hidden_layers=(8,),
         loss="gaussian_nll",
-        max_epochs=5,
+        max_epochs=2,
         dtype="float64",
         random_state=0,
     ),
     "NeuralNetworkRegressor-quantiles": NeuralNetworkRegressor(
         hidden_layers=(8,),
         loss="quantile",
-        max_epochs=5,
+        max_epochs=2,
         dtype="float64",
         random_state=0,
     ),
@@ -114,7 +116,7 @@ MODELS = {
         residual=True,
         optimizer="layerwise_adam",
         ema=0.9,
-        max_epochs=5,
+        max_epochs=2,
         dtype="float64",
         random_state=0,
     ),
@@ -126,7 +128,7 @@ TINY = {
     "n_interactions": 2,
     "n_basis": 8,
     "r_cut": 4.0,
-    "max_epochs": 5,
+    "max_epochs": 2,
     "dtype": "float64",
     "random_state": 0,
 }

@@ -92,7 +92,7 @@ kills = 0
 steps = [*range(12), 14, 18, 24] if layout == "npy" else []
 for killed, where in [
     *((killed_at, call) for call in steps),
-    *((cut_short, 0.001 * k) for k in range(1, 25)),
+    *((cut_short, 0.001 * k) for k in range(1, 25, 3)),
 ]:
     path = f"{folder}/{killed.__name__}-{where}"
     kills += killed(where)
