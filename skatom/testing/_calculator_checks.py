@@ -141,7 +141,7 @@ def check_changes_are_noticed(calc, frames):
     for atoms in frames:
         walker = _with(shared, atoms)
         rng = np.random.default_rng(0)
-        for step in (0.0, 1e-3, 0.01, 0.02, 0.3):
+        for step in (0.0, 0.01, 0.3):  # the second within reach of what is kept
             walker.positions += step * rng.normal(size=(len(atoms), 3))
             _require_same(walker, calc, "after atoms moved")
         if walker.cell.rank:
@@ -155,6 +155,7 @@ def check_changes_are_noticed(calc, frames):
 
 def _require_same(walker: Atoms, calc, when: str):
     fresh = _fresh(calc, walker)
+    forces = fresh.get_forces()  # its energy comes along
     what = f"of {walker.symbols} differ from those of a fresh calculator {when}"
     require_close(
         walker.get_potential_energy(),
@@ -163,9 +164,7 @@ def _require_same(walker: Atoms, calc, when: str):
         TIGHT,
         FLOOR_IN_EV,
     )
-    require_close(
-        walker.get_forces(), fresh.get_forces(), f"Forces {what}", TIGHT, FLOOR_IN_EV
-    )
+    require_close(walker.get_forces(), forces, f"Forces {what}", TIGHT, FLOOR_IN_EV)
 
 
 def check_results_are_copies(calc, frames):

@@ -1,4 +1,4 @@
-"""What is checked, with one fit that many checks share."""
+"""Subjects of checks, with one fit that many checks share."""
 
 from __future__ import annotations
 
