@@ -298,7 +298,9 @@ def undocumented(value) -> list[str]:
 def test_public_objects_and_their_parameters_are_documented():
     lacking = {name: undocumented(value) for name, value in public_objects().items()}
     lacking = {name: lacks for name, lacks in lacking.items() if lacks}
-    assert not lacking, "\n".join(f"{k} lacks {', '.join(v)}" for k, v in lacking.items())
+    assert not lacking, "\n".join(
+        f"{k} lacks {', '.join(v)}" for k, v in lacking.items()
+    )
 
 
 def test_public_methods_are_documented():

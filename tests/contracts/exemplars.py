@@ -84,13 +84,13 @@ MODELS = {
     "AtomicKernelRidge-references": AtomicKernelRidge(n_references=10, random_state=0),
     "AtomicKernelRidgeCV": AtomicKernelRidgeCV([1e-6, 1e-3], gammas=["scale"]),
     "AtomicGaussianProcessRegressor": AtomicGaussianProcessRegressor(
-        variance_bounds="fixed", noise_energy_bounds="fixed"
+        length_scale_bounds="fixed"
     ),
     "AtomicGaussianProcessRegressor-forces": AtomicGaussianProcessRegressor(
         "matern52", energies=False, optimizer=None
     ),
     "AtomicGaussianProcessRegressor-sparse": AtomicGaussianProcessRegressor(
-        solver="sparse", n_inducing_labels=40, optimizer=None, random_state=0
+        solver="sparse", n_inducing_labels=200, optimizer=None, random_state=0
     ),
     "NeuralNetworkRegressor": NeuralNetworkRegressor(
         hidden_layers=(8,), max_epochs=2, dtype="float64", random_state=0

@@ -217,7 +217,7 @@ def test_the_median_alone_is_the_absolute_loss():
 
 def test_noise_of_energies_is_found_beside_forces():
     frames, y = bonds(200)
-    model = pipeline(loss="gaussian_nll", lr=1e-2, max_epochs=60, batch_size=20)
+    model = pipeline(loss="gaussian_nll", lr=2e-2, max_epochs=30, batch_size=20)
     model.fit(frames, y)
     new, _ = bonds(100, seed=1)
     _, std = model.predict(new, return_std=True)

@@ -4,7 +4,6 @@
 import logging
 import pickle
 import re
-import subprocess
 import sys
 from copy import deepcopy
 
@@ -85,7 +84,7 @@ def test_every_optimizer_and_schedule_lowers_the_loss(optimizer, lr_schedule):
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "silu", "gelu", "softplus"])
 def test_every_activation_trains(activation):
     X, y = curve()
-    model = quick(activation=activation, lr=1e-2, max_epochs=60).fit(X, y)
+    model = quick(activation=activation, lr=3e-2, max_epochs=30).fit(X, y)
     assert model.score(X, y) > 0.8
 
 
@@ -302,8 +301,3 @@ def test_missing_torch_is_named_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.delattr("skatom._training.training", raising=False)
     with pytest.raises(ImportError, match=r'pip install "skatom\[torch\]"'):
         quick().fit(*curve())
-
-
-def test_importing_the_models_does_not_import_torch():
-    code = "import sys, skatom.models; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

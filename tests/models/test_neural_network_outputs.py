@@ -79,7 +79,7 @@ ARCHITECTURES = [
 def test_every_architecture_learns_is_differentiable_and_survives_pickling(params):
     frames = molecules()
     X, y = features(frames), energies(frames)
-    model = quick(**params).fit(X, y)
+    model = quick(max_epochs=20, **params).fit(X, y)
     losses = model.history_["train_loss"]
     assert losses[-1] < 0.8 * losses[0]
     slopes = model.feature_gradient(X)
@@ -217,7 +217,7 @@ def test_several_targets_have_baselines_and_scales_of_their_own():
 def test_dipole_moments_are_learned_from_charges_that_are_conserved():
     frames = molecules(40)
     X, mu = features(frames), dipoles_of(frames)
-    model = quick(output="dipole", max_epochs=150).fit(X[:32], mu[:32])
+    model = quick(output="dipole", max_epochs=60, lr=2e-2).fit(X[:32], mu[:32])
     assert model.score(X[32:], mu[32:]) > 0.9
     charges = model.predict_atoms(X)
     assert np.abs(np.add.reduceat(charges, X.offsets[:-1])).max() < 1e-12
@@ -249,7 +249,9 @@ def test_charged_molecules_keep_their_charge():
 def test_lengths_of_dipole_moments_are_learned():
     frames = molecules(40)
     X, mu = features(frames), np.linalg.norm(dipoles_of(frames), axis=1)
-    model = quick(output="dipole_magnitude", max_epochs=150).fit(X[:32], mu[:32])
+    model = quick(output="dipole_magnitude", max_epochs=60, lr=2e-2).fit(
+        X[:32], mu[:32]
+    )
     assert model.predict(X).shape == (40,)
     assert model.score(X[32:], mu[32:]) > 0.8
 
@@ -257,7 +259,7 @@ def test_lengths_of_dipole_moments_are_learned():
 def test_charges_of_atoms_are_learned():
     frames = molecules(24)
     X, q = features(frames), charges_of(frames)
-    model = quick(output="atoms", max_epochs=100).fit(X[:16], q[:16])
+    model = quick(output="atoms", max_epochs=50, lr=2e-2).fit(X[:16], q[:16])
     predicted = model.predict(X)
     assert [len(p) for p in predicted] == [len(a) for a in frames]
     flat = model.predict_atoms(X)

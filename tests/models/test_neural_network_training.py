@@ -12,7 +12,6 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.ensemble import BaggingRegressor, VotingRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
@@ -100,7 +99,9 @@ def test_absolute_errors_resist_outliers():
     wrong = y.copy()
     wrong[::10] += 30.0
     fits = {
-        loss: quick(loss=loss, lr=1e-2, max_epochs=60, huber_delta=0.3).fit(X, wrong)
+        loss: quick(
+            loss=loss, lr=3e-2, max_epochs=30, huber_delta=0.3, batch_size=20
+        ).fit(X, wrong)
         for loss in ("mse", "mae", "huber")
     }
     errors = {loss: np.median(np.abs(m.predict(X) - y)) for loss, m in fits.items()}
@@ -322,9 +323,9 @@ def test_frozen_layers_keep_their_bits():
 
 def test_transfer_adapts_the_baseline_to_another_reference():
     X, y = curve(80)
-    model = quick(warm_start=True, max_epochs=100, lr=1e-2).fit(X, y)
+    model = quick(warm_start=True, max_epochs=50, lr=2e-2).fit(X, y)
     shifted = y + 1000.0
-    near = clone(model).set_params(warm_start=False).fit(X, y)
+    near = deepcopy(model)
     near.set_params(warm_start="transfer", max_epochs=1).fit(X, shifted)
     assert near.baseline_[0] == pytest.approx(1000.0 + model.baseline_[0], abs=0.5)
     assert near.score(X, shifted) > 0.9
@@ -418,7 +419,7 @@ def test_missing_packages_of_logs_are_named(module, path, monkeypatch, tmp_path)
 # -- checkpoints -----------------------------------------------------------------------
 
 PARAMS = {
-    "hidden_layers": (16, 16), "max_epochs": 30, "dropout": 0.1, "ema": 0.9,
+    "hidden_layers": (16, 16), "max_epochs": 12, "dropout": 0.1, "ema": 0.9,
     "patience": 8, "random_state": 3,
 }  # fmt: skip
 
@@ -560,7 +561,7 @@ def test_architecture_and_optimizer_are_searched_together():
         {"hidden_layers": [(2,), (16, 16)], "optimizer": ["adam", "layerwise_adam"]},
         {"hidden_layers": [(8, 8)], "activation": [["silu", "tanh"]]},
     ]
-    search = GridSearchCV(quick(max_epochs=30), grid, cv=2).fit(X, y)
+    search = GridSearchCV(quick(max_epochs=15, lr=1e-2), grid, cv=2).fit(X, y)
     assert search.best_params_["hidden_layers"] != (2,)
     assert search.best_estimator_.score(X, y) > 0.8
 

@@ -480,35 +480,38 @@ from skatom.featurizers import SOAP
 from skatom.store import FeatureStore, _writing
 
 _writing.SHARD_BYTES = 2**21
-folder = sys.argv[1]
+folder, n = sys.argv[1], int(sys.argv[2])
 species = ["H", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br"]
 water = molecule("H2O")
 soap = SOAP(4.0, n_max=6, l_max=4, species=species).fit([water])
 
-def frames(n):
+def frames():
     for k in range(n):
         atoms = water.copy()
         atoms.positions[0, 0] += 1e-3 * k
         atoms.info["energy"] = 0.0
         yield atoms
 
-for n in (50, 480):
-    for layout in sys.argv[2:]:
-        store = FeatureStore(f"{folder}/{n}-{layout}", soap, layout=layout)
-        store.extend(frames(n))
-        for X, y in store.batches(16, shuffle=True, random_state=0):
-            X.values.sum()
-    size = len(store) * X.values[:3].nbytes
-    # the peak of this process alone: ru_maxrss begins with that of the one that started it
-    status = Path("/proc/self/status").read_text()
-    print(size, 1024 * int(status.split("VmHWM:")[1].split()[0]))
+for layout in sys.argv[3:]:
+    store = FeatureStore(f"{folder}/{layout}", soap, layout=layout)
+    store.extend(frames())
+    for X, y in store.batches(16, shuffle=True, random_state=0):
+        X.values.sum()
+size = len(store) * X.values[:3].nbytes
+# the peak of this process alone: ru_maxrss begins with that of the one that started it
+status = Path("/proc/self/status").read_text()
+print(size, 1024 * int(status.split("VmHWM:")[1].split()[0]))
 """
 
 
 def test_memory_does_not_grow_with_the_store(tmp_path):
     layouts = ["npy", "lmdb"] if find_spec("lmdb") else ["npy"]
-    call = [sys.executable, "-c", MEASURE, str(tmp_path), *layouts]
-    run = subprocess.run(call, capture_output=True, text=True, check=True, cwd=ROOT)
-    size, few, large, many = map(int, run.stdout.split())
+
+    def measure(n):
+        call = [sys.executable, "-c", MEASURE, str(tmp_path / str(n)), str(n), *layouts]
+        run = subprocess.run(call, capture_output=True, text=True, check=True, cwd=ROOT)
+        return [int(number) for number in run.stdout.split()]
+
+    (size, few), (large, many) = measure(200), measure(640)
     assert large - size > 0.25 * few  # what could show, if it were kept
     assert many < 1.2 * few

@@ -39,16 +39,16 @@ def drifting(n, seed=1):
 
 @pytest.mark.parametrize("score", ["absolute", "std"])
 def test_coverage_holds_along_a_drifting_stream(score):
-    frames, y = drifting(1500)
+    frames, y = drifting(1000)
     fixed = calibrated(conformity_score=score)
     model = AdaptiveConformalRegressor(fixed, cv="prefit").fit(None, None)
     y_pred, intervals = model.follow(frames, y)
     covered = inside(y, intervals)
     assert inside(y, fixed.predict_interval(frames)[1]).mean() < 0.75
-    # proposition 4.1 of Gibbs and Candès: (1 + step) / (step T) = 0.034
-    assert abs(covered.mean() - 0.9) <= 1.02 / (0.02 * 1500)
-    assert abs(covered[750:].mean() - 0.9) < 0.03
-    assert (model.n_seen_, model.n_missed_) == (1500, int((~covered).sum()))
+    # proposition 4.1 of Gibbs and Candès: (1 + step) / (step T) = 0.051
+    assert abs(covered.mean() - 0.9) <= 1.02 / (0.02 * 1000)
+    assert abs(covered[500:].mean() - 0.9) < 0.03
+    assert (model.n_seen_, model.n_missed_) == (1000, int((~covered).sum()))
     np.testing.assert_array_equal(y_pred, Bonds().predict(frames))
 
 
@@ -182,8 +182,8 @@ def shifted(n, seed):
 
 @pytest.mark.parametrize("classifier", [None, GaussianNB()])
 def test_weights_restore_coverage_in_a_source_that_overlaps(classifier):
-    frames, y = dimers(600)
-    new, y_new = shifted(900, seed=1)
+    frames, y = dimers(500)
+    new, y_new = shifted(500, seed=1)
     model = WeightedConformalRegressor(
         ConformalRegressor(
             make_pipeline(ACSF(r_cut=3.0), Pool(), Ridge(1e-6)),

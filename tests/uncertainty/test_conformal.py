@@ -102,7 +102,7 @@ def coverage_of(n_cal, level, n_sets=4000, seed=0):
 @pytest.mark.parametrize(("n_cal", "level"), [(19, 0.9), (9, 0.9), (30, 0.8)])
 def test_coverage_is_what_the_ranks_promise(n_cal, level):
     # exact coverage k / (n + 1) >= level; four standard errors of a binomial count
-    n_sets = 1500
+    n_sets = 800
     k = np.ceil((n_cal + 1) * level)
     covered = coverage_of(n_cal, level, n_sets, seed=n_cal)
     low, high = binom.interval(1 - 6e-5, n_sets, k / (n_cal + 1))
@@ -127,7 +127,7 @@ def test_nineteen_calibration_structures_cover_at_least_the_level():
 def test_force_components_are_covered_whatever_the_sizes_of_structures():
     """Sizes and errors depend on each other: pooling components would fail here."""
     rng = np.random.default_rng(0)
-    level, n_cal, trials = 0.8, 20, 3000
+    level, n_cal, trials = 0.8, 20, 1500
     shares, pooled_shares, all_covered = [], [], []
     for _ in range(trials):
         large = rng.random(n_cal + 1) < 0.3
@@ -432,23 +432,23 @@ def test_it_is_evaluated_as_its_estimator_wherever_it_stands():
 
 
 def test_intervals_of_a_fitted_potential_cover_frames_never_seen():
-    """Malonaldehyde: 100 frames to train on, 200 to calibrate, 400 to count."""
+    """Malonaldehyde: 60 frames to train on, 150 to calibrate, 200 to count."""
     data = load_dataset("malonaldehyde")
     rng = np.random.default_rng(0)
-    drawn = [data.frames[s] for s in rng.choice(len(data.frames), 700, replace=False)]
+    drawn = [data.frames[s] for s in rng.choice(len(data.frames), 410, replace=False)]
     y = read_energies(drawn)
     model = ConformalRegressor(
         make_pipeline(
             ACSF(r_cut=4.0), PerAtom(StandardScaler()), AtomicRidge(forces=None)
         ),
-        calibration_size=200,
+        calibration_size=150,
         random_state=0,
-    ).fit(drawn[:300], y[:300])
-    test, y_test = drawn[300:], y[300:]
+    ).fit(drawn[:210], y[:210])
+    test, y_test = drawn[210:], y[210:]
     _, energy = model.predict_interval(test)
     covered = (energy[:, 0] <= y_test) & (y_test <= energy[:, 1])
-    # calibration and test sets both scatter: Beta(181, 20) mixed with a binomial of 400
-    low, high = betabinom.interval(1 - 1e-4, 400, 181, 20)
+    # calibration and test sets both scatter: Beta(136, 15) mixed with a binomial of 200
+    low, high = betabinom.interval(1 - 1e-4, 200, 136, 15)
     assert low <= covered.sum() <= high
     labels = np.array([a.calc.results["forces"] for a in test])
     for simultaneous in (False, True):

@@ -21,7 +21,7 @@ def two_temperatures(n, seed=0):
 )
 def test_groups_are_covered_each_by_itself(groups):
     X, y = two_temperatures(200)
-    X_new, y_new = two_temperatures(1500, seed=1)
+    X_new, y_new = two_temperatures(600, seed=1)
     hot = np.array([a.info["temperature"] == 900 for a in X_new])
     shares = {}
     for name, option in (("pooled", None), ("groups", groups)):

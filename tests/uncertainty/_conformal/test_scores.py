@@ -79,7 +79,7 @@ def test_normalised_intervals_equal_those_of_crepes(level):
 
 def test_widths_follow_the_standard_deviation_and_cover():
     model, _, _ = prefit("std", 400)
-    frames, y = dimers(2000, seed=1)
+    frames, y = dimers(1200, seed=1)
     _, intervals = model.predict_interval(frames)
     r = np.array([a.get_distance(0, 1) for a in frames])
     half = np.diff(intervals)[:, 0] / 2
