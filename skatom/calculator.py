@@ -255,7 +255,9 @@ class SkatomCalculator(Calculator):
         r_cut = r_cut_of(self.estimator)
         if r_cut is None:
             return None
-        of_novelty = getattr(self.novelty, "estimator", None)
+        of_novelty = getattr(
+            self.novelty, "estimator_", getattr(self.novelty, "estimator", None)
+        )
         if of_novelty is not None:
             r_cut = max(r_cut, r_cut_of(of_novelty) or 0.0)
         return SkinPairs(r_cut, self.skin)

@@ -107,7 +107,7 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             key: clone(self.transformer).fit(
                 _guarded(X.values[rows]), None if y is None else y[rows]
             )
-            for key, rows in self._groups(X.numbers).items()
+            for key, rows in _groups(X.numbers, self.by_species).items()
         }
         self.n_atom_features_ = self._count_columns(X)
         return self
@@ -133,7 +133,7 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if not isinstance(X, AtomFeatures):
             self._check_rows(X, reset=False)
             return self._only().transform(X)
-        if self.by_species:
+        if self._is_split:
             known = [chemical_symbols.index(key) for key in self.transformers_]
             remedy = "Fit on structures with such elements, or use by_species=False."
             refuse_unseen(X.numbers, X.offsets, known, "PerAtom", remedy)
@@ -233,14 +233,13 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             ensure_all_finite=False,
         )  # fmt: skip
 
+    @property
+    def _is_split(self) -> bool:
+        """Whether each species was fitted by itself."""
+        return ALL not in self.transformers_
+
     def _groups(self, numbers: np.ndarray) -> dict:
-        """Rows of each transformer."""
-        if not self.by_species:
-            return {ALL: slice(None)}
-        return {
-            chemical_symbols[z]: np.flatnonzero(numbers == z)
-            for z in np.unique(numbers)
-        }
+        return _groups(numbers, self._is_split)
 
     def _only(self):
         if len(self.transformers_) > 1:
@@ -251,7 +250,7 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return next(iter(self.transformers_.values()))
 
     def _derive(self, rule, values, numbers, vectors, width: int) -> np.ndarray:
-        if not self.by_species:
+        if not self._is_split:
             return rule(self._only(), values, vectors)
         out = np.empty((len(values), width))
         for key, rows in self._groups(numbers).items():
@@ -273,6 +272,15 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 "n_components or k, instead of a share or threshold."
             )
         return next(iter(widths.values()))
+
+
+def _groups(numbers: np.ndarray, by_species: bool) -> dict:
+    """Rows of each transformer."""
+    if not by_species:
+        return {ALL: slice(None)}
+    return {
+        chemical_symbols[z]: np.flatnonzero(numbers == z) for z in np.unique(numbers)
+    }
 
 
 def _transformed(transformer, values: np.ndarray) -> np.ndarray:

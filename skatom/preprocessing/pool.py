@@ -89,6 +89,8 @@ class Pool(TransformerMixin, BaseEstimator):
         X = self._check_X(X, reset=True)
         self.species_ = [chemical_symbols[z] for z in np.unique(X.numbers)]
         self.n_atom_features_ = X.values.shape[1]
+        self._way = {"method": self.method, "by_species": self.by_species}
+        self._way["counts"] = self.counts
         self._atom_feature_names = np.asarray(X.feature_names, dtype=object)
         return self
 
@@ -116,7 +118,7 @@ class Pool(TransformerMixin, BaseEstimator):
             sum_atoms(X.values * weight[:, None], X.offsets)
             for weight in self._weights(X)
         ]
-        if self.counts:
+        if self._way["counts"]:
             counts = species_counts(X, self._known(X))
             blocks.append(counts / X.n_atoms[:, None] if self._mean else counts)
         return np.concatenate(blocks, axis=1)
@@ -161,21 +163,22 @@ class Pool(TransformerMixin, BaseEstimator):
                 f"input_features should have length equal to number of features "
                 f"({self.n_atom_features_}), got {len(names)}"
             )
-        heads = [f"{self.method}_{s}" for s in self.species_]
-        heads = heads if self.by_species else [self.method]
+        method = self._way["method"]
+        heads = [f"{method}_{s}" for s in self.species_]
+        heads = heads if self._way["by_species"] else [method]
         out = [f"{head}({name})" for head in heads for name in names]
-        if self.counts:
+        if self._way["counts"]:
             out += [f"{'share' if self._mean else 'n'}_{s}" for s in self.species_]
         return np.array(out, dtype=object)
 
     @property
     def _mean(self) -> bool:
-        return self.method == "mean"
+        return self._way["method"] == "mean"
 
     def _weights(self, X: AtomFeatures) -> list[np.ndarray]:
         """Weight of every atom in each block of columns, each of shape (n_atoms,)."""
         masks = np.ones((1, len(X.numbers)))
-        if self.by_species:
+        if self._way["by_species"]:
             masks = (X.numbers == self._known(X)[:, None]).astype(np.float64)
         if not self._mean:
             return list(masks)

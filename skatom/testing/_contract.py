@@ -7,8 +7,10 @@ from ase.data import chemical_symbols
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from skatom.base._inside import walk
 from skatom.testing._comparisons import require_equal, require_error
 from skatom.testing._inputs import output_of, same_parameters, stranger
+from skatom.testing._other_values import other_values
 
 
 def check_fit_returns_self(subject, frames, y=None):
@@ -56,6 +58,30 @@ def check_pickle(subject, frames, y=None):
         output_of(fitted, frames),
         "Output of a pickled copy differs",
     )
+
+
+def check_fitted_state_is_complete(subject, frames, y=None):
+    """Parameters that are set after ``fit`` change nothing before the next one."""
+    fitted = subject.fitted
+    expected = output_of(fitted, frames)
+    changed = []
+    for part in walk(fitted):
+        if type(part).__module__.startswith("sklearn."):
+            continue  # they do as they do
+        for name, value in list(other_values(part)):
+            now = getattr(part, name)
+            setattr(part, name, value)
+            try:
+                require_equal(output_of(fitted, frames), expected, "It differs")
+            except Exception as error:
+                label = f"{type(part).__name__}.{name}={value!r}"
+                changed.append(f"{label} ({type(error).__name__}: {error})")
+            finally:
+                setattr(part, name, now)
+    if changed:
+        raise AssertionError(
+            f"Output changes when parameters are set after fit: {'; '.join(changed)}"
+        )
 
 
 def check_unseen_species_is_named(subject, frames, y=None):

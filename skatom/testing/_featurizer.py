@@ -95,6 +95,6 @@ def check_featurizer(featurizer, frames: Sequence[Atoms] | None = None) -> Check
     >>> from skatom.featurizers import ACSF
     >>> from skatom.testing import check_featurizer
     >>> print(check_featurizer(ACSF(r_cut=4.0, n_radial=4, zetas=(1, 2))))
-    39 checks passed
+    40 checks passed
     """
     return run_checks(type(featurizer).__name__, featurizer_checks(featurizer, frames))

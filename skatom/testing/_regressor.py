@@ -116,7 +116,7 @@ def check_regressor(
     >>> from skatom.models import AtomicRidge
     >>> from skatom.testing import check_regressor
     >>> print(check_regressor(AtomicRidge()))
-    34 checks passed
+    35 checks passed
     """
     checks = regressor_checks(
         regressor, frames, y,

@@ -238,7 +238,7 @@ default="squared_residuals"
 
     def _raw(self, X, context: Context) -> Answer:
         """Predict, with error bars as they come from the source."""
-        if self.source != "latent":
+        if not isinstance(self.source_, LatentDistance):
             return answer(self.source_ or self.estimator_, X, context)
         at_once = with_latent_sums(self.estimator_, X, context)
         if at_once is not None:
@@ -274,7 +274,7 @@ default="squared_residuals"
     def _map_of_forces(self) -> StdMap:
         if self.force_map_ is not None:
             return self.force_map_
-        if self.source == "latent":
+        if isinstance(self.source_, LatentDistance):
             raise NoStandardDeviationError(
                 "A distance is no standard deviation of forces before it is calibrated, "
                 f"and fit found no forces to do so (forces={self.forces!r}). Fit on "

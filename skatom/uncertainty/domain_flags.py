@@ -72,6 +72,8 @@ class DomainFlags(Grader):
 
     Attributes
     ----------
+    estimator_ : estimator
+        The one that was given to fit.
     units_ : dict of str to float
         Raw value of grade 1.0 of each flag.
     n_calibration_ : int
@@ -165,7 +167,9 @@ class DomainFlags(Grader):
         self : object
         """
         self._check_flags()
-        check_is_fitted(fitted_part(self.estimator))
+        self._flags = tuple(self.flags)
+        self.estimator_ = self.estimator
+        check_is_fitted(fitted_part(self.estimator_))
         rng = check_random_state(self.random_state)
         X, structures = rows_and_structures(X)
         X = X if structures is not None else np.asarray(X)
@@ -173,7 +177,7 @@ class DomainFlags(Grader):
             train, held_out = self._hold_out(structures, len(X), rng)
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         else:
-            refuse_trained_on(self.estimator, X_calibration, None)
+            refuse_trained_on(self.estimator_, X_calibration, None)
         self._learn(X, rng)
         raw = self._raw(rows_and_structures(X_calibration)[0])
         self.n_calibration_ = len(next(iter(raw.values())))
@@ -232,7 +236,7 @@ class DomainFlags(Grader):
         self.graders_ = {}
         if set(self.flags) == {"std"}:
             return
-        values, numbers, _ = flat_features(fitted_part(self.estimator), X)
+        values, numbers, _ = flat_features(fitted_part(self.estimator_), X)
         for z in np.unique(numbers):
             rows = values[numbers == z]
             graders = {}
@@ -253,19 +257,19 @@ class DomainFlags(Grader):
         parts = [self._raw_of_some(X[k : k + CHUNK]) for k in range(0, n, CHUNK)]
         return {
             name: np.concatenate([np.zeros(0)] + [part[name] for part in parts])
-            for name in self.flags
+            for name in self._flags
         }
 
     def _raw_of_some(self, X) -> dict[str, np.ndarray]:
         """Predict and grade with features that are computed once."""
         n, seen = count_rows(X), ()
-        raw = {name: np.zeros(n) for name in self.flags}
+        raw = {name: np.zeros(n) for name in self._flags}
         if "std" in raw:
             std, seen = self._std_of_some(X)
             raw["std"] = check_sizes(std, (n,))
         if set(raw) == {"std"}:
             return raw
-        features = last_features(fitted_part(self.estimator), X, seen=seen)
+        features = last_features(fitted_part(self.estimator_), X, seen=seen)
         for z in np.unique(features.numbers):
             own = features.numbers == z
             graders = self.graders_.get(int(z))
@@ -280,13 +284,13 @@ class DomainFlags(Grader):
         """Give standard deviations, and what the steps on the way gave."""
         try:
             if not isinstance(X, Structures):
-                return with_std(self.estimator, "predict", X)[1], ()
-            found = answer(self.estimator, X, Context(forces=False, std=True))
+                return with_std(self.estimator_, "predict", X)[1], ()
+            found = answer(self.estimator_, X, Context(forces=False, std=True))
             return found.std.energies(), found.seen
         except NoStandardDeviationError as error:
             raise NoStandardDeviationError(
                 f"The flag 'std' of DomainFlags is the standard deviation of the "
-                f"estimator, and {type(self.estimator).__name__} has none: leave it out "
+                f"estimator, and {type(self.estimator_).__name__} has none: leave it out "
                 f"of flags, or wrap the estimator. {error}"
             ) from error
 

@@ -59,6 +59,8 @@ class FeatureDistance(Grader):
 
     Attributes
     ----------
+    estimator_ : estimator
+        The one that was given to fit.
     units_ : dict of int to float
         Distance of grade 1.0 for each atomic number. A species that occurs in no
         held-out structure has the largest unit of the others.
@@ -148,7 +150,8 @@ class FeatureDistance(Grader):
         -------
         self : object
         """
-        inner = fitted_part(self.estimator)
+        self.estimator_ = self.estimator
+        inner = fitted_part(self.estimator_)
         check_is_fitted(inner)
         rng = check_random_state(self.random_state)
         X, structures = rows_and_structures(X)
@@ -159,7 +162,7 @@ class FeatureDistance(Grader):
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         else:
             X_calibration = rows_and_structures(X_calibration)[0]
-            refuse_trained_on(self.estimator, X_calibration, None)
+            refuse_trained_on(self.estimator_, X_calibration, None)
         values, numbers, _ = flat_features(inner, X)
         self.references_ = references_by_species(
             values, numbers, self.n_neighbors, self.max_environments, rng
@@ -194,7 +197,7 @@ class FeatureDistance(Grader):
         self._check_fitted()
         if pairs is None:  # who has pairs has checked structures, at every step
             X = rows_and_structures(X)[0]
-        inner = fitted_part(self.estimator)
+        inner = fitted_part(self.estimator_)
         return self.grade_features(last_features(inner, X, pairs, seen))
 
     def grade_features(self, features: AtomFeatures) -> list[NDArray[np.float64]]:

@@ -65,6 +65,8 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     Attributes
     ----------
+    estimator_ : estimator
+        The one that was given to fit.
     alpha_ : float
         In the unit of the target. 1 without calibration structures: error bars are then
         right up to a factor, which is what a ConformalRegressor needs.
@@ -143,9 +145,10 @@ class LastLayerRigidity(ErrorBarRegressor):
         -------
         self : object
         """
-        check_is_fitted(last_model(self.estimator))
-        _refuse_without_last_layer(linear_model(self.estimator))
-        seen = [look(self.estimator, part, ENERGIES)[1] for part in _parts(X)]
+        self.estimator_ = self.estimator
+        check_is_fitted(last_model(self.estimator_))
+        _refuse_without_last_layer(linear_model(self.estimator_))
+        seen = [look(self.estimator_, part, ENERGIES)[1] for part in _parts(X)]
         self.numbers_ = np.unique(np.concatenate([one.inputs.numbers for one in seen]))
         rows = [self._rows(one) / _usual_error(one)[:, None] for one in seen]
         self.rigidity_ = Rigidity.of(np.concatenate(rows))
@@ -153,13 +156,15 @@ class LastLayerRigidity(ErrorBarRegressor):
         self.alpha_, self.std_floor_ = 1.0, SMALLEST
         remember(self, X)
         if X_calibration is not None:
-            refuse_trained_on(self.estimator, X_calibration, y_calibration)
+            refuse_trained_on(self.estimator_, X_calibration, y_calibration)
             self._calibrate(X_calibration, y_calibration)
         return self
 
     def _calibrate(self, X, y) -> None:
         """Choose alpha, and zeta unless it is given."""
-        found, seen = zip(*(look(self.estimator, part, ENERGIES) for part in _parts(X)))
+        found, seen = zip(
+            *(look(self.estimator_, part, ENERGIES) for part in _parts(X))
+        )
         predicted = np.concatenate([one.values for one in found])
         y = check_targets(y, len(predicted))
         rows = np.concatenate([self._rows(layer) for layer in seen])
@@ -174,7 +179,7 @@ class LastLayerRigidity(ErrorBarRegressor):
 
     def answer(self, X, context: Context) -> Answer:
         """Predict, with standard deviations from the rigidity of the last layer."""
-        found, layer = look(self.estimator, X, replace(context, std=False))
+        found, layer = look(self.estimator_, X, replace(context, std=False))
         std = Deviations(
             lambda: self._std(self._rows(layer)),
             lambda: self._forces_std(layer),
@@ -203,9 +208,6 @@ class LastLayerRigidity(ErrorBarRegressor):
     def _std(self, rows: np.ndarray) -> np.ndarray:
         variances = self.rigidity_.variances(rows, self.zeta_)
         return self.lift_std(self.alpha_ * np.sqrt(variances))
-
-    def _inside(self):
-        return self.estimator
 
 
 def _usual_error(layer: LastLayer) -> np.ndarray:

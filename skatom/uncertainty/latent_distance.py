@@ -64,6 +64,8 @@ class LatentDistance(OutlierDetector):
 
     Attributes
     ----------
+    estimator_ : estimator
+        The one that was given to fit.
     scaler_ : StandardScaler
         Of the latent features.
     references_ : dict of int to References
@@ -149,7 +151,8 @@ class LatentDistance(OutlierDetector):
         -------
         self : object
         """
-        check_is_fitted(fitted_part(self.estimator))
+        self.estimator_, self._level = self.estimator, self.level
+        check_is_fitted(fitted_part(self.estimator_))
         values, numbers, _ = self._latent(X)
         self.scaler_ = StandardScaler().fit(values)
         rng = check_random_state(self.random_state)
@@ -207,7 +210,7 @@ class LatentDistance(OutlierDetector):
         -------
         distances : list of ndarray of shape (n_atoms,)
         """
-        if self.level != "atom":
+        if self._level != "atom":
             raise ValueError(
                 "level='structure' measures whole structures: set level='atom' for "
                 "distances of atoms."
@@ -235,9 +238,9 @@ class LatentDistance(OutlierDetector):
         if structures is None and not hasattr(X, "shape"):
             X = dense(X)
         values, numbers, structure = flat_features(
-            fitted_part(self.estimator), X, latent_features
+            fitted_part(self.estimator_), X, latent_features
         )
-        if self.level == "atom":
+        if self._level == "atom":
             return values, numbers, structure
         sizes = np.bincount(structure)
         offsets = np.concatenate([[0], np.cumsum(sizes)])

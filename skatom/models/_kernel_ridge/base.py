@@ -25,7 +25,7 @@ class KernelModel(AtomicRegressor):
         """Check and read what to fit; y as totals of structures."""
         self._plain = not isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
-        mean = self.aggregation == "mean"
+        mean = self._averages = self.aggregation == "mean"
         if mean and (forces is not None or stress is not None):
             raise ValueError(
                 "A mean over atoms has no forces and no stress: leave them out, or "
@@ -107,6 +107,6 @@ class KernelModel(AtomicRegressor):
 
     def _shares(self, X: AtomFeatures) -> np.ndarray:
         """How many atoms share a mean, for each atom; one for sums."""
-        if self.aggregation == "sum":
+        if not self._averages:
             return np.ones(1)
         return X.n_atoms[X.structure_index].astype(np.float64)

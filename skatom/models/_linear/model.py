@@ -27,6 +27,7 @@ class LinearModel(AtomicRegressor):
 
     def _begin(self) -> None:
         """Forget all rows; the first energies are then subtracted from all."""
+        self._by_species, self._fit_intercept = self.by_species, self.fit_intercept
         self._n_targets, self._reference = 0.0, None
         self._triangle = self._no_rows()
 
@@ -40,9 +41,9 @@ class LinearModel(AtomicRegressor):
             return
         kept = np.searchsorted(new, old)
         self.numbers_ = new
-        places = kept if self.fit_intercept else np.empty(0, dtype=np.int64)
+        places = kept if self._fit_intercept else np.empty(0, dtype=np.int64)
         width = self.n_atom_features_
-        blocks = kept if self.by_species else np.zeros(1, dtype=np.int64)
+        blocks = kept if self._by_species else np.zeros(1, dtype=np.int64)
         coef = self._n_species + blocks[:, None] * width + np.arange(width)
         places = np.concatenate([places, coef.ravel()])
         self._triangle = widened(self._triangle, places, self._n_columns)
@@ -63,7 +64,7 @@ class LinearModel(AtomicRegressor):
         given = training_set(self, X, y, sample_weight, forces, stress)
         if self._reference is None:
             self._reference = np.zeros(len(self.numbers_))
-            if self.fit_intercept:
+            if self._fit_intercept:
                 self._reference = given.baseline(self.numbers_)
         return given
 
@@ -85,7 +86,7 @@ class LinearModel(AtomicRegressor):
         """Add rows of energies, less those of the species in the first structures."""
         X, counts = given.X, species_counts(given.X, self.numbers_)
         y = given.y - counts @ self._reference
-        if not self.fit_intercept:
+        if not self._fit_intercept:
             counts = counts[:, :0]
         root = np.sqrt(given.energy_weights)
         rows = np.hstack([counts, self._energy_rows(X)])
@@ -134,7 +135,7 @@ class LinearModel(AtomicRegressor):
             return mean
         X = self.check_features(X, reset=False)
         rows = self._energy_rows(X)
-        if self.fit_intercept:
+        if self._fit_intercept:
             rows = rows - species_counts(X, self.numbers_) @ self._offsets
         return mean, self._std(rows, X.n_atoms)
 
@@ -159,7 +160,7 @@ class LinearModel(AtomicRegressor):
             return mean
         rows = self.latent(X)
         X = self.check_features(X, reset=False)
-        if self.fit_intercept:
+        if self._fit_intercept:
             rows = rows - self._offsets[np.searchsorted(self.numbers_, X.numbers)]
         return mean, self._std(rows, 1.0)
 
@@ -284,14 +285,14 @@ class LinearModel(AtomicRegressor):
     @property
     def _n_species(self) -> int:
         """Number of energies of species that are fitted."""
-        return len(self.numbers_) if self.fit_intercept else 0
+        return len(self.numbers_) if self._fit_intercept else 0
 
     @property
     def _n_blocks(self) -> int:
-        return len(self.numbers_) if self.by_species else 1
+        return len(self.numbers_) if self._by_species else 1
 
     def _block_of(self, numbers: np.ndarray) -> np.ndarray:
         """Which row of coefficients an atom uses."""
-        if not self.by_species:
+        if not self._by_species:
             return np.zeros(len(numbers), dtype=np.int64)
         return np.searchsorted(self.numbers_, numbers)
