@@ -390,16 +390,26 @@ def uncertain(model, frames):
     }
 
 
+@pytest.fixture(scope="module")
+def novelties(uncertain, frames):
+    """Distances in the features of each."""
+    return {
+        kind: FeatureDistance(
+            estimator.estimator if kind == "rigidity" else estimator, random_state=0
+        ).fit(frames)
+        for kind, estimator in uncertain.items()
+    }
+
+
 @pytest.mark.parametrize("first", range(len(EVERYTHING)))
 @pytest.mark.parametrize(
     "kind", ["process", "delta", "ensemble", "rigidity", "calibrated"]
 )
 def test_a_step_with_error_bars_and_grades_featurizes_once(
-    kind, first, uncertain, frames, crystal, monkeypatch
+    kind, first, uncertain, novelties, crystal, monkeypatch
 ):
     estimator = uncertain[kind]
-    held = estimator.estimator if kind == "rigidity" else estimator
-    novelty = FeatureDistance(held, random_state=0).fit(frames)
+    novelty = novelties[kind]
     atoms = attached(crystal, estimator, novelty=novelty)
     atoms.get_forces()
     atoms.rattle(0.01, seed=1)

@@ -62,7 +62,7 @@ def potential():
 
 def test_coverage_and_scores_are_those_of_the_intervals(gp):
     X, y = rows(400, seed=1)
-    report = UncertaintyReport.from_estimator(gp, X, y, figures=False)
+    report = UncertaintyReport.from_estimator(gp, X, y, figures=False, n_bootstrap=50)
     table = report["Coverage and width"]
     assert [row[0] for row in table.rows] == [
         "0.5",
@@ -92,7 +92,7 @@ def test_the_worst_group_stands_first(gp):
     X, y = rows(400, seed=1)
     kinds = np.where(np.abs(X[:, 0]) > 0.7, "hard", "easy")
     report = UncertaintyReport.from_estimator(
-        gp, X, y, groups={"kind": kinds}, figures=False
+        gp, X, y, groups={"kind": kinds}, figures=False, n_bootstrap=50
     )
     found = report["Groups"].rows
     shares = [row[3].value for row in found]
@@ -108,7 +108,7 @@ def test_a_drift_is_told_and_structures_beyond_are_counted(gp):
     values = {}
     for name, scale in (("alike", 1.0), ("far", 4.0)):
         report = UncertaintyReport.from_estimator(
-            gp, scale * X, scale * y, flags=flags, figures=False
+            gp, scale * X, scale * y, flags=flags, figures=False, n_bootstrap=50
         )
         values[name] = {row[0]: row[1] for row in report[title].rows}
     assert values["alike"]["p-value that scores are alike"] > 1e-3
@@ -166,7 +166,7 @@ def test_deviations_are_grouped_where_widths_do_not_tell_them():
     ):
         model = ConformalRegressor(process, conformity_score=score, random_state=0)
         report = UncertaintyReport.from_estimator(
-            model.fit(X, y), *rows(100, seed=1), figures=False
+            model.fit(X, y), *rows(100, seed=1), figures=False, n_bootstrap=50
         )
         assert {row[0] for row in report["Groups"].rows} == kinds
 
@@ -190,7 +190,11 @@ def test_structures_that_were_trained_on_are_counted(potential):
     first = potential.train_indices_[:7]
     frames = [data.frames[s] for s in first] + list(data.frames[200:240])
     report = UncertaintyReport.from_estimator(
-        potential, frames, figures=False, split="seven of them on purpose"
+        potential,
+        frames,
+        figures=False,
+        n_bootstrap=50,
+        split="seven of them on purpose",
     )
     setup = {row[0]: row[1] for row in report["How it was done"].rows}
     leaked = setup["test structures that were trained on"]
@@ -203,7 +207,9 @@ def test_structures_that_were_trained_on_are_counted(potential):
 def test_forces_are_judged_by_structure(potential):
     data = load_dataset("malonaldehyde", "test")
     frames = data.frames[:60]
-    table = UncertaintyReport.from_estimator(potential, frames, figures=False)["Forces"]
+    table = UncertaintyReport.from_estimator(
+        potential, frames, figures=False, n_bootstrap=50
+    )["Forces"]
     _, ends = potential.predict_forces_interval(frames)
     labels = [a.calc.results["forces"] for a in frames]
     inside = [
@@ -254,7 +260,7 @@ def test_each_kind_of_interval_is_reported_with_its_guarantee():
 def test_deviations_alone_are_reported_without_a_guarantee():
     X, y = rows(200)
     report = UncertaintyReport.from_estimator(
-        BayesianRidge().fit(X, y), X, y, figures=False
+        BayesianRidge().fit(X, y), X, y, figures=False, n_bootstrap=50
     )
     assert "no guarantee" in report["How it was done"].note
     assert "rows of numbers" in report["How it was done"].rows[5][1]
@@ -295,7 +301,7 @@ def test_what_cannot_be_reported_is_refused(gp):
         UncertaintyReport.from_estimator(LinearRegression().fit(X, y), X, y)
     with pytest.raises(ValueError, match=r"groups\['kind'\] has 2 entries"):
         UncertaintyReport.from_estimator(gp, X, y, groups={"kind": [1, 2]})
-    report = UncertaintyReport.from_estimator(gp, X, y, figures=False)
+    report = UncertaintyReport.from_estimator(gp, X, y, figures=False, n_bootstrap=50)
     with pytest.raises(KeyError, match="is none of 'How it was done'"):
         report["Costs"]
 
