@@ -619,7 +619,8 @@ def test_intervals_are_those_of_any_estimator_that_has_some(conformal, frames, c
     y = read_energies(frames)
     folds = CrossConformalRegressor(potential(), cv=3, conformity_score="llpr")
     stream = AdaptiveConformalRegressor(conformal, cv="prefit", step_size=0.1)
-    stream.fit(None, None).partial_fit(frames[:2], y[:2] + 1.0)
+    new = [labelled(metal(np.random.default_rng(seed))) for seed in (7, 8)]
+    stream.fit(None, None).partial_fit(new, read_energies(new) + 1.0)
     plain = conformal.predict_interval([crystal])[1]
     for model in (folds.fit(frames, y), stream):
         _, energy = model.predict_interval([crystal], 0.9)
