@@ -16,7 +16,6 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
-
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
 from skatom.base import NoStandardDeviationError
@@ -30,7 +29,8 @@ from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
 from skatom.structures._voigt import stress_of
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
-from skatom.uncertainty.guard import ExtrapolationGuard
+from skatom.uncertainty._force_std import grader_of
+from skatom.uncertainty.guard import MEANING, ExtrapolationGuard
 
 __all__ = ["SkatomCalculator"]
 
@@ -45,9 +45,14 @@ class SkatomCalculator(Calculator):
     estimator : fitted estimator
         A pipeline on structures, or a wrapper that holds one (Potential, a search, a
         DeltaRegressor, a ConformalRegressor, ...).
-    novelty : FeatureDistance or object with grade_atoms(X, pairs, seen), optional
-        Grades atoms by how unlike the training environments they are, fitted. `seen` is
-        what steps of the estimator gave for the structure: (transformer, output) pairs.
+    novelty : grader, estimator or "std", optional
+        Grades atoms by how unlike the training environments they are, fitted:
+        FeatureDistance, LatentDistance, DomainFlags (with the flag "std" the standard
+        deviation of any model) or an object of yours with grade_atoms(X, pairs, seen);
+        `seen` is what steps of the estimator gave for the structure, as (transformer,
+        output) pairs. An estimator with standard deviations of forces, such as an
+        ensemble, grades atoms by their length in eV/Å, as `threshold` then is; "std" is
+        that of the estimator itself.
     skin : float, default=0.5
         How much farther than the cutoff neighbours are searched, in Å. The list is kept
         until an atom has moved by half of it. 0 searches at every step.
@@ -127,10 +132,11 @@ class SkatomCalculator(Calculator):
         self.extras: dict = {}
         super().__init__()
         self.estimator = estimator
-        self.novelty = novelty
+        self.novelty = grader_of(novelty, estimator)
         self.skin = skin
         self._intervals = the_one(estimator, IntervalRegressor)
-        self._guard = ExtrapolationGuard(on_extrapolation, threshold)
+        meaning = getattr(self.novelty, "meaning", MEANING)
+        self._guard = ExtrapolationGuard(on_extrapolation, threshold, meaning)
         self._neighbors = self._new_neighbors()
         self._look: _Look | None = None
 
@@ -398,9 +404,4 @@ def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
         raise ValueError(
             f"on_extrapolation={on_extrapolation!r} needs something that grades "
             "structures: pass novelty=FeatureDistance(estimator).fit(X)."
-        )
-    if novelty is not None and not hasattr(novelty, "grade_atoms"):
-        raise TypeError(
-            f"novelty must have grade_atoms(X, pairs, seen), as FeatureDistance has; "
-            f"{type(novelty).__name__} has not."
         )

@@ -777,7 +777,9 @@ def test_bad_options_are_refused(model, novelty):
     ):
         with pytest.raises(ValueError, match=sentence):
             SkatomCalculator(model, **options)
-    with pytest.raises(TypeError, match="Ridge has not"):
+    with pytest.raises(TypeError, match=r"novelty must have grade_atoms.*'far'"):
+        SkatomCalculator(model, novelty="far")
+    with pytest.raises(NotFittedError, match="AtomicRidge"):
         SkatomCalculator(model, novelty=AtomicRidge())
 
 

@@ -222,6 +222,21 @@ class DomainFlags(Grader):
         """
         return np.max(list(self.grades(X).values()), axis=0)
 
+    def grade_atoms(self, X, pairs=None, seen: tuple = ()) -> list[NDArray[np.float64]]:
+        """Grade whole structures, as a calculator asks for grades.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
+        pairs, seen : ignored
+            A standard deviation and features are needed both, and made anew.
+
+        Returns
+        -------
+        grades : list of ndarray of shape (1,)
+        """
+        return [np.array([grade]) for grade in self.grade(X)]
+
     def _check_flags(self) -> None:
         for name in self.flags:
             if name not in FLAGS:

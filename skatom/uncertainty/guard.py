@@ -10,6 +10,7 @@ from ase import Atoms
 
 from skatom._validation import closest
 
+MEANING = "1.0 is the worst held-out environment"
 ACTIONS = ("ignore", "warn", "stop")
 
 
@@ -47,6 +48,8 @@ class ExtrapolationGuard:
         Nothing; warn once per crossing; or raise ExtrapolationError every time.
     threshold : float
         Largest grade that counts as inside.
+    meaning : str
+        What a grade is, for the message.
 
     Raises
     ------
@@ -54,7 +57,7 @@ class ExtrapolationGuard:
         If the action is unknown or the threshold not positive.
     """
 
-    def __init__(self, action: str, threshold: float):
+    def __init__(self, action: str, threshold: float, meaning: str = MEANING):
         if action not in ACTIONS:
             raise ValueError(
                 f"on_extrapolation must be one of {', '.join(map(repr, ACTIONS))}; got "
@@ -64,6 +67,7 @@ class ExtrapolationGuard:
             raise ValueError(f"threshold must be positive; got {threshold!r}.")
         self.action = action
         self.threshold = threshold
+        self.meaning = meaning
         self._outside = False
 
     @property
@@ -101,7 +105,7 @@ class ExtrapolationGuard:
         who = f"Atom {worst} ({atoms.symbols[worst]})" if per_atom else "The structure"
         text = (
             f"{who} has an extrapolation grade of {grades[worst]:.3g}, above the threshold "
-            f"of {self.threshold:g}; 1.0 is the worst held-out environment. "
+            f"of {self.threshold:g}; {self.meaning}. "
         )
         if per_atom:
             n_outside = int((grades > self.threshold).sum())

@@ -19,6 +19,7 @@ from skatom._validation import (
 from skatom.base import sum_atoms
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.neighbors import NeighborPairs
 from skatom.uncertainty._distances import (
     References,
     dense,
@@ -219,6 +220,30 @@ class LatentDistance(OutlierDetector):
         edges = np.flatnonzero(np.diff(structure)) + 1
         return np.split(distances, edges) if len(distances) else []
 
+    def grade_atoms(
+        self, X, pairs: NeighborPairs | None = None, seen: tuple = ()
+    ) -> list[NDArray[np.float64]]:
+        """Grade atoms, or whole structures: 1.0 is where `predict` tells outliers.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
+        pairs, seen
+            As of :meth:`FeatureDistance.grade_atoms`, from a caller that has them.
+
+        Returns
+        -------
+        grades : list of ndarray of shape (n_atoms,)
+            With ``level="structure"`` arrays of one entry.
+        """
+        check_is_fitted(self)
+        X = X if pairs is not None else rows_and_structures(X)[0]
+        found = latent_features(fitted_part(self.estimator_), X, pairs, seen)
+        rows = found.values, found.numbers, found.structure_index
+        distances, structure = self._far(*self._of_level(*rows))
+        grades = distances / -self.offset_
+        return np.split(grades, np.flatnonzero(np.diff(structure)) + 1)
+
     def score_samples(self, X) -> NDArray[np.float64]:
         """Give minus the distance: the larger, the more like training structures.
 
@@ -240,6 +265,10 @@ class LatentDistance(OutlierDetector):
         values, numbers, structure = flat_features(
             fitted_part(self.estimator_), X, latent_features
         )
+        return self._of_level(values, numbers, structure)
+
+    def _of_level(self, values, numbers, structure):
+        """Give rows of atoms as they are, or their means over structures."""
         if self._level == "atom":
             return values, numbers, structure
         sizes = np.bincount(structure)
@@ -251,7 +280,9 @@ class LatentDistance(OutlierDetector):
         check_is_fitted(self)
         if not count_rows(X):
             return np.empty(0), np.empty(0, dtype=np.int64)
-        values, numbers, structure = self._latent(X)
+        return self._far(*self._latent(X))
+
+    def _far(self, values, numbers, structure) -> tuple[np.ndarray, np.ndarray]:
         scaled = self.scaler_.transform(values)
         found = species_distances(self.references_, scaled, numbers)
         return found + self.floor_, structure

@@ -215,3 +215,33 @@ def test_networks_without_dropout_or_deviations_are_named(frames, y):
         DropoutRegressor(network).fit(frames, y)
     with pytest.raises(NoStandardDeviationError, match=r"DomainFlags.*SchNetRegressor"):
         DomainFlags(network).fit(frames)
+
+
+@pytest.mark.parametrize("kind", ["std", "ensemble", "flags", "latent", "atoms"])
+def test_whatever_grades_can_stop_a_run(kind, frames, y):
+    network = NETWORKS["PaiNN"]
+    ensemble = EnsembleRegressor(network, 2, diversity="seeds", random_state=0)
+    ensemble.fit(frames, y)
+    fitted, level = ensemble.estimators_[0], "atom" if kind == "atoms" else "structure"
+    novelty = {
+        "std": lambda: "std",
+        "ensemble": lambda: ensemble,
+        "flags": lambda: DomainFlags(ensemble, ["std"], random_state=0).fit(frames),
+    }.get(kind, lambda: LatentDistance(fitted, level=level).fit(frames))()
+    estimator = ensemble if kind == "std" else fitted
+    atoms = frames[1].copy()
+    if kind in ("std", "ensemble"):
+        std = ensemble.predict_forces([atoms], return_std=True)[1][0]
+        expected = np.linalg.norm(std, axis=1).max()
+    elif kind == "flags":
+        expected = novelty.grade([atoms])[0]
+    else:
+        expected = novelty.distance([atoms])[0] / -novelty.offset_
+    options = {"novelty": novelty, "on_extrapolation": "stop"}
+    atoms.calc = SkatomCalculator(estimator, threshold=1.01 * expected, **options)
+    atoms.get_potential_energy()
+    assert_allclose(atoms.calc.extras["extrapolation"], expected, rtol=1e-6)
+    atoms.calc = SkatomCalculator(estimator, threshold=0.99 * expected, **options)
+    words = "eV/Å" if kind in ("std", "ensemble") else "extrapolation grade"
+    with pytest.raises(ExtrapolationError, match=words):
+        atoms.get_potential_energy()
