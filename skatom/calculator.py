@@ -16,6 +16,7 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
+
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
 from skatom.base import NoStandardDeviationError
