@@ -86,6 +86,7 @@ _AREAS = {
     "skatom.datasets": "Data sets",
     "skatom.plotting": "Plotting",
     "skatom.inspection": "Inspection",
+    "skatom.labels": "Labels",
     "skatom.persistence": "Model files",
     "skatom.testing": "Checks for classes of your own",
     "skatom.features": "Features of atoms",

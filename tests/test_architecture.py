@@ -60,6 +60,7 @@ PUBLIC = (
     "skatom",
     "skatom.structures",
     "skatom.featurizers",
+    "skatom.labels",
     "skatom.preprocessing",
     "skatom.models",
     "skatom.store",

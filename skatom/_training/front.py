@@ -29,8 +29,7 @@ from skatom._validation import (
     check_sample_weight,
 )
 from skatom.features._fitted_on import remember
-from skatom.labels._mixed_units import warn_of_mixed_units
-from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.labels._judge import judge_fit
 from skatom.structures import Labels
 
 if TYPE_CHECKING:
@@ -154,8 +153,6 @@ class Front(NetworkEstimator):
         output = self.output if fresh else self._shape["output"]
         kind = OUTPUTS[output]
         y = kind.check(atoms, y)
-        if output == "sum" and y.shape[1] == 1:
-            warn_of_mixed_units(atoms, y[:, 0])
         weights = mean_one(check_sample_weight(sample_weight, len(atoms)))
         labels = self._labels(atoms, y, forces, stress, output)
         check_one_target(self, y.shape[1])
@@ -201,15 +198,27 @@ class Front(NetworkEstimator):
                 has_forces=labels.has_forces & (largest_weight(self.force_weight) > 0),
                 has_stress=labels.has_stress & (largest_weight(self.stress_weight) > 0),
             )
-            if labels.has_forces.any() or labels.has_stress.any():
-                refuse_rescaled_targets(y[:, 0], atoms.structures)
-                return labels
+        if slopes:
+            self._judge(atoms, y[:, 0], labels, forces, stress)
+        if labels is not None and (labels.has_forces.any() or labels.has_stress.any()):
+            return labels
         if largest_weight(self.energy_weight) == 0:
             raise ValueError(
                 "energy_weight is 0 and there are no forces or stress to train on: raise "
                 "energy_weight, or give structures with forces and a force_weight."
             )
         return None
+
+    def _judge(self, atoms: AtomRows, y, labels, forces, stress) -> None:
+        """Judge energies, and labels that have weight."""
+        places = (
+            None if largest_weight(weight) == 0 else stored if given is None else given
+            for weight, stored, given in (
+                (self.force_weight, self.forces, forces),
+                (self.stress_weight, self.stress, stress),
+            )
+        )
+        judge_fit(atoms.structures, y, labels, *places)
 
     def _measure(self, atoms: AtomRows, y, weights, square: float | None) -> None:
         """Set the elements, the baseline and the scales of targets.

@@ -1,15 +1,14 @@
-"""Warn of energies in another unit among the rest."""
+"""Find energies in another unit among the rest."""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from ase import units
 
 from skatom._validation import listing
 from skatom.elements._counts import species_counts
-from skatom.features import AtomFeatures
+from skatom.labels._units import ENERGIES
+from skatom.labels.report import Finding
+from skatom.structures import Structures
 
 # An energy this many robust standard deviations off a sum over elements is suspicious ...
 FAR = 20.0
@@ -21,18 +20,9 @@ ABSURD = 20.0
 SMALLEST_SPREAD = 1e-3
 SWEEPS = 30
 
-# What energies in a unit are multiplied by to be in eV.
-UNITS = {
-    "Hartree": units.Hartree,
-    "Rydberg": units.Rydberg,
-    "meV": 1e-3,
-    "kcal/mol": units.kcal / units.mol,
-    "kJ/mol": units.kJ / units.mol,
-}
 
-
-def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
-    """Warn when a few energies look like another unit than the others.
+def judge_mixed_units(X: Structures, y: np.ndarray) -> list[Finding]:
+    """Find energies, a few of which look like another unit than the others.
 
     A sum over elements is fitted to the energies, least absolute residuals first so that
     the odd ones cannot bend it. Structures far off it are ordinary: free atoms among
@@ -41,22 +31,20 @@ def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
 
     Parameters
     ----------
-    X : AtomFeatures
-        Features of atoms; of them only the elements count.
+    X : Structures
+        Of them only the elements count.
     y : ndarray of shape (n_structures,)
         Total energies.
 
-    Warns
-    -----
-    UserWarning
-        Names the structures and, where one explains them, the unit.
+    Returns
+    -------
+    findings : list of Finding
+        One that names the structures and, where one explains them, the unit; or none.
     """
-    if X.structures is None:
-        return  # plain numbers
     kinds = np.unique(X.numbers)
     counts = species_counts(X, kinds)
     if len(y) < 2 * len(kinds) + 5:
-        return  # too few to tell what is usual
+        return []  # too few to tell what is usual
     baseline = _robust_sums(counts, y)
     residual = (y - baseline) / X.n_atoms
     centre = np.median(residual)
@@ -64,7 +52,7 @@ def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
     off = np.abs(residual - centre) / spread
     far = np.flatnonzero(off > FAR)
     if not len(far):
-        return
+        return []
     expected = baseline / X.n_atoms + centre
     unit, converted = _best_unit(y[far] / X.n_atoms[far], expected[far], spread)
     absurd = np.abs(residual[far] - centre) > ABSURD
@@ -75,13 +63,13 @@ def warn_of_mixed_units(X: AtomFeatures, y: np.ndarray) -> None:
         odd = far[absurd]
         advice = "Check their units: convert them"
     else:
-        return
-    warnings.warn(
+        return []
+    what = (
         f"The energies of structures {listing(odd)} lie up to {off[odd].max():.2g} robust "
-        "standard deviations from a sum over elements that describes the others. "
-        f"{advice}, so that all of y is in eV, or drop these structures.",
-        stacklevel=5,  # past the wrapper of fit
+        "standard deviations from a sum over elements that describes the others"
     )
+    remedy = f"{advice}, so that all of y is in eV, or drop these structures."
+    return [Finding("warning", "energies", what, "", remedy, tuple(odd.tolist()))]
 
 
 def _robust_sums(counts: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -103,7 +91,7 @@ def _best_unit(
     best, explained = "", np.zeros(len(given), dtype=bool)
     # an energy of about zero is near zero in every unit and shows none
     telling = np.abs(expected) > FAR * spread
-    for name, factor in UNITS.items():
+    for name, factor in ENERGIES.items():
         fits = telling & (np.abs(given * factor - expected) < NEAR * spread)
         if fits.sum() > explained.sum():
             best, explained = name, fits

@@ -1,10 +1,11 @@
-"""Refuse targets on another scale than the forces that are trained with them."""
+"""Find targets on another scale than the forces that are trained with them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from skatom.elements._counts import species_counts
+from skatom.labels.report import Finding
 from skatom.structures import Structures
 
 # y follows the stored energies when what is left is this share of their spread ...
@@ -13,8 +14,10 @@ SAME = 1e-4
 SLOPE_TOLERANCE = 1e-3
 
 
-def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
-    """Refuse energies that were rescaled while the forces were not.
+def judge_scale(
+    y: np.ndarray, structures: Structures, *, stored: bool = True
+) -> list[Finding]:
+    """Find energies that were rescaled while the forces were not.
 
     ``TransformedTargetRegressor`` and similar wrappers change y only: forces travel with
     the structures, so a model would be trained on energies and forces of different units.
@@ -30,62 +33,67 @@ def refuse_rescaled_targets(y: np.ndarray, structures: Structures) -> None:
         Structures, some or all with an energy in ``calc.results`` or ``info["energy"]``.
         Without stored energies only what StandardScaler and MinMaxScaler make of y is
         recognised.
+    stored : bool, default=True
+        Whether the forces in use are stored beside these energies. Others may have been
+        converted, as y was.
 
-    Raises
-    ------
-    ValueError
-        If y is a multiple of the stored energies, or their value per atom.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ase.build import bulk
-    >>> from skatom.labels._rescaled import refuse_rescaled_targets
-    >>> from skatom.structures import Structures
-    >>> frames = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7, 3.8)]
-    >>> y = np.array([-3.3, -3.5, -3.4, -3.2])
-    >>> for atoms, e in zip(frames, y):
-    ...     atoms.info["energy"] = e
-    >>> refuse_rescaled_targets(y - y.mean(), Structures(frames))
-    >>> refuse_rescaled_targets(y / y.std(), Structures(frames))
-    Traceback (most recent call last):
-        ...
-    ValueError: y is 8.94 times the energies stored with the structures ...
+    Returns
+    -------
+    findings : list of Finding
+        An error if y is a multiple of the stored energies, or their value per atom.
     """
-    stored = np.array([_stored_energy(atoms) for atoms in structures])
-    known = np.isfinite(stored)
-    if known.sum() < 3:
-        _refuse_standard_scales(np.asarray(y, dtype=np.float64))
-        return
-    stored, y = stored[known], np.asarray(y, dtype=np.float64)[known]
+    energies = np.array([_stored_energy(atoms) for atoms in structures])
+    known = np.isfinite(energies)
+    if not stored or known.sum() < 3:
+        return _standard_scales(y)
+    energies, y = energies[known], y[known]
     n_atoms = structures.n_atoms[known]
-    if np.ptp(n_atoms) and _same(y * n_atoms, stored):
-        raise ValueError(
-            "y holds energies per atom, but the forces trained with them are slopes of "
-            "total energies: give total energies as y, or train on energies alone with "
-            "forces=None."
-        )
-    slope = _slope(y, stored, _composition(structures)[known])
-    if slope is not None and abs(slope - 1) > SLOPE_TOLERANCE:
-        raise ValueError(
+    if np.ptp(n_atoms) and np.any(y) and _same(y * n_atoms, energies):
+        return [
+            Finding(
+                "error",
+                "energies",
+                "y holds energies per atom, but the forces trained with them are slopes of "
+                "total energies",
+                "",
+                "Give total energies as y, or train on energies alone with forces=None.",
+            )
+        ]
+    slope = _slope(y, energies, _composition(structures)[known])
+    if slope is None or abs(slope - 1) <= SLOPE_TOLERANCE:
+        return []
+    return [
+        Finding(
+            "error",
+            "energies",
             f"y is {slope:.3g} times the energies stored with the structures (up to a "
             "constant for each element), but the forces trained with them were not "
-            "rescaled. Do not wrap a model that trains on forces in "
-            "TransformedTargetRegressor: skatom's models scale energies and forces "
-            "together. Or train on energies alone with forces=None."
+            "rescaled",
+            "",
+            "Do not wrap a model that trains on forces in TransformedTargetRegressor: "
+            "skatom's models scale energies and forces together. Or train on energies "
+            "alone with forces=None.",
         )
+    ]
 
 
-def _refuse_standard_scales(y: np.ndarray) -> None:
-    """Refuse what scalers leave behind to the last digit, and energies never hit."""
+def _standard_scales(y: np.ndarray) -> list[Finding]:
+    """Find what scalers leave behind to the last digit, and energies hardly hit."""
     standard = np.allclose([y.mean(), y.std()], [0, 1], rtol=0, atol=1e-9)
-    if len(y) > 2 and (standard or (y.min() == 0 and y.max() == 1)):
-        raise ValueError(
+    if len(y) < 3 or not (standard or (y.min() == 0 and y.max() == 1)):
+        return []
+    return [
+        Finding(
+            "error" if standard else "warning",
+            "energies",
             "y has been scaled to "
             + ("mean 0 and standard deviation 1" if standard else "the range 0 to 1")
-            + ", but the forces trained with it are in eV/Å. Do not wrap a model that "
-            "trains on forces in TransformedTargetRegressor, or set forces=None."
+            + ", but the forces trained with it are in eV/Å",
+            "",
+            "Do not wrap a model that trains on forces in TransformedTargetRegressor, or "
+            "set forces=None.",
         )
+    ]
 
 
 def _stored_energy(atoms) -> float:

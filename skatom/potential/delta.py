@@ -18,7 +18,7 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.features._fitted_on import remember
-from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.labels._judge import judge_fit
 from skatom.models import CompositionBaseline
 from skatom.potential._ase_base import CalculatorModel
 from skatom.potential.answers import Context
@@ -113,13 +113,12 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
         structures = check_structures(X)
         y = check_targets(y, len(structures))
         self.base_ = self._fitted_base(structures, y)
-        labels = read_labels(
-            structures,
-            forces=self._source("forces", forces),
-            stress=self._source("stress", stress),
-        )
-        if labels.has_forces.any() or labels.has_stress.any():
-            refuse_rescaled_targets(y, structures)
+        places = {
+            "forces": self._source("forces", forces),
+            "stress": self._source("stress", stress),
+        }
+        labels = read_labels(structures, **places)
+        judge_fit(structures, y, labels, **places)
         relabelled, left = self._remainders(structures, y, labels)
         self.estimator_ = clone(self.estimator).fit(relabelled, left)
         remember(self, structures)

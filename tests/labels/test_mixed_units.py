@@ -12,8 +12,10 @@ from conftest import rattled
 
 from skatom.datasets import list_datasets, load_dataset
 from skatom.featurizers import ACSF
-from skatom.labels._mixed_units import warn_of_mixed_units
+from skatom.labels import LabelWarning
+from skatom.labels._judge import judge_fit
 from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
+from skatom.structures import Structures
 
 # Total energies of about the size that all-electron methods give, in eV.
 FREE = {"H": -13.6, "C": -1029.5, "O": -2041.0, "Cu": -45000.0}
@@ -38,7 +40,7 @@ def y(frames):
 def silent(frames, y) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_mixed_units(features(frames), np.asarray(y, dtype=float))
+        judge_fit(Structures(frames), np.asarray(y, dtype=float), None)
 
 
 @pytest.mark.parametrize(
@@ -54,24 +56,25 @@ def silent(frames, y) -> None:
 def test_energies_in_another_unit_are_named_with_the_unit(unit, size, frames, y):
     y[[4, 9]] /= size
     with pytest.warns(
-        UserWarning, match=f"structures 4, 9 lie .*They fit if they are in {unit}: conv"
+        LabelWarning,
+        match=f"structures 4, 9 lie .*They fit if they are in {unit}: conv",
     ):
-        warn_of_mixed_units(features(frames), y)
+        judge_fit(Structures(frames), y, None)
 
 
 def test_a_quarter_of_the_energies_in_another_unit_is_noticed(frames, y):
     y[::4] /= units.Hartree
     with pytest.warns(
-        UserWarning, match=re.escape("structures 0, 4, 8, 12, 16 and 1 m")
+        LabelWarning, match=re.escape("structures 0, 4, 8, 12, 16 and 1 m")
     ):
-        warn_of_mixed_units(features(frames), y)
+        judge_fit(Structures(frames), y, None)
 
 
 def test_small_energies_in_mev_are_noticed_by_their_size(frames):
     y = np.random.default_rng(1).normal(scale=0.3, size=len(frames))
     y[5] = 1000 * 0.4
-    with pytest.warns(UserWarning, match="structures 5 lie .* Check their units"):
-        warn_of_mixed_units(features(frames), y)
+    with pytest.warns(LabelWarning, match="structures 5 lie .* Check their units"):
+        judge_fit(Structures(frames), y, None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_small_energies_in_mev_are_noticed_by_their_size(frames):
 )
 def test_every_model_of_atoms_warns(model, frames, y):
     y[3] /= units.Hartree
-    with pytest.warns(UserWarning, match="structures 3 lie .* in Hartree"):
+    with pytest.warns(LabelWarning, match="structures 3 lie .* in Hartree"):
         model.fit(features(frames), y)
 
 

@@ -19,8 +19,7 @@ import numpy as np
 from skatom._validation import check_sample_weight
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
-from skatom.labels._mixed_units import warn_of_mixed_units
-from skatom.labels._rescaled import refuse_rescaled_targets
+from skatom.labels._judge import judge_fit
 from skatom.structures import Labels
 
 ENERGY, FORCE, VIRIAL = 0, 1, 2
@@ -160,20 +159,23 @@ def training_set(
     Raises
     ------
     ValueError
-        If y, weights or labels are missing, of the wrong length or not finite, or if y
-        is on another scale than the forces.
+        If y, weights or labels are missing, of the wrong length or not finite, or
+        contradict each other.
 
     Warns
     -----
-    UserWarning
-        If some energies look like those of another unit.
+    LabelWarning
+        If labels are doubtful.
     """
     y = model.check_targets(X, y)
-    warn_of_mixed_units(X, y)
     samples = check_sample_weight(sample_weight, len(X))
     labels = model.read_labels(X, forces, stress) if slopes else None
-    if labels is not None:
-        refuse_rescaled_targets(y, X.structures)
+    if slopes:
+        places = (
+            getattr(model, name, None) if given is None else given
+            for name, given in (("forces", forces), ("stress", stress))
+        )
+        judge_fit(X.structures, y, labels, *places)
     return TrainingSet(
         X,
         y,

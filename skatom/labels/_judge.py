@@ -1,0 +1,108 @@
+"""All judgements of labels, in the order in which one settles the next."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from skatom.labels._forces import BIAS, judge_forces
+from skatom.labels._mixed_units import judge_mixed_units
+from skatom.labels._names import (
+    judge_free_energies,
+    judge_lost,
+    judge_names,
+    unread_energies,
+)
+from skatom.labels._rescaled import judge_scale
+from skatom.labels._stress import judge_stress
+from skatom.labels.report import Finding, LabelReport, LabelWarning
+from skatom.structures import Labels, Structures, read_labels
+
+PAST_FIT = 6  # frames between the warning and the caller of fit
+
+
+def judge_fit(
+    structures: Structures | None, y, labels: Labels | None, forces=None, stress=None
+) -> None:
+    """Judge what a model is about to be trained on.
+
+    Parameters
+    ----------
+    structures : Structures or None
+        None, for plain numbers, are not judged.
+    y : ndarray of shape (n_structures,)
+        Total energies in eV.
+    labels : Labels or None
+        Forces and stress to train on.
+    forces, stress : str, sequence or None
+        Where they were read from; None where they are not trained on.
+
+    Raises
+    ------
+    ValueError
+        If labels contradict each other with certainty: says the cause and what mends it.
+
+    Warns
+    -----
+    LabelWarning
+        If labels are doubtful.
+    """
+    if structures is None or not len(structures):
+        return
+    report = judge(structures, y, labels, forces, stress)
+    for finding in report.warnings:
+        warnings.warn(str(finding), LabelWarning, stacklevel=PAST_FIT)
+    if report.errors:
+        raise ValueError(" ".join(map(str, report.errors)))
+
+
+def judge(
+    structures: Structures,
+    y: np.ndarray,
+    labels: Labels | None,
+    forces,
+    stress,
+    *,
+    look_for_lost: bool = False,
+) -> LabelReport:
+    """Judge labels; see :func:`~skatom.labels.check_labels`."""
+    labels = labels or read_labels(structures, forces=None)
+    findings, known = [], []
+    if np.isfinite(y).all():
+        findings += judge_mixed_units(structures, y)
+    else:
+        findings += unread_energies(structures, np.isfinite(y))
+    findings += judge_names(structures, labels, forces, stress)
+    if look_for_lost and isinstance(forces, str) and forces == "auto":
+        findings += judge_lost(structures, labels.has_forces)
+    wrong = False
+    if labels.has_forces.any():
+        contradictions, told, slope = judge_forces(structures, y, labels, forces)
+        scale = _scale(structures, y, labels, forces, slope)
+        # what stored energies explain is more than what a slope can say
+        contradictions = scale or contradictions
+        wrong = any(f.severity == "error" for f in contradictions)
+        findings += contradictions
+        known += told
+        findings += judge_free_energies(structures, y, labels)
+    elif labels.has_stress.any():
+        findings += judge_scale(y, structures)
+    if labels.has_stress.any() and not wrong:
+        contradictions, told = judge_stress(structures, y, labels, by_forces=True)
+        findings += contradictions
+        known += told
+    findings.sort(key=lambda finding: finding.severity)
+    return LabelReport(tuple(findings), tuple(known), len(structures))
+
+
+def _scale(structures, y, labels: Labels, source, slope) -> list[Finding]:
+    """Compare y with stored energies, where forces are stored beside them."""
+    if not np.isfinite(y).all():
+        return []
+    if not isinstance(source, str) or source not in ("auto", "calc"):
+        stored = read_labels(structures)
+        if not np.allclose(stored.forces, labels.forces, rtol=1e-6, atol=1e-8):
+            agree = slope.known and slope.may_be(1.0, BIAS)
+            return [] if agree else judge_scale(y, structures, stored=False)
+    return judge_scale(y, structures)
