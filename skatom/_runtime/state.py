@@ -10,6 +10,7 @@ KEY = "__state__"  # of the name of a state in the dictionary that stands for it
 
 # Of floats that another processor may have rounded otherwise, relative to the largest.
 ROUNDING = 1e-6
+TWISTER_WORDS = 624  # of the state of a Mersenne twister
 
 
 class StateError(ValueError):
@@ -126,6 +127,19 @@ def together(value, states: tuple[type, ...]):
     raise StateError(
         f"There is a state of kind {name!r}; {known or 'none'} may be here"
     )
+
+
+def check_random_state(random_state: np.random.RandomState) -> None:
+    """Refuse a state that would be read beyond its end.
+
+    Raises
+    ------
+    StateError
+        If the place is not among the words of a Mersenne twister.
+    """
+    state = random_state.get_state(legacy=False)["state"]
+    if "pos" in state and not 0 <= state["pos"] <= TWISTER_WORDS:
+        raise StateError("a random state has no such place")
 
 
 def refuse_unlike(found, expected, name: str) -> None:

@@ -6,7 +6,6 @@ split, checkpoints, histories, warm starts and pickles are here.
 
 from __future__ import annotations
 
-import json
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -32,7 +31,11 @@ if TYPE_CHECKING:
 
 LARGEST_SEED = 2**31 - 1
 # What changes nothing about the numbers of a training.
-PRESENTATION = ("verbose", "log_to", "checkpoint", "random_state", "cache_size")
+PRESENTATION = (
+    "verbose", "log_to", "checkpoint", "random_state", "cache_size", "max_epochs",
+)  # fmt: skip
+# Longer texts are replaced by their hash in a checkpoint.
+LONGEST = 60
 
 TRAINING_CONSTRAINTS: dict = {
     "optimizer": [
@@ -124,12 +127,10 @@ class NetworkEstimator:
         seed = check_random_state(self.random_state).randint(LARGEST_SEED)
         state = identity = None
         if self.checkpoint is not None:
-            identity = {"data": data.fingerprint(), "parameters": self._fingerprint()}
-            if start is not None:
-                identity["start"] = fingerprint_of(side.to_bytes(start))
+            identity = self._identity(data, start, groups, validation)
             if self.random_state is not None:
                 identity["seed"] = seed
-            state = side.read_checkpoint(self.checkpoint, identity)
+            state = side.read_checkpoint(self.checkpoint, identity, self.max_epochs)
             seed = seed if state is None else state["seed"]
         rng = np.random.RandomState(seed)
         learning, held_out = self._split(data, rng, groups, validation)
@@ -211,15 +212,29 @@ class NetworkEstimator:
             side.Part(data, held_out) if len(held_out) else None,
         )
 
-    def _fingerprint(self) -> str:
-        """Hash the parameters that change the numbers of a training."""
-        params = self.get_params(deep=False)
-        text = {k: repr(v) for k, v in params.items() if k not in PRESENTATION}
+    def _identity(self, data: TrainingData, start, groups, validation) -> dict:
+        """Tell this training from others: all that changes its numbers, but the seed."""
+        side = torch_side(type(self).__name__)
+        held = None if validation is None else _as_mask(validation, len(data))
+        return {
+            "data": data.fingerprint(),
+            "validation set": None if held is None else fingerprint_of(held.tobytes()),
+            "set of groups": None if groups is None else _text_of(np.asarray(groups)),
+            "start": None if start is None else fingerprint_of(side.to_bytes(start)),
+            "parameters": {"estimator": type(self).__name__, **self._settings()},
+        }
+
+    def _settings(self) -> dict[str, str]:
+        """Write the parameters that change the numbers of a training."""
         given = (self.net_params or {}).items()  # callbacks watch
-        text["net_params"] = repr(
-            [p for p in given if not p[0].startswith("callbacks")]
-        )
-        return fingerprint_of(json.dumps(text, sort_keys=True).encode())
+        params = self.get_params(deep=False) | {
+            "net_params": [p for p in given if not p[0].startswith("callbacks")]
+        }
+        return {
+            name: _text_of(value)
+            for name, value in params.items()
+            if name not in PRESENTATION
+        }
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether a training has come to its end."""
@@ -250,6 +265,14 @@ class NetworkEstimator:
 def fingerprint_of(data: bytes) -> str:
     """Hash bytes."""
     return sha256(data).hexdigest()
+
+
+def _text_of(value) -> str:
+    """Write a value so that equal ones have equal texts, long ones as a hash."""
+    if isinstance(value, np.ndarray):
+        value = value.dtype.str, value.shape, value.tolist()
+    text = repr(value)
+    return text if len(text) <= LONGEST else fingerprint_of(text.encode())[:16]
 
 
 def _as_mask(validation, n_structures: int) -> np.ndarray:

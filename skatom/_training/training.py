@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 import torch
 from skorch.callbacks import GradientNormClipping
@@ -218,11 +216,15 @@ def train(
         net.notify("on_train_begin", X=parts, y=None)
         if state is not None:
             checkpoint.restore(net, state)
-        if state is None or not state["finished"]:
-            with suppress(StopTraining):
-                net.fit_loop(parts, epochs=net.max_epochs - len(net.history))
+        n_left = net.max_epochs - len(net.history)
+        if n_left and not (state and state["stopped"]):
+            stopped = False
+            try:
+                net.fit_loop(parts, epochs=n_left)
+            except StopTraining:
+                stopped = True
             if checkpoint is not None:
-                checkpoint.write(net, finished=True)
+                checkpoint.write(net, stopped)
         net.notify("on_train_end", X=parts, y=None)
     if "keep_best" in callbacks:
         return callbacks["keep_best"].best_epoch_

@@ -135,9 +135,10 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         Stop when root mean square errors, of the validation part if there is one, are
         below: of y in its unit, of forces in eV/Å.
     checkpoint : path-like, default=None
-        File that the state of the training is written to every ten seconds. A fit with
-        the same data and parameters goes on from it, and ends with the same bits as one
-        that was never interrupted.
+        File that the state of the training is written to every ten seconds, with a
+        checksum. A fit with the same data, split and parameters goes on from it, also
+        for more epochs than before, and ends with the same bits as one that was never
+        interrupted.
     log_to : path-like or list of path-like, default=None
         Logs: a ``.csv`` file, a picture of the losses that is drawn while training
         (``.png``, ``.svg``, ``.pdf``), or a folder for TensorBoard.

@@ -16,9 +16,7 @@ from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import BaseDecisionTree
 
-from skatom._runtime.state import State, StateError
-
-TWISTER_WORDS = 624  # of the state of a Mersenne twister
+from skatom._runtime.state import State, StateError, check_random_state
 
 
 def check_states(estimator: BaseEstimator) -> None:
@@ -58,6 +56,9 @@ def check_foreign(value) -> None:
     """Check an object of another package; most index no memory by their state."""
 
 
+check_foreign.register(np.random.RandomState, check_random_state)
+
+
 @check_foreign.register(scipy.sparse.sparray)
 @check_foreign.register(scipy.sparse.spmatrix)
 def _check_sparse(matrix) -> None:
@@ -70,13 +71,6 @@ def _check_sparse(matrix) -> None:
             raise ValueError(f"format {matrix.format}")
     except Exception as error:
         raise StateError(f"a sparse matrix contradicts itself ({error})") from error
-
-
-@check_foreign.register(np.random.RandomState)
-def _check_random(random_state) -> None:
-    state = random_state.get_state(legacy=False)["state"]
-    if "pos" in state and not 0 <= state["pos"] <= TWISTER_WORDS:
-        raise StateError("a random state has no such place")
 
 
 @check_foreign.register(KMeans)

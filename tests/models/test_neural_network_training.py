@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 
 from skatom._training import lean_optimizers
+from skatom._training.checkpoint import sealed, unsealed
 from skatom._training.layerwise_adam import LayerwiseAdam
 from skatom._training.loss import Prediction, Targets, WeightedLoss
 from skatom._training.tensor_files import from_bytes, to_bytes
@@ -466,7 +467,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
         with pytest.raises(KeyboardInterrupt):
             broken.fit(X, y)
         # the callback that fails is no part of the training
-        state = from_bytes(path.read_bytes())
+        state = unsealed(path.read_bytes(), path)
         assert len(state["history"]) == epoch - 1
     resumed = quick(**params, checkpoint=path, net_params=often).fit(X, y)
     assert same_bits(resumed, whole)
@@ -491,13 +492,137 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path):
     X, y = curve()
     path = tmp_path / "state"
     quick(max_epochs=2, checkpoint=path).fit(X, y)
-    with pytest.raises(ValueError, match="another training: its data differ"):
+    with pytest.raises(ValueError, match="another training: its data differs"):
         quick(max_epochs=2, checkpoint=path).fit(X, y + X[:, 0])
-    with pytest.raises(ValueError, match="its parameters and seed differ"):
-        quick(max_epochs=3, random_state=1, checkpoint=path).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"seed differs, lr was None and is 0\.1\. Name"
+    ):
+        quick(max_epochs=2, random_state=1, lr=0.1, checkpoint=path).fit(X, y)
     path.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="is no checkpoint of a network"):
+    with pytest.raises(ValueError, match="is no checkpoint of a network: delete it"):
         quick(max_epochs=2, checkpoint=path).fit(X, y)
+
+
+SPLITS = {
+    "none": {},
+    "validation": {"validation": [0, 1]},
+    "other": {"validation": [2, 3, 4]},
+    "groups": {"groups": np.arange(60) // 6},
+    "more groups": {"groups": np.arange(60) // 3},
+    "weights": {"sample_weight": 1.0 + np.arange(60) / 60},
+}
+
+
+def test_every_argument_of_fit_tells_a_checkpoint_from_others(tmp_path):
+    X, y = curve()
+    for name, split in SPLITS.items():
+        quick(max_epochs=1, checkpoint=tmp_path / name).fit(X, y, **split)
+    for name in SPLITS:
+        for other, split in SPLITS.items():
+            model = quick(max_epochs=1, checkpoint=tmp_path / name)
+            if name == other:
+                model.fit(X, y, **split)
+                continue
+            with pytest.raises(ValueError, match=r"another training: its .* differs"):
+                model.fit(X, y, **split)
+    same = np.isin(np.arange(60), [0, 1])  # the same set as a mask
+    quick(max_epochs=1, checkpoint=tmp_path / "validation").fit(X, y, validation=same)
+
+
+@pytest.mark.parametrize("schedule", ["plateau", None])
+def test_a_finished_training_goes_on_for_more_epochs(schedule, tmp_path):
+    """To the bits of a training that was as long from the start."""
+    X, y = curve()
+    path = tmp_path / "state"
+    params = PARAMS | {"lr_schedule": schedule}
+    quick(**params | {"max_epochs": 3}, checkpoint=path).fit(X, y)
+    longer = quick(**params | {"max_epochs": 6}, checkpoint=path).fit(X, y)
+    assert same_bits(longer, quick(**params | {"max_epochs": 6}).fit(X, y))
+    assert longer.n_epochs_ == 6
+    with pytest.raises(ValueError, match="has 6 epochs behind it, and max_epochs is 5"):
+        quick(**params | {"max_epochs": 5}, checkpoint=path).fit(X, y)
+
+
+def test_a_training_that_stopped_by_itself_has_no_more_epochs(tmp_path):
+    X, y = curve()
+    path = tmp_path / "state"
+    params = PARAMS | {"patience": 1, "lr": 0.3, "checkpoint": path}
+    first = quick(**params | {"max_epochs": 50}).fit(X, y)
+    assert first.n_epochs_ < 50
+    again = quick(**params | {"max_epochs": 90}).fit(X, y)
+    assert again.n_epochs_ == first.n_epochs_
+    assert same_bits(again, first)
+
+
+@pytest.mark.parametrize(
+    "params", [{"lr_schedule": "cosine"}, {"energy_weight": (1.0, 2.0)}], ids=repr
+)
+def test_what_was_laid_out_over_epochs_is_not_continued(params, tmp_path):
+    X, y = curve()
+    path = tmp_path / "state"
+    quick(max_epochs=2, checkpoint=path, **params).fit(X, y)
+    with pytest.raises(
+        ValueError, match=r"=.* was laid out over max_epochs=2 .* warm_"
+    ):
+        quick(max_epochs=3, checkpoint=path, **params).fit(X, y)
+    quick(max_epochs=2, checkpoint=path, **params).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "state"
+    quick(hidden_layers=(4,), max_epochs=2, ema=0.9, checkpoint=path).fit(*curve())
+    return path.read_bytes()
+
+
+def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(checkpoint, tmp_path):
+    path = tmp_path / "state"
+    rng = np.random.default_rng(0)
+    for place in [*range(60), *rng.integers(0, len(checkpoint), 200)]:
+        damaged = bytearray(checkpoint)
+        damaged[place] ^= 1 << rng.integers(8)
+        with pytest.raises(ValueError, match=r"delete it, or name another file"):
+            unsealed(bytes(damaged), path)
+    for size in (0, 10, 40, len(checkpoint) - 1):
+        with pytest.raises(ValueError, match=r"checkpoint.*: delete it"):
+            unsealed(checkpoint[:size], path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.clear(),
+        lambda state: state.pop("history"),
+        lambda state: state.update(parameters=[]),
+        lambda state: state.update(parameters={"lr": None}, max_epochs="many"),
+        lambda state: state["module"].popitem(),
+        lambda state: state.update(callbacks={"nobody": {}}),
+        lambda state: state.update(seed=None, optimizer={}),
+        lambda state: state["optimizer"]["state"][0].update(exp_avg=torch.zeros(1, 2)),
+        lambda state: state.update(
+            order=("MT19937", np.ones(624, "u4"), 10**9, 0, 0.0)
+        ),
+    ],
+)
+def test_forged_states_with_right_checksums_are_refused(change, checkpoint, tmp_path):
+    path = tmp_path / "state"
+    state = unsealed(checkpoint, path)
+    change(state)
+    path.write_bytes(sealed(state))
+    with pytest.raises(ValueError, match="checkpoint") as caught:
+        quick(hidden_layers=(4,), max_epochs=3, ema=0.9, checkpoint=path).fit(*curve())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_other_bytes_is_refused(tmp_path):
+    import hashlib
+
+    from skatom._training.checkpoint import BEGINNING
+
+    for content in (b"", b"x" * 50, to_bytes([1, 2])):
+        data = BEGINNING + hashlib.sha256(content).digest() + content
+        with pytest.raises(ValueError, match="no checkpoint of a network, though it"):
+            unsealed(data, tmp_path / "state")
 
 
 TRAIN = """
@@ -518,12 +643,12 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", TRAIN, str(path)])
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline and process.poll() is None:
-        if path.exists() and len(from_bytes(path.read_bytes())["history"]) > 5:
+        if path.exists() and len(unsealed(path.read_bytes(), path)["history"]) > 5:
             break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    reached = len(from_bytes(path.read_bytes())["history"])
+    reached = len(unsealed(path.read_bytes(), path)["history"])
     assert 5 < reached < 4000
     # what the killed process would have come to: run it in memory to the same epoch
     X, y = curve()
