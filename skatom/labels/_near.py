@@ -226,7 +226,7 @@ def _along_distances(x, f):
     matrix = matrix.swapaxes(2, 3).reshape(n, 3 * n_atoms, 3 * n_atoms)
     stiffest = np.einsum("skk->s", matrix)
     matrix += SOFTEST * stiffest[:, None, None] / (3 * n_atoms) * np.eye(3 * n_atoms)
-    z = np.linalg.solve(matrix, f.reshape(n, -1, 1)).reshape(f.shape)
+    z = np.linalg.solve(matrix, f.reshape(n, 3 * n_atoms, 1)).reshape(f.shape)
     along = np.einsum("sija,sija->sij", slopes, z[:, :, None] - z[:, None])
     return along, f - np.einsum("sij,sija->sia", along, slopes)
 
