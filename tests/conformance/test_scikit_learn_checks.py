@@ -56,7 +56,7 @@ from skatom.uncertainty import (
 
 ROWS = [
     AlchemicalKernelRidge(n_steps=5),
-    AtomicGaussianProcessRegressor(optimizer=None),
+    AtomicGaussianProcessRegressor(),
     AtomicKernelRidge(),
     AtomicKernelRidge(kernel="polynomial", n_references=20),
     AtomicKernelRidgeCV([1e-6, 1e-2], gammas=["scale"], cv=3),
