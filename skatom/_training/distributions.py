@@ -12,6 +12,7 @@ import numpy as np
 
 from skatom._validation import Real
 from skatom.base import NoStandardDeviationError
+from skatom.base._targets import as_target
 
 # Share of the largest target that standard deviations of atoms are begun with at least.
 SMALLEST_SPREAD = 1e-6
@@ -66,11 +67,12 @@ def check_distribution(estimator) -> None:
                 f"quantiles is {estimator.quantiles}: give ascending numbers between 0 "
                 "and 1, with the median 0.5, which is what predict gives, among them."
             )
-    if n_spreads(loss, estimator.quantiles) and estimator.output not in ("sum", "mean"):
+    target = as_target(estimator.target)
+    if n_spreads(loss, estimator.quantiles) and not target.adds_up:
         raise ValueError(
-            f"loss={loss!r} spreads one energy, or another number of a structure: it "
-            f"goes with output='sum' or 'mean', not {estimator.output!r}. Use loss='mse', "
-            "'mae' or 'huber'."
+            f"loss={loss!r} adds up the spreads of atoms: it goes with targets of kind "
+            f"'sum' or 'mean', and {target.name!r} is of kind {target.kind!r}. Use "
+            "loss='mse', 'mae' or 'huber'."
         )
     if loss == "gaussian_nll" and estimator.optimizer == "lbfgs" and estimator.nll_beta:
         raise ValueError(

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.metrics import r2_score
 
-from skatom._training.atom_rows import AtomRows
+from skatom._training.atom_rows import ArrayAtoms, AtomRows
 from skatom._training.distributions import (
     check_distribution,
     check_one_target,
@@ -19,8 +20,19 @@ from skatom._training.distributions import (
     with_spreads,
 )
 from skatom._training.estimator import TRAINING_CONSTRAINTS, NetworkEstimator
-from skatom._training.outputs import OUTPUTS, squeezed
+from skatom._training.kinds import (
+    Kind,
+    kind_of,
+    squeezed,
+    with_columns_of,
+)
 from skatom._training.torch_side import torch_side
+from skatom._training.weights import (
+    check_weight,
+    largest_weight,
+    mean_one,
+    mean_square_force,
+)
 from skatom._validation import (
     Interval,
     Real,
@@ -28,6 +40,8 @@ from skatom._validation import (
     check_is_fitted,
     check_sample_weight,
 )
+from skatom.base import Target, target_of
+from skatom.base._targets import as_target
 from skatom.features._fitted_on import remember
 from skatom.labels._judge import judge_fit
 from skatom.structures import Labels
@@ -40,7 +54,7 @@ TOLERANCE = [Interval(Real, 0, None, closed="neither"), None]
 FRONT_CONSTRAINTS: dict = {
     **TRAINING_CONSTRAINTS,
     "loss": [StrOptions({"mse", "mae", "huber", "gaussian_nll", "quantile"})],
-    "output": [StrOptions(set(OUTPUTS))],
+    "target": [str, Target],
     "nll_beta": [Interval(Real, 0, 1, closed="both")],
     "quantiles": ["array-like"],
     "size_exponent": [Interval(Real, 0, 1, closed="both")],
@@ -62,7 +76,7 @@ class Front(NetworkEstimator):
     and trains on what `_goals` gives. See `NeuralNetworkRegressor` for the parameters.
     """
 
-    output: str = "sum"
+    target: str | Target = "energy"
     nll_beta: float = 0.5
     quantiles: Sequence[float] = (0.05, 0.5, 0.95)
     size_exponent: float = 0.5
@@ -109,8 +123,8 @@ class Front(NetworkEstimator):
         Returns
         -------
         y : ndarray of shape (n_structures,) or (n_structures, n_outputs)
-            Total energies, in the unit of the y of fit (eV), or what `output` says: for
-            "atoms" a list with one array a structure. Medians for ``loss="quantile"``.
+            Total energies in eV, or what `target` says in its unit: for numbers of atoms
+            a list with one array a structure. Medians for ``loss="quantile"``.
         std : ndarray of shape (n_structures,)
             In the unit of y, positive; only with ``return_std``.
         quantiles : ndarray of shape (n_structures, n_quantiles)
@@ -124,25 +138,41 @@ class Front(NetworkEstimator):
         check_is_fitted(self)
         X = self._inputs(X)
         atoms, rows = self._atoms(X), self._rows(X)
-        y = self._kind.predict(atoms, self._in_units(atoms, rows))
+        y = self._predictions(atoms, rows)
         if not (return_std or return_quantiles):
             return y
-        spreads = self._kind.columns(atoms, self._spreads(rows))
+        spreads = self._kind.read(self._reading(atoms), self._spreads(rows))
         return with_spreads(
             y, spreads, self._shape, type(self).__name__, return_std, return_quantiles
         )
 
+    def score(self, X, y, sample_weight=None) -> float:
+        """Give the coefficient of determination of the predictions.
+
+        Parameters
+        ----------
+        X : features of atoms, sequence of ase.Atoms, or array-like
+        y : array-like
+            As in `fit`.
+        sample_weight : array-like of shape (n_structures,), optional
+
+        Returns
+        -------
+        score : float
+        """
+        if not target_of(self).per_atom:
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        atoms = self._atoms(self._inputs(X))
+        weights = check_sample_weight(sample_weight, len(atoms))
+        weights = np.repeat(weights, atoms.n_atoms)
+        predicted = np.concatenate(self.predict(X))
+        return r2_score(self._kind.check(atoms, y), predicted, sample_weight=weights)
+
     def _start(self) -> dict | None:
         check_distribution(self)
         for name in ("energy_weight", "force_weight", "stress_weight"):
-            weight = getattr(self, name)
-            if isinstance(weight, tuple) and not (
-                len(weight) == 2 and all(isinstance(w, Real) and w >= 0 for w in weight)
-            ):
-                raise ValueError(
-                    f"{name} is {weight}: give one number, or the first and the last "
-                    "weight of a training, none of them negative."
-                )
+            check_weight(name, getattr(self, name))
         start = super()._start()
         torch_side(type(self).__name__).check_activations(self._activations())
         return start
@@ -150,11 +180,16 @@ class Front(NetworkEstimator):
     def _goals(self, X, y, sample_weight, forces, stress, *, fresh: bool) -> Goals:
         """Measure baseline and scales, or take those there are, and scale targets."""
         atoms = self._atoms(X)
-        output = self.output if fresh else self._shape["output"]
-        kind = OUTPUTS[output]
+        kind = kind_of(as_target(self.target)) if fresh else self._kind
         y = kind.check(atoms, y)
+        if not fresh and y.shape[1] != self._shape["n_targets"]:
+            raise ValueError(
+                f"y has {y.shape[1]} columns, but the network that goes on was fitted to "
+                f"{self._shape['n_targets']}."
+            )
+        target = with_columns_of(kind.target, y)
         weights = mean_one(check_sample_weight(sample_weight, len(atoms)))
-        labels = self._labels(atoms, y, forces, stress, output)
+        labels = self._labels(atoms, y, forces, stress, target)
         check_one_target(self, y.shape[1])
         side = torch_side(type(self).__name__)
         if labels is not None:
@@ -162,7 +197,9 @@ class Front(NetworkEstimator):
                 self._activations() if fresh else self._shape["activations"]
             )
         if fresh:
-            self._measure(atoms, y, weights, mean_square_force(labels, atoms.n_atoms))
+            self._measure(
+                atoms, y, weights, target, mean_square_force(labels, atoms.n_atoms)
+            )
         else:
             self._go_on(X, y, weights)
         remember(self, X, y, again=not fresh)
@@ -178,30 +215,30 @@ class Front(NetworkEstimator):
             atoms.offsets,
             kind.subtract(atoms, y, self._baseline, self.numbers_) / self._scales,
             weights,
-            self.size_exponent if self._shape["output"] == "sum" else 0.0,
-            kind.per_atom,
-            **kind.beside(atoms, self._scales),
+            self.size_exponent if self.target_.kind == "sum" else 0.0,
+            self.target_.per_atom,
+            **kind.beside(atoms, self._scales[0]),
         )
 
-    def _labels(self, atoms: AtomRows, y, forces, stress, output) -> Labels | None:
+    def _labels(self, atoms: AtomRows, y, forces, stress, target) -> Labels | None:
         """Read what there is to train on besides energies, as far as it has weight."""
-        slopes = output == "sum" and y.shape[1] == 1
-        if not slopes and (forces is not None or stress is not None):
-            raise ValueError(
-                "Forces and stress are slopes of one energy: train on them with "
-                "output='sum' and a single target."
-            )
-        labels = self._read_labels(atoms, forces, stress) if slopes else None
+        if forces is not None or stress is not None:
+            target.refuse_slopes(self, "forces and stress to train on")
+        labels = self._read_labels(atoms, forces, stress) if target.is_energy else None
         if labels is not None:
             labels = replace(
                 labels,
                 has_forces=labels.has_forces & (largest_weight(self.force_weight) > 0),
                 has_stress=labels.has_stress & (largest_weight(self.stress_weight) > 0),
             )
-        if slopes:
-            self._judge(atoms, y[:, 0], labels, forces, stress)
+        unit = 1.0
+        if target.is_energy:
+            unit = target.factor_to("eV")
+            self._judge(atoms, unit * y[:, 0], labels, forces, stress)
         if labels is not None and (labels.has_forces.any() or labels.has_stress.any()):
-            return labels
+            return replace(
+                labels, forces=labels.forces / unit, stress=labels.stress / unit
+            )
         if largest_weight(self.energy_weight) == 0:
             raise ValueError(
                 "energy_weight is 0 and there are no forces or stress to train on: raise "
@@ -220,14 +257,16 @@ class Front(NetworkEstimator):
         )
         judge_fit(atoms.structures, y, labels, *places)
 
-    def _measure(self, atoms: AtomRows, y, weights, square: float | None) -> None:
+    def _measure(
+        self, atoms: AtomRows, y, weights, target: Target, square: float | None
+    ) -> None:
         """Set the elements, the baseline and the scales of targets.
 
         `square` is the mean square force, where forces are trained on.
         """
         for name in ("net_", "_partial_net"):  # not fitted before the end is reached
             vars(self).pop(name, None)
-        kind = OUTPUTS[self.output]
+        self.target_, kind = target, kind_of(target)
         self.numbers_ = np.unique(atoms.numbers)
         baseline = kind.baseline(atoms, y, weights, self.numbers_)
         left = kind.subtract(atoms, y, baseline, self.numbers_)
@@ -239,9 +278,8 @@ class Front(NetworkEstimator):
         self.scale_ = float(scales[0]) if len(scales) == 1 else scales
         spread = spread_shape(self, float(spreads[0]), y, float(scales[0]))
         self._shape = {
-            "output": self.output,
             "n_targets": y.shape[1],
-            "n_outputs": baseline.shape[1] + spread["n_spreads"],
+            "n_outputs": kind.n_shares(y) + spread["n_spreads"],
             "activations": self._activations(),
             **spread,
         }
@@ -249,14 +287,10 @@ class Front(NetworkEstimator):
     def _go_on(self, X, y, weights) -> None:
         """Refuse another network, and adapt the baseline to another reference."""
         check_same_distribution(self, self._shape)
-        if y.shape[1] != self._shape["n_targets"]:
-            raise ValueError(
-                f"y has {y.shape[1]} columns, but the network that goes on was fitted to "
-                f"{self._shape['n_targets']}."
-            )
         if self.warm_start == "transfer":
             atoms = self._atoms(X)
-            left = y - self._kind.columns(atoms, self._in_units(atoms, self._rows(X)))
+            shares = self._in_units(atoms, self._rows(X))
+            left = y - self._kind.read(self._reading(atoms), shares)
             shift = self._kind.baseline(atoms, left, weights, self.numbers_)
             self.baseline_ = squeezed(self._baseline + shift)
 
@@ -265,12 +299,25 @@ class Front(NetworkEstimator):
         shape = self._shape
         reading = torch_side(type(self).__name__).AtomReading
         return {
-            "reading": reading(shape["output"], shape["n_spreads"]),
+            "reading": reading(self._kind, shape["n_spreads"]),
             **{f"criterion__{name}": getattr(self, name) for name in weights},
             "criterion__beta": self.nll_beta,
             "criterion__quantiles": self.quantiles,
             "criterion__spread_unit": shape["spread_unit"],
         }
+
+    def _predictions(self, atoms: AtomRows, rows: np.ndarray):
+        """Give predictions in the shape of y."""
+        columns = self._kind.read(self._reading(atoms), self._in_units(atoms, rows))
+        if self.target_.per_atom:
+            return (
+                np.split(squeezed(columns), atoms.offsets[1:-1]) if len(atoms) else []
+            )
+        return squeezed(columns)
+
+    def _reading(self, atoms: AtomRows) -> ArrayAtoms:
+        """Give atoms as predictions are read from them, in the unit of y."""
+        return ArrayAtoms(atoms.offsets, self._scales, **self._kind.beside(atoms))
 
     def _in_units(self, atoms: AtomRows, rows: np.ndarray) -> np.ndarray:
         """Put scale and baseline back to values."""
@@ -285,46 +332,14 @@ class Front(NetworkEstimator):
         return std_of(spreads, self._shape, type(self).__name__)
 
     @property
-    def _kind(self):
-        return OUTPUTS[self._shape["output"]]
+    def _kind(self) -> Kind:
+        return kind_of(self.target_)
 
     @property
     def _baseline(self) -> np.ndarray:
         return self.baseline_.reshape(len(self.numbers_), -1)
 
-    @property
-    def averages_atoms(self) -> bool:
-        """Whether predictions are means over atoms, not sums."""
-        return self._shape["output"] == "mean"
-
-    def _why_no_slopes(self) -> str | None:
-        """Say why predictions cannot be differentiated, where that is so."""
-        output, n = self._shape["output"], self._shape["n_targets"]
-        if n == 1 and output in ("sum", "mean"):
-            return None
-        return (
-            f"A network with output={output!r} and {n} targets has no single number to "
-            "differentiate: fit one with output='sum' or 'mean' to one target."
-        )
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def largest_weight(weight: float | tuple) -> float:
-    """Give the larger end of a weight that may change during training."""
-    return float(max(weight)) if isinstance(weight, tuple) else float(weight)
-
-
-def mean_one(weights: np.ndarray) -> np.ndarray:
-    """Scale the weights of structures to a mean of one over those that count."""
-    return weights / weights[weights > 0].mean()
-
-
-def mean_square_force(labels: Labels | None, n_atoms: np.ndarray) -> float | None:
-    """Average the squares of the components of forces, where there are any."""
-    if labels is None or not labels.has_forces.any():
-        return None
-    return np.mean(labels.forces[np.repeat(labels.has_forces, n_atoms)] ** 2)

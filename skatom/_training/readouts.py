@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from skatom._training.kinds import Kind
 from skatom._training.loss import Prediction
 
 # Slope of a length at zero is undefined; in units of the scale of training.
@@ -56,42 +57,69 @@ class AtomBatch(Protocol):
         """Turn dE/dleaf into forces (n_atoms, 3) and virials (n or 0, 3, 3)."""
 
 
+@dataclass(frozen=True, eq=False)
+class TensorAtoms:
+    """Atoms of a batch as kinds of targets read them, in torch and units of training.
+
+    `skatom._training.atom_rows.ArrayAtoms` is the same in NumPy.
+    """
+
+    batch: AtomBatch
+
+    unit = 1.0
+
+    @property
+    def n_atoms(self) -> Tensor:
+        """Number of atoms of each structure."""
+        return self.batch.n_atoms
+
+    @property
+    def positions(self) -> Tensor:
+        """Positions of the atoms in Å, from the centres of mass."""
+        return self.batch.positions
+
+    @property
+    def charges(self) -> Tensor:
+        """Charges of the structures."""
+        return self.batch.charges
+
+    def spread(self, of_structures: Tensor) -> Tensor:
+        """Give every atom what belongs to its structure."""
+        return of_structures[self.batch.owner]
+
+    def shared(self, shares: Tensor) -> Tensor:
+        """Divide by the number of atoms of the structure."""
+        return shares / self.spread(self.n_atoms)[:, None]
+
+    def total(self, shares: Tensor) -> Tensor:
+        """Sum over the atoms of each structure."""
+        return sum_atoms(self.batch, shares)
+
+    def largest(self, shares: Tensor) -> Tensor:
+        """Give the largest over the atoms of each structure."""
+        lowest = shares.new_full((self.batch.n_structures, shares.shape[1]), -torch.inf)
+        owner = self.batch.owner[:, None].expand_as(shares)
+        return lowest.scatter_reduce(0, owner, shares, "amax")
+
+    def softmax(self, shares: Tensor) -> Tensor:
+        """Give weights that add up to one in every structure."""
+        powers = torch.exp(shares - self.spread(self.largest(shares)).detach())
+        return powers / self.spread(self.total(powers))
+
+    def length(self, vectors: Tensor) -> Tensor:
+        """Give the lengths of vectors, (n, 1)."""
+        square = vectors.square().sum(1, keepdim=True)
+        return torch.sqrt(square + SMALLEST_LENGTH**2)
+
+    def in_order(self, shares: Tensor) -> Tensor:
+        """Give numbers of atoms in the order of the structures."""
+        return shares[self.batch.place]
+
+
 def sum_atoms(batch: AtomBatch, atoms: Tensor) -> Tensor:
-    """Sum over the atoms of each structure: an extensive property."""
+    """Sum over the atoms of each structure."""
     zeros = atoms.new_zeros(batch.n_structures, *atoms.shape[1:])
     return zeros.index_add(0, batch.owner, atoms)
-
-
-def mean_atoms(batch: AtomBatch, atoms: Tensor) -> Tensor:
-    """Average over the atoms of each structure: an intensive property."""
-    return sum_atoms(batch, atoms) / batch.n_atoms[:, None]
-
-
-def dipole(batch: AtomBatch, atoms: Tensor) -> Tensor:
-    """Give dipole moments of latent charges that add up to the total charge."""
-    excess = (sum_atoms(batch, atoms)[:, 0] - batch.charges) / batch.n_atoms
-    charges = atoms[:, 0] - excess[batch.owner]
-    return sum_atoms(batch, charges[:, None] * batch.positions)
-
-
-def dipole_magnitude(batch: AtomBatch, atoms: Tensor) -> Tensor:
-    """Give the lengths of dipole moments."""
-    square = dipole(batch, atoms).square().sum(1, keepdim=True)
-    return torch.sqrt(square + SMALLEST_LENGTH**2)
-
-
-def each_atom(batch: AtomBatch, atoms: Tensor) -> Tensor:
-    """Give contributions as they are, in the order of the structures."""
-    return atoms[batch.place]
-
-
-READOUTS = {
-    "sum": sum_atoms,
-    "mean": mean_atoms,
-    "dipole": dipole,
-    "dipole_magnitude": dipole_magnitude,
-    "atoms": each_atom,
-}
 
 
 @dataclass(frozen=True)
@@ -100,20 +128,19 @@ class AtomReading:
 
     Parameters
     ----------
-    output : str
-        Key of ``READOUTS``.
+    kind : Kind
+        Of the target.
     n_spreads : int
         How many of the last contributions are spreads rather than shares of values.
     """
 
-    output: str = "sum"
+    kind: Kind
     n_spreads: int = 0
 
     def __call__(self, module: nn.Module, batch: AtomBatch) -> Prediction:
         """Predict a batch, with forces when it asks for them."""
-        read = READOUTS[self.output]
         if not batch.has_forces:
-            return self._prediction(read(batch, module(batch)))
+            return self._prediction(self._read(batch, module(batch)))
         # validation runs under no_grad, but forces are a gradient themselves
         with torch.enable_grad():
             leaf = batch.leaf.detach().requires_grad_(True)
@@ -123,7 +150,10 @@ class AtomReading:
             gradient = torch.autograd.grad(
                 energies.sum(), leaf, create_graph=module.training
             )[0]
-        return self._prediction(read(batch, atoms), *batch.forces(gradient))
+        return self._prediction(self._read(batch, atoms), *batch.forces(gradient))
+
+    def _read(self, batch: AtomBatch, shares: Tensor) -> Tensor:
+        return self.kind.read(TensorAtoms(batch), shares)
 
     def _prediction(self, rows, forces=None, virials=None) -> Prediction:
         if not self.n_spreads:

@@ -4,6 +4,7 @@ from skatom.base._blocks import Kernels, PairBlock
 from skatom.base._evaluation import NoStandardDeviationError
 from skatom.base._featurizer import AtomFeaturizer
 from skatom.base._regressor import AtomicRegressor, sum_atoms
+from skatom.base._targets import Target, target_of
 from skatom.features._columns import Column, columns_by_species
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Kernels",
     "NoStandardDeviationError",
     "PairBlock",
+    "Target",
     "columns_by_species",
     "sum_atoms",
+    "target_of",
 ]

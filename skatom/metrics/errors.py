@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 
 from skatom._validation import check_targets
+from skatom.base import target_of
 from skatom.potential import predict_forces, predict_stress
 from skatom.structures import Structures, check_structures, read_labels
 
@@ -169,15 +170,28 @@ def energy_errors(estimator, X: Sequence[Atoms], y) -> np.ndarray:
     estimator : fitted estimator of structures
     X : sequence of ase.Atoms
     y : array-like of shape (n_structures,)
-        Total energies in eV.
+        Total energies in the unit of the target of the estimator, eV unless it says so.
 
     Returns
     -------
     errors : ndarray of shape (n_structures,)
+
+    Raises
+    ------
+    ValueError
+        If the estimator predicts something else.
     """
+    target = target_of(estimator)
+    if not target.is_energy:
+        raise ValueError(
+            f"{type(estimator).__name__} predicts {target.words}, which is not compared "
+            "by energies per atom: take a scorer of scikit-learn, such as "
+            "scoring='neg_mean_absolute_error', whose unit is that of y."
+        )
     structures = check_structures(X)
     y = check_targets(y, len(structures))
-    return (estimator.predict(structures) - y) / structures.n_atoms
+    errors = (estimator.predict(structures) - y) / structures.n_atoms
+    return target.factor_to("eV") * errors
 
 
 def force_errors(estimator, X: Sequence[Atoms]) -> np.ndarray:

@@ -18,7 +18,8 @@ from skatom._validation import (
     closest,
     refuse_unseen,
 )
-from skatom.base import sum_atoms
+from skatom.base import Target, sum_atoms
+from skatom.base._targets import as_target, one_number
 from skatom.elements._counts import fit_composition
 from skatom.features import AtomFeatures
 from skatom.features._fitted_on import remember
@@ -38,6 +39,9 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         Energy of each element by chemical symbol, in eV, such as those of free atoms.
         None fits them by least squares; where compositions do not tell them apart (one
         molecule only, say), the solution of smallest norm is taken.
+    target : str or Target, default="energy"
+        What is predicted, see :class:`skatom.base.Target`: one number a structure, of kind
+        "sum" or "mean".
 
     Attributes
     ----------
@@ -58,10 +62,16 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
     {'H': -3.0, 'O': -8.0}
     """
 
-    _parameter_constraints: dict = {"energies": [dict, None]}
+    _parameter_constraints: dict = {"energies": [dict, None], "target": [str, Target]}
 
-    def __init__(self, energies: Mapping[str, float] | None = None):
+    def __init__(
+        self,
+        energies: Mapping[str, float] | None = None,
+        *,
+        target: str | Target = "energy",
+    ):
         self.energies = energies
+        self.target = target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -80,6 +90,7 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         """
         X = _check_X(X)
         present = np.unique(X.numbers)
+        self.target_ = one_number(as_target(self.target), type(self).__name__)
         if self.energies is not None:
             self.energies_ = _given(self.energies)
             self._energies_of_atoms(X)
@@ -87,6 +98,8 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
             return self
         y = check_targets(y, len(X))
         weights = check_sample_weight(sample_weight, len(X))
+        if self.target_.kind == "mean":  # errors of N y have N times the spread
+            y, weights = y * X.n_atoms, weights / X.n_atoms**2
         fitted = fit_composition(X, y, weights, present)
         remember(self, X, y)
         self.energies_ = {
@@ -113,10 +126,10 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = _check_X(X)
-        return sum_atoms(self._energies_of_atoms(X), X.offsets)
+        return sum_atoms(self._contributions(X), X.offsets)
 
     def predict_atoms(self, X) -> np.ndarray:
-        """Give the energy of every atom.
+        """Give the energy of every atom, or what else adds up to the prediction.
 
         Parameters
         ----------
@@ -128,7 +141,7 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
             In eV.
         """
         check_is_fitted(self)
-        return self._energies_of_atoms(_check_X(X))
+        return self._contributions(_check_X(X))
 
     def predict_atomic_energies(self, X: Sequence[Atoms]) -> list[np.ndarray]:
         """Give the energy of every atom, structure by structure.
@@ -174,6 +187,12 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return np.zeros((len(_check_X(X)), 6))
+
+    def _contributions(self, X) -> np.ndarray:
+        energies = self._energies_of_atoms(X)
+        if self.target_.kind == "mean":
+            energies /= np.repeat(X.n_atoms, X.n_atoms)
+        return energies
 
     def _energies_of_atoms(self, X) -> np.ndarray:
         known = [atomic_numbers[symbol] for symbol in self.energies_]

@@ -8,13 +8,13 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from sklearn.metrics import r2_score
 
 from skatom._training.atom_rows import AtomRows
 from skatom._training.estimator import LARGEST_SEED
-from skatom._training.front import FRONT_CONSTRAINTS, Front, largest_weight, mean_one
-from skatom._training.outputs import OUTPUTS, squeezed
+from skatom._training.front import FRONT_CONSTRAINTS, Front
+from skatom._training.kinds import kind_of, squeezed, why_no_slopes, with_columns_of
 from skatom._training.torch_side import torch_side
+from skatom._training.weights import largest_weight, mean_one
 from skatom._validation import (
     Integral,
     Interval,
@@ -26,6 +26,7 @@ from skatom._validation import (
     check_sample_weight,
 )
 from skatom.base import AtomicRegressor
+from skatom.base._targets import as_target
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.features._fitted_on import remember
 from skatom.models._feature_network.element_scaling import (
@@ -68,12 +69,14 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         Root mean square of the features as they enter the networks. The smaller, the
         smoother is what is learned, like a longer length scale of a kernel. None is 0.3
         when forces or stress are trained on, and 1 otherwise.
-    output : {"sum", "mean", "dipole", "dipole_magnitude", "atoms"}, default="sum"
-        What atoms make. "sum": energies and other extensive numbers. "mean": intensive
-        ones. "dipole": vectors (n_structures, 3) from charges that add up to
-        ``info["charge"]`` or zero, about the centre of mass; "dipole_magnitude" their
-        lengths. "atoms": one array of numbers of atoms a structure. Sums, means and
-        atoms may have several columns.
+    target : str or Target, default="energy"
+        What is predicted, see :class:`skatom.base.Target`. "energy": total energies in eV;
+        "sum", "mean": other extensive, and intensive numbers; "max", "softmax": numbers
+        that few atoms decide. "dipole": vectors (n_structures, 3) in e·Å from charges that
+        add up to ``info["charge"]`` or zero, about the centre of mass; "dipole_magnitude":
+        their lengths. "charges": one array of charges of atoms a structure, in e; "atoms":
+        other numbers of atoms. Sums, means and numbers of atoms may have several columns.
+        For other names and units, ``Target("band gap", "eV", "mean")``.
     optimizer : {"adam", "adamw", "layerwise_adam", "sgd", "adagrad", "lbfgs"}, \
             default="adam"
         "layerwise_adam" is Adam along the principal directions of the gradients of each
@@ -123,7 +126,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
     forces : {"auto", "calc"}, str or None, default="auto"
         Where the forces of the structures are, as in
         :func:`skatom.structures.read_labels`. Structures without forces are trained on
-        their energy. None trains on energies alone, as do all outputs but "sum".
+        their energy. None trains on energies alone, as do all targets but energies.
     stress : {"auto", "calc"}, str or None, default=None
         The same for stress.
     validation_fraction : float, default=0.1
@@ -215,7 +218,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
 
     Distributions are sums over atoms too: of variances, or of the squares of distances
     between neighbouring quantiles. Error bars so grow as the root of the number of atoms
-    (means over atoms, with ``output="mean"``, do not grow), are positive, and quantiles
+    (means over atoms, with ``target="mean"``, do not grow), are positive, and quantiles
     never cross. They say how labels scatter about what the features can tell, noise
     included; not how little is known where there were no structures.
 
@@ -290,7 +293,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             Features of atoms; the rows of a matrix are structures of one atom. Of a
             store, one batch is in memory at a time, with the labels that are in it.
         y : array-like of shape (n_structures,) or (n_structures, n_outputs)
-            Total energies in eV, or what `output` says.
+            Total energies in eV, or what `target` says.
         sample_weight : array-like of shape (n_structures,), optional
             Weights of the structures in the loss. Those of weight zero are left out.
         forces : sequence of arrays of shape (n_atoms, 3) or None, optional
@@ -363,30 +366,9 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         rows = self._rows(X)
         if not return_std:
             return self._shares(X, rows)
-        spreads = self._kind.contributions(self._atoms(X), self._spreads(rows))
+        atoms = self._reading(self._atoms(X))
+        spreads = self._kind.contributions(atoms, self._spreads(rows))
         return self._shares(X, rows), self._std(spreads)
-
-    def score(self, X, y, sample_weight=None) -> float:
-        """Give the coefficient of determination of the predictions.
-
-        Parameters
-        ----------
-        X : AtomFeatures, or array-like of shape (n_structures, n_features)
-        y : array-like
-            As in `fit`.
-        sample_weight : array-like of shape (n_structures,), optional
-
-        Returns
-        -------
-        score : float
-        """
-        if self.output != "atoms":
-            return super().score(X, y, sample_weight)
-        check_is_fitted(self)
-        X = self._inputs(X)
-        weights = np.repeat(check_sample_weight(sample_weight, len(X)), X.n_atoms)
-        flat = self._kind.check(self._atoms(X), y)
-        return r2_score(flat, self.compute_atoms(X), sample_weight=weights)
 
     def latent(self, X) -> np.ndarray:
         """Give the last hidden layer of every atom, whose linear head is its energy.
@@ -470,7 +452,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             self.net_.module_, *self._scaled(X), X.structure_index, len(X)
         )
         atoms = self._atoms(X)
-        return self._kind.predict(atoms, self._in_units(atoms, rows)), sums
+        return self._predictions(atoms, rows), sums
 
     def latent_pushforward(self, values, numbers, v) -> np.ndarray:
         """Carry changes of features on to the last hidden layer.
@@ -511,7 +493,8 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
     def _shares(self, X: AtomFeatures, rows: np.ndarray) -> np.ndarray:
         """Give what atoms contribute to the targets, in their unit."""
         atoms = self._atoms(X)
-        return squeezed(self._kind.contributions(atoms, self._in_units(atoms, rows)))
+        shares = self._in_units(atoms, rows)
+        return squeezed(self._kind.contributions(self._reading(atoms), shares))
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Run the network."""
@@ -523,13 +506,15 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
 
     def compute_with_gradient(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Run the network forwards and backwards."""
-        refusal = self._why_no_slopes()
+        refusal = why_no_slopes(self._kind, type(self).__name__)
         if refusal is not None:
             raise NoDerivativeError(refusal)
         rows, slopes = _side("prediction").with_gradient(
             self.net_.module_, *self._scaled(X)
         )
-        slopes = self._kind.contributions(self._atoms(X), self._scales[0] * slopes)
+        atoms = self._atoms(X)
+        each = self._kind.slopes(self._reading(atoms), self._in_units(atoms, rows))
+        slopes = each * (self._scales[0] * slopes)
         slopes = self._scaling.pullback(X.values, X.numbers, slopes)
         return self._shares(X, rows), slopes
 
@@ -583,27 +568,31 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
 
     def _stream(self, store, y, sample_weight, *, fresh: bool) -> TrainingData:
         """Measure a store in one pass, and leave its features on disk."""
-        if self.output != "sum" or not fresh:
+        target = as_target(self.target)
+        if target.kind != "sum" or not fresh:
             raise ValueError(
-                "A store is trained on afresh, with output='sum': give the features "
-                "themselves, store[...], for anything else."
+                "A store is trained on afresh, with a target of kind 'sum': give the "
+                "features themselves, store[...], for anything else."
             )
         side = _side("streamed_data")
         weights = mean_one(check_sample_weight(sample_weight, len(store)))
-        forces = self.forces if largest_weight(self.force_weight) > 0 else None
-        stress = self.stress if largest_weight(self.stress_weight) > 0 else None
+        slopes = target.is_energy
+        weighs = slopes and largest_weight(self.force_weight) > 0
+        forces = self.forces if weighs else None
+        weighs = slopes and largest_weight(self.stress_weight) > 0
+        stress = self.stress if weighs else None
         shared = self.networks != "per_element"
         atoms, scaling, square = side.measure(
             store, weights, forces=forces, rms=self.input_scale, shared=shared
         )
         if square is not None or stress is not None:
             torch_side(type(self).__name__).refuse_kinks(self._activations())
-        y = OUTPUTS["sum"].check(atoms, y)
+        y = kind_of(target).check(atoms, y)
         remember(self, store)
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
         self.n_atom_features_ = scaling.means.shape[1]
-        self._measure(atoms, y, weights, square)
+        self._measure(atoms, y, weights, with_columns_of(target, y), square)
         self._remember(scaling)
         goals = self._scaled_goals(atoms, y, weights)
         return side.StreamedSet(

@@ -44,8 +44,8 @@ class SchNetRegressor(StructureNetwork):
         One small network from representations to energies, or one for every element.
     n_head_layers : int, default=2
         Its layers, each half as wide as the one before.
-    output : {"sum", "mean", "dipole", "dipole_magnitude", "atoms"}, default="sum"
-        What contributions of atoms make, as in :class:`NeuralNetworkRegressor`.
+    target : str or Target, default="energy"
+        What is predicted, as in :class:`NeuralNetworkRegressor`.
     optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
             max_epochs, loss, huber_delta, nll_beta, quantiles, size_exponent
         How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs

@@ -6,6 +6,7 @@ crafted state could crash the interpreter, so files with them must be trusted by
 """
 
 from skatom import metrics
+from skatom.base import Target
 from skatom.base._public import public_estimators
 
 _KERNELS = (
@@ -36,13 +37,14 @@ _SPLITTERS = (
 )
 
 
-# Estimators, and the scorers that a search may hold, under the names that they are
+# Estimators, the scorers that a search may hold, and targets, under the names that they are
 # imported by, whatever file they stand in.
 PUBLIC: dict[tuple[str, str], str] = {
     (one.__module__, one.__qualname__): wing
     for wing, one in [
         *public_estimators(),
         *(("skatom.metrics", getattr(metrics, name)) for name in metrics.__all__),
+        ("skatom.base", Target),
     ]
 }
 

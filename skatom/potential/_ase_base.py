@@ -46,11 +46,13 @@ class CalculatorModel:
             found = [
                 self._one(atoms, s, forces, stress, atomic) for s, atoms in enumerate(X)
             ]
+        energies = np.array([one["energy"] for one in found], dtype=np.float64)
         return Evaluation(
-            np.array([one["energy"] for one in found], dtype=np.float64),
+            energies,
             [one["forces"] for one in found] if forces else None,
             np.reshape([one["stress"] for one in found], (-1, 6)) if stress else None,
             [one["energies"] for one in found] if atomic else None,
+            properties={"energy": energies},
         )
 
     def predict(self, X: Structures) -> np.ndarray:

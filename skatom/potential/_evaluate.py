@@ -1,4 +1,4 @@
-"""Energies, forces, stress and energies of atoms, from any fitted estimator."""
+"""Energies, forces, stress and other properties, from any fitted estimator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from skatom._validation import check_is_fitted
+from skatom.base import Target, target_of
 from skatom.base._evaluation import Evaluation
 from skatom.neighbors import NeighborPairs
 from skatom.potential.answers import Context
@@ -37,10 +38,11 @@ def evaluate(
     X : sequence of ase.Atoms
         Structures. Their calculators are neither used nor changed.
     forces, stress, atomic : bool
-        Which properties are wanted besides energies.
+        Which properties of energies are wanted besides. Estimators of anything else, see
+        :func:`skatom.base.target_of`, have none: ask with ``forces=False``.
     std : bool
-        Whether standard deviations are wanted: of the energies, and of forces and
-        energies of atoms where these are asked for.
+        Whether standard deviations are wanted: of the energies or other properties, and
+        of forces and energies of atoms where these are asked for.
     pairs : NeighborPairs, optional
         Neighbour pairs of X that are known already, at least up to
         ``r_cut_of(estimator)``; longer ones do no harm.
@@ -52,7 +54,8 @@ def evaluate(
     Raises
     ------
     NoDerivativeError
-        If a step or model has no derivative rule, or no energies of atoms.
+        If a step or model has no derivative rule, or no energies of atoms, or if these or
+        forces or stress of something are asked for that is not an energy.
     NoStandardDeviationError
         If a model does not say how uncertain something asked for is.
     ValueError
@@ -88,24 +91,40 @@ def evaluate(
         )
     if stress:
         _refuse_open(structures)
+    asked = {"forces": forces, "stress": stress, "energies of atoms": atomic}
+    declared = target_of(estimator)
+    _refuse_slopes(declared, estimator, asked)
     if not len(structures):
-        return _nothing(forces, stress, atomic, std)
+        return _nothing(declared, forces, stress, atomic, std)
     context = Context(forces or stress, stress, atomic, pairs, std)
     found = answer(estimator, structures, context)
+    _refuse_slopes(found.target, estimator, asked)
+    properties = {found.target.name: found.predictions(structures)}
+    of_properties = {}
+    if std:
+        deviations = found.std.energies()
+        of_properties = {found.target.name: found.in_rows(deviations, structures)}
+    if not found.target.is_energy:
+        return Evaluation(properties=properties, properties_std=of_properties)
+    unit = found.target.factor_to("eV")
     edges = structures.offsets[1:-1]
     motion = None
     if forces or stress:
-        motion = found.pull(np.ones(len(structures)))
+        motion = found.pull(np.full(len(structures), unit))
     return Evaluation(
-        energies=found.values,
+        energies=unit * found.values,
         forces=np.split(motion.forces, edges) if forces else None,
         stress=stress_of(motion.virial, structures) if stress else None,
-        atomic_energies=np.split(found.atoms(), edges) if atomic else None,
-        energy_std=found.std.energies() if std else None,
-        forces_std=np.split(found.std.forces(), edges) if std and forces else None,
-        atomic_energy_std=np.split(found.std.atoms(), edges)
+        atomic_energies=np.split(unit * found.atoms(), edges) if atomic else None,
+        energy_std=unit * deviations if std else None,
+        forces_std=np.split(unit * found.std.forces(), edges)
+        if std and forces
+        else None,
+        atomic_energy_std=np.split(unit * found.std.atoms(), edges)
         if std and atomic
         else None,
+        properties=properties,
+        properties_std=of_properties,
     )
 
 
@@ -216,7 +235,21 @@ def _refuse_open(structures: Structures) -> None:
             )
 
 
-def _nothing(forces: bool, stress: bool, atomic: bool, std: bool) -> Evaluation:
+def _refuse_slopes(target: Target, estimator, asked: dict[str, bool]) -> None:
+    for what, wanted in asked.items():
+        if wanted:
+            target.refuse_slopes(estimator, what)
+
+
+def _nothing(
+    target: Target, forces: bool, stress: bool, atomic: bool, std: bool
+) -> Evaluation:
+    empty = np.zeros(0) if target.width == 1 else np.zeros((0, target.width))
+    empty = [] if target.per_atom else empty
+    properties = {target.name: empty}
+    of_properties = dict(properties) if std else {}
+    if not target.is_energy:
+        return Evaluation(properties=properties, properties_std=of_properties)
     return Evaluation(
         energies=np.zeros(0),
         forces=[] if forces else None,
@@ -225,4 +258,6 @@ def _nothing(forces: bool, stress: bool, atomic: bool, std: bool) -> Evaluation:
         energy_std=np.zeros(0) if std else None,
         forces_std=[] if std and forces else None,
         atomic_energy_std=[] if std and atomic else None,
+        properties=properties,
+        properties_std=of_properties,
     )

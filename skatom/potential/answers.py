@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skatom.base import Target
+from skatom.base._targets import ENERGY
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs
 
@@ -72,6 +74,18 @@ def motion_of_features(X: AtomFeatures, g: np.ndarray, context: Context) -> Moti
     return Motion(pairs.forces(gradient), virial)
 
 
+def as_rows(predicted, target: Target) -> tuple[np.ndarray, Target]:
+    """Give predictions as one array, and the target with as many columns as there are."""
+    if target.per_atom:
+        predicted = np.concatenate(predicted) if len(predicted) else np.zeros(0)
+    predicted = np.asarray(predicted, dtype=np.float64)
+    if predicted.ndim == 2 and predicted.shape[1] == 1:
+        predicted = predicted[:, 0]
+    if predicted.ndim == 2 and predicted.shape[1] != target.width:
+        target = target.with_columns(predicted.shape[1])
+    return predicted, target
+
+
 @dataclass(frozen=True)
 class Deviations:
     """Standard deviations, each computed when it is called for.
@@ -79,7 +93,8 @@ class Deviations:
     Attributes
     ----------
     energies : callable
-        Gives those of the energies, shape (n_structures,), in eV.
+        Gives those of the energies, or of what is predicted in their place, in the shape
+        of the values.
     forces : callable
         Gives those of force components, shape (n_atoms_total, 3), in eV/Å.
     atoms : callable
@@ -100,15 +115,18 @@ class Answer:
 
     Attributes
     ----------
-    values : ndarray of shape (n_structures,)
+    values : ndarray of shape (n_structures,) or (n_structures, n)
+        In the unit of the target; of numbers of atoms, (n_atoms_total,) or with columns.
     pull : callable
         Carries weights of shape (n_structures,) to the gradient of ``weights @ values``
         with respect to X: an array for rows and features, a Motion for structures.
     atoms : callable
-        Gives the energies of all atoms, shape (n_atoms_total,).
+        Gives what atoms contribute to sums and means, shape (n_atoms_total,).
     std : Deviations
     seen : tuple of (transformer, output)
         Steps of pipelines that X went through, one after the other, and what each gave.
+    target : Target
+        What the values are.
     """
 
     values: np.ndarray
@@ -116,6 +134,26 @@ class Answer:
     atoms: Callable[[], np.ndarray]
     std: Deviations
     seen: tuple = ()
+    target: Target = ENERGY
+
+    def like(self, y: np.ndarray, X) -> np.ndarray:
+        """Give the values in the form of a checked y of the same structures."""
+        if not self.target.per_atom:
+            return self.values.reshape(y.shape)
+        rows = np.empty(len(y), dtype=object)
+        rows[:] = [row.reshape(one.shape) for row, one in zip(self.predictions(X), y)]
+        return rows
+
+    def predictions(self, X):
+        """Give the values as `predict` does: numbers of atoms in one array a structure."""
+        return self.in_rows(self.values, X)
+
+    def in_rows(self, values: np.ndarray, X):
+        """Give what has the shape of the values, such as deviations, as `predict` does."""
+        if not self.target.per_atom:
+            return values
+        offsets = X.offsets if hasattr(X, "offsets") else np.arange(len(X) + 1)
+        return np.split(values, offsets[1:-1]) if len(offsets) > 1 else []
 
     def model_input(self, X):
         """Give what enters the model behind the steps: X itself if there are none."""

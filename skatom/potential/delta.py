@@ -10,13 +10,9 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
-from skatom._validation import (
-    HasMethods,
-    StrOptions,
-    _fit_context,
-    check_is_fitted,
-    check_targets,
-)
+from skatom._validation import HasMethods, StrOptions, _fit_context, check_is_fitted
+from skatom.base import Target, target_of
+from skatom.base._targets import ENERGY, check_y
 from skatom.features._fitted_on import remember
 from skatom.labels._judge import judge_fit
 from skatom.models import CompositionBaseline
@@ -91,6 +87,11 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
         self.forces = forces
         self.stress = stress
 
+    @property
+    def target_(self) -> Target:
+        """What is predicted: the target of the estimator."""
+        return target_of(getattr(self, "estimator_", self.estimator))
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, forces=None, stress=None):
         """Fit the baseline, then the estimator to what it leaves.
@@ -99,8 +100,8 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
         ----------
         X : sequence of ase.Atoms
             Structures, never changed: the estimator sees relabelled copies.
-        y : array-like of shape (n_structures,)
-            Total energies in eV.
+        y : array-like of shape (n_structures,), or as the estimator takes it
+            Total energies in eV, or what its target says.
         forces : sequence of ndarray of shape (n_atoms, 3) or None, optional
             Forces in eV/Å that take precedence over stored ones.
         stress : sequence of ndarray of shape (6,) or None, optional
@@ -110,22 +111,30 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
         -------
         self : object
         """
-        structures = check_structures(X)
-        y = check_targets(y, len(structures))
-        self.base_ = self._fitted_base(structures, y)
+        structures, target = check_structures(X), target_of(self.estimator)
+        y = check_y(y, len(structures), target)
+        self.base_ = self._fitted_base(structures, y, target)
+        if not target.is_energy:
+            if forces is not None or stress is not None:
+                target.refuse_slopes(self, "forces and stress to train on")
+            base = answer(self.base_, structures, Context(forces=False))
+            left = y - base.like(y, structures)
+            self.estimator_ = clone(self.estimator).fit(structures, left)
+            remember(self, structures)
+            return self
         places = {
             "forces": self._source("forces", forces),
             "stress": self._source("stress", stress),
         }
         labels = read_labels(structures, **places)
-        judge_fit(structures, y, labels, **places)
-        relabelled, left = self._remainders(structures, y, labels)
+        judge_fit(structures, target.factor_to("eV") * y, labels, **places)
+        relabelled, left = self._remainders(structures, y, labels, target)
         self.estimator_ = clone(self.estimator).fit(relabelled, left)
         remember(self, structures)
         return self
 
     def predict(self, X: Sequence[Atoms], return_std: bool = False):
-        """Predict energies: those of the baseline and of the estimator together.
+        """Predict the sum of what the baseline and the estimator predict.
 
         Parameters
         ----------
@@ -135,18 +144,16 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_structures,)
-            In eV.
-        std : ndarray of shape (n_structures,)
-            In eV, only with ``return_std``; the baseline has none.
+        y : ndarray of shape (n_structures,), or as the estimator predicts
+            In eV, or the unit of the target.
+        std : like y
+            Only with ``return_std``; the baseline has none.
         """
         check_is_fitted(self)
         X = check_structures(X, allow_empty=True)
-        base = self.base_.predict(X)
-        if not return_std:
-            return base + self.estimator_.predict(X)
-        rest, std = self.estimator_.predict(X, return_std=True)
-        return base + rest, std
+        found = answer(self, X, Context(forces=False, std=return_std))
+        y = found.predictions(X)
+        return (y, found.in_rows(found.std.energies(), X)) if return_std else y
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -154,10 +161,15 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
         tags.no_validation = True
         return tags
 
-    def _fitted_base(self, structures: Structures, y: np.ndarray):
+    def _fitted_base(self, structures: Structures, y: np.ndarray, target: Target):
         if isinstance(self.base, BaseCalculator):
+            _refuse_other(target, ENERGY, type(self.base).__name__)
             return CalculatorModel(self.base)
-        base = CompositionBaseline() if isinstance(self.base, str) else clone(self.base)
+        if isinstance(self.base, str):
+            base = CompositionBaseline(target=target)
+        else:
+            base = clone(self.base)
+            _refuse_other(target, target_of(base), type(base).__name__)
         return base.fit(structures, y)
 
     def _source(self, name: str, given):
@@ -176,27 +188,27 @@ class DeltaRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
             return given
         return getattr(self, name) if any(w is not None for w in wanted) else None
 
-    def _remainders(self, structures: Structures, y: np.ndarray, labels):
+    def _remainders(self, structures: Structures, y: np.ndarray, labels, target):
         """Relabel copies with what the baseline leaves, and give the energies left."""
         has_forces = bool(labels.has_forces.any())
         found = answer(self.base_, structures, Context(forces=has_forces))
         y = y - found.values
-        n = len(structures)
+        n, unit = len(structures), target.factor_to("eV")
+        ones = np.full(n, unit)
         forces, stress = [None] * n, [None] * n
         if has_forces:
-            left = labels.forces - found.pull(np.ones(n)).forces
+            left = labels.forces - found.pull(ones).forces
             rows = np.split(left, structures.offsets[1:-1])
             for s in np.flatnonzero(labels.has_forces):
                 forces[s] = rows[s]
         strained = np.flatnonzero(labels.has_stress)
         if len(strained):
             some = structures[strained]
-            motion = answer(self.base_, some, Context(stress=True)).pull(
-                np.ones(len(some))
-            )
+            found = answer(self.base_, some, Context(stress=True))
+            motion = found.pull(ones[strained])
             for s, of_base in zip(strained, stress_of(motion.virial, some)):
                 stress[s] = labels.stress[s] - of_base
-        return relabel(structures, y, forces, stress), y
+        return relabel(structures, unit * y, forces, stress), y
 
 
 @answer.register(DeltaRegressor)
@@ -209,6 +221,14 @@ def _delta(estimator, X, context):
         pull=lambda weights: base.pull(weights) + rest.pull(weights),
         atoms=lambda: base.atoms() + rest.atoms(),
     )
+
+
+def _refuse_other(target: Target, base: Target, name: str) -> None:
+    if not target.agrees_with(base):
+        raise ValueError(
+            f"The base {name} predicts {base.words}, and the estimator {target.words}, "
+            "which do not add up: give both one target."
+        )
 
 
 def _settings(estimator, name: str) -> list:

@@ -42,8 +42,12 @@ def deviations(estimator, X) -> Deviations:
             )
         return np.asarray(estimator.forces_std(X), dtype=np.float64)
 
+    def values():
+        std = with_std(estimator, "predict", X)[1]
+        return np.concatenate(std) if isinstance(std, list) and std else np.asarray(std)
+
     return Deviations(
-        lambda: with_std(estimator, "predict", X)[1],
+        values,
         forces,
         lambda: with_std(estimator, "predict_atoms", X)[1],
     )

@@ -17,13 +17,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skatom._validation import BaseSearchCV
-from skatom.base import AtomicRegressor, sum_atoms
+from skatom.base import AtomicRegressor, Target, sum_atoms, target_of
 from skatom.base._inside import bare
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.models import input_gradient
 from skatom.potential._inverse_slope import inverse_slope
 from skatom.potential._structures import answer_of_structures
-from skatom.potential.answers import Answer, Context
+from skatom.potential.answers import Answer, Context, as_rows
 from skatom.potential.deviations import deviations, no_deviations, scaled
 from skatom.potential.steps import follow_steps
 from skatom.structures import Structures
@@ -45,28 +45,33 @@ def answer(estimator, X, context: Context) -> Answer:
     """
     if isinstance(X, Structures):
         return answer_of_structures(estimator, X, context)
-    if isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms"):
-        atoms, pull = _atoms_and_pull(estimator, X, context)
-        return Answer(
-            sum_atoms(atoms, X.offsets), pull, lambda: atoms, deviations(estimator, X)
-        )
-    values = one_target(estimator.predict(X), estimator)
-    return Answer(
-        values, _leaf(estimator, X), _no_atoms(estimator), deviations(estimator, X)
-    )
+    target, std = target_of(estimator), deviations(estimator, X)
+    has_atoms = isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms")
+    if has_atoms and target.adds_up:
+        atoms, pull = _atoms_and_pull(estimator, X, context, target)
+        values = sum_atoms(atoms, X.offsets)
+        return Answer(values, pull, lambda: atoms, std, target=target)
+    values, target = as_rows(estimator.predict(X), target)
+    pull = _leaf(estimator, X, target)
+    return Answer(values, pull, _no_atoms(estimator), std, target=target)
 
 
-def _atoms_and_pull(estimator, X: AtomFeatures, context: Context):
+def _atoms_and_pull(estimator, X: AtomFeatures, context: Context, target: Target):
     """Energies of atoms and the way back, in one pass where both are wanted."""
-    shares_work = isinstance(estimator, AtomicRegressor)
+    shares_work = isinstance(estimator, AtomicRegressor) and target.width == 1
     if not (shares_work and context.forces):
-        return estimator.predict_atoms(X), _leaf(estimator, X)
+        return estimator.predict_atoms(X), _leaf(estimator, X, target)
     atoms, gradient = estimator.predict_with_gradient(X)
     return atoms, lambda weights: weights[X.structure_index][:, None] * gradient
 
 
-def _leaf(estimator, X):
+def _leaf(estimator, X, target: Target):
     def pull(weights):
+        if target.width > 1 or target.per_atom:
+            raise NoDerivativeError(
+                f"{type(estimator).__name__} predicts {target.words}: there is no single "
+                "number of a structure to differentiate."
+            )
         if isinstance(X, AtomFeatures):
             weights = weights[X.structure_index]
         return weights[:, None] * input_gradient(estimator, X)
@@ -122,15 +127,17 @@ def _on_columns(estimator, X, columns, context) -> Answer:
         np.add.at(out, (slice(None), columns), inner.pull(w))  # drawn with replacement
         return out
 
-    return Answer(inner.values, pull, inner.atoms, inner.std)
+    return Answer(inner.values, pull, inner.atoms, inner.std, target=inner.target)
 
 
 def _average(estimator, members: list[Answer], shares: np.ndarray) -> Answer:
+    target_of(estimator)  # refuses members of different targets
     return Answer(
         sum(share * one.values for share, one in zip(shares, members)),
         lambda w: reduce(add, [one.pull(s * w) for s, one in zip(shares, members)]),
         lambda: sum(share * one.atoms() for share, one in zip(shares, members)),
         no_deviations(estimator),
+        target=members[0].target,
     )
 
 
@@ -149,14 +156,21 @@ def _stacking(estimator, X, context):
             shares.append(g[:, len(members) :])
         return reduce(add, shares)
 
-    return Answer(final.values, pull, _no_atoms(estimator), no_deviations(estimator))
+    return Answer(
+        final.values,
+        pull,
+        _no_atoms(estimator),
+        no_deviations(estimator),
+        target=target_of(estimator),
+    )
 
 
 @answer.register(TransformedTargetRegressor)
 def _transformed_target(estimator, X, context):
     inner = answer(estimator.regressor_, X, context)
-    column = inner.values[:, None]
-    values = np.ravel(estimator.transformer_.inverse_transform(column))
+    column = inner.values.reshape(len(inner.values), -1)
+    values = estimator.transformer_.inverse_transform(column)
+    values = values.reshape(inner.values.shape)
 
     def slopes():
         return inverse_slope(estimator.transformer_, column, values)
@@ -167,20 +181,8 @@ def _transformed_target(estimator, X, context):
         _no_atoms(estimator),
         scaled(inner.std, slopes, estimator),
         inner.seen,
+        inner.target,
     )
-
-
-def one_target(predicted, estimator) -> np.ndarray:
-    """Give predictions as a vector, or refuse several targets a structure."""
-    predicted = np.asarray(predicted, dtype=np.float64)
-    if predicted.ndim == 2 and predicted.shape[1] == 1:
-        predicted = predicted[:, 0]
-    if predicted.ndim != 1:
-        raise ValueError(
-            f"{type(estimator).__name__} predicts {predicted.shape[1]} numbers a "
-            "structure; energies are one. Fit it to a vector y."
-        )
-    return predicted
 
 
 def _no_atoms(estimator):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sklearn import get_config
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from skatom.base import Target, target_of
+from skatom.base._targets import as_target
+from skatom.potential.estimators import answer
 from skatom.potential.potential_methods import PotentialMethods
 
 
@@ -26,6 +31,9 @@ class Potential(PotentialMethods, Pipeline):
         all models of a search.
     verbose : bool, default=False
         Whether the time of each step of fit is printed.
+    target : str or Target, default=None
+        What is predicted, see :class:`skatom.base.Target`. None is what the last step
+        says, and for regressors of scikit-learn, which say nothing, an energy in eV.
 
     See Also
     --------
@@ -45,6 +53,19 @@ class Potential(PotentialMethods, Pipeline):
     (5, 3)
     """
 
+    _parameter_constraints: dict = {
+        **Pipeline._parameter_constraints,
+        "target": [str, Target, None],
+    }
+
+    def __init__(
+        self, steps, *, transform_input=None, memory=None, verbose=False, target=None
+    ):
+        super().__init__(
+            steps, transform_input=transform_input, memory=memory, verbose=verbose
+        )
+        self.target = target
+
     def fit(self, X, y=None, *, forces=None, stress=None, **params):
         """Fit all steps; the last one to energies and, where it can, forces and stress.
 
@@ -53,8 +74,8 @@ class Potential(PotentialMethods, Pipeline):
         X : sequence of ase.Atoms
             Structures. Forces and stress stored with them are read by models that train
             on them.
-        y : array-like of shape (n_structures,)
-            Total energies in eV.
+        y : array-like of shape (n_structures,), or as the target has it
+            Total energies in eV, or what the target says.
         forces : sequence of ndarray of shape (n_atoms, 3) or None, optional
             Forces in eV/Å that take precedence over stored ones. Handed to the last step.
         stress : sequence of ndarray of shape (6,) or None, optional
@@ -66,6 +87,9 @@ class Potential(PotentialMethods, Pipeline):
         -------
         self : object
         """
+        if self.target is not None:
+            as_target(self.target)
+        target_of(self)  # refuses what the last step contradicts
         routed = get_config()["enable_metadata_routing"]
         prefix = "" if routed else f"{self.steps[-1][0]}__"
         for name, given in (("forces", forces), ("stress", stress)):
@@ -74,7 +98,19 @@ class Potential(PotentialMethods, Pipeline):
         return super().fit(X, y, **params)
 
 
-def make_potential(*steps, memory=None, verbose: bool = False) -> Potential:
+@answer.register(Potential)
+def _potential(estimator, X, context):
+    found = answer.dispatch(Pipeline)(estimator, X, context)
+    if estimator.target is None:
+        return found
+    target = as_target(estimator.target)
+    columns = max(found.target.n_columns, target.n_columns)
+    return replace(found, target=target.with_columns(columns))
+
+
+def make_potential(
+    *steps, memory=None, verbose: bool = False, target: str | Target | None = None
+) -> Potential:
     """Make a Potential, its steps named after their classes.
 
     Parameters
@@ -84,6 +120,8 @@ def make_potential(*steps, memory=None, verbose: bool = False) -> Potential:
     memory : str, joblib.Memory or None, default=None
         Where fitted steps are cached.
     verbose : bool, default=False
+    target : str or Target, default=None
+        What is predicted; None is what the last step says, or an energy.
 
     Returns
     -------
@@ -98,4 +136,5 @@ def make_potential(*steps, memory=None, verbose: bool = False) -> Potential:
     >>> list(make_potential(ACSF(), Pool(), Ridge()).named_steps)
     ['acsf', 'pool', 'ridge']
     """
-    return Potential(make_pipeline(*steps).steps, memory=memory, verbose=verbose)
+    steps = make_pipeline(*steps).steps
+    return Potential(steps, memory=memory, verbose=verbose, target=target)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-from skatom.base import NoStandardDeviationError, sum_atoms
+from skatom.base import NoStandardDeviationError, sum_atoms, target_of
 from skatom.base._inside import bare
 from skatom.features import AtomFeatures
 from skatom.neighbors import NeighborPairs
@@ -50,7 +50,7 @@ class LastLayer:
     @property
     def averages(self) -> bool:
         """Whether predictions are means over atoms, not sums."""
-        return getattr(self.model, "averages_atoms", False)
+        return target_of(self.model).kind == "mean"
 
     @cached_property
     def shares(self) -> np.ndarray:

@@ -43,5 +43,6 @@ def with_latent_sums(estimator, X, context: Context):
         lambda: later().atoms(),
         no_deviations(estimator),
         way.seen,
+        model.target_,
     )
     return found, rows, sums

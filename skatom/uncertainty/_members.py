@@ -140,6 +140,7 @@ class Members:
                 ),
             ),
             self.way.seen,
+            self.found[0].target,
         )
 
     @cached_property

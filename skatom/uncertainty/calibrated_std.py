@@ -13,7 +13,8 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
-from skatom.base import NoStandardDeviationError
+from skatom.base import NoStandardDeviationError, target_of
+from skatom.base._targets import flat
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.model_selection._content_groups import SIZES
 from skatom.potential.answers import Answer, Context, Deviations
@@ -178,7 +179,8 @@ default="squared_residuals"
         self.std_floor_ = smallest_std(held_out.y)
         self.source_, self.atom_source_ = self._fit_sources(held_out)
         raw = self._raw(held_out.X, Context(forces=False, std=True))
-        errors, std = held_out.y - raw.values, self.lift_std(self._energies_of(raw))
+        errors = np.ravel(flat(held_out.y) - raw.values)
+        std = np.ravel(self.lift_std(self._energies_of(raw)))
         factor = _factor_method(self.method)
         self.alpha_ = fit_factor(errors, std, factor)
         self.energy_map_ = fit_map(errors, std, self.method)
@@ -197,10 +199,23 @@ default="squared_residuals"
                 f"or 'llpr', or wrap an EnsembleRegressor. {error}"
             ) from error
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output &= self.source == "std"
+        return tags
+
     def _fit_sources(self, held_out: HeldOut):
         """Fit what gives error bars to the structures that the estimator has seen."""
         if self.source == "std":
             return None, None
+        target = target_of(self)
+        if target.width > 1 or target.per_atom:
+            raise NoStandardDeviationError(
+                f"source={self.source!r} measures how far a structure as a whole is from "
+                f"those of training, but the estimator predicts {target.words}, whose "
+                "numbers differ in their errors: take source='std' with an "
+                "EnsembleRegressor inside."
+            )
         if held_out.X_train is None:
             raise ValueError(
                 f"source={self.source!r} looks at the structures that the estimator was "
@@ -220,6 +235,11 @@ default="squared_residuals"
     def _fit_forces(self, X) -> StdMap | None:
         """Map force error bars; None where there are no labels, or no such error bars."""
         if self.forces is None or not isinstance(X, Structures):
+            return None
+        target = target_of(self)
+        if not target.is_energy:
+            if self.forces != "auto":
+                target.refuse_slopes(self, f"forces={self.forces!r}")
             return None
         labels = read_labels(X, forces=self.forces)
         labelled = np.flatnonzero(labels.has_forces)

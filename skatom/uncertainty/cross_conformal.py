@@ -13,9 +13,10 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
+from skatom.base import target_of
 from skatom.features._fitted_on import remember
 from skatom.uncertainty._conformal.cross import CrossCalibration, folds_of
-from skatom.uncertainty._conformal.held_out import refuse_one
+from skatom.uncertainty._conformal.held_out import refuse_columns, refuse_one
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._conformal.scores import SCORES
 from skatom.uncertainty._error_bars import check_fit_inputs
@@ -152,7 +153,8 @@ class CrossConformalRegressor(IntervalRegressor):
         -------
         self : object
         """
-        X, structures, y = check_fit_inputs(X, y)
+        refuse_columns(self, target_of(self))
+        X, structures, y = check_fit_inputs(self, X, y)
         refuse_one(len(y))
         folds = folds_of(self.cv, X, y, structures)
         self.calibration_ = CrossCalibration.of(

@@ -181,8 +181,8 @@ class EnsembleRegressor(ErrorBarRegressor):
         Parameters
         ----------
         X : sequence of ase.Atoms, AtomFeatures, or array-like of shape (n, n_features)
-        y : array-like of shape (n_structures,)
-            Total energies in eV.
+        y : array-like of shape (n_structures,), or as the members take it
+            Total energies in eV, or what the target of the members says.
         **fit_params : dict
             For the fit of every member. What has one entry per structure is drawn with
             the structures.
@@ -191,10 +191,11 @@ class EnsembleRegressor(ErrorBarRegressor):
         -------
         self : object
         """
-        X, structures, y = check_fit_inputs(X, y)
+        chosen = self._chosen()
+        X, structures, y = check_fit_inputs(self, X, y)
         n = len(y)
         rng = check_random_state(self.random_state)
-        features, members, fit_params = self._shared(self._chosen(), fit_params)
+        features, members, fit_params = self._shared(chosen, fit_params)
         _refuse_equal(members, self.diversity)
         counts = self._draw(content_groups(structures, n), len(members), rng)
         members = [seeded(member, rng) for member in members]

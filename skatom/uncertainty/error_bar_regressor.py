@@ -99,7 +99,7 @@ class ErrorBarRegressor(
         """
 
     def predict(self, X, return_std: bool = False):
-        """Predict energies, and how far off they may be.
+        """Predict energies, or what the target is, and how far off they may be.
 
         Parameters
         ----------
@@ -109,15 +109,16 @@ class ErrorBarRegressor(
 
         Returns
         -------
-        y : ndarray of shape (n_structures,)
-            Total energies in eV.
-        std : ndarray of shape (n_structures,)
-            In eV, positive and finite; only with ``return_std``.
+        y : ndarray of shape (n_structures,), or as the estimator inside predicts
+            Total energies in eV, or what the target says in its unit.
+        std : like y
+            Positive and finite; only with ``return_std``.
         """
         check_is_fitted(self)
         X = rows_and_structures(X)[0]
         found = self.answer(X, Context(forces=False, std=return_std))
-        return (found.values, found.std.energies()) if return_std else found.values
+        y = found.predictions(X)
+        return (y, found.in_rows(found.std.energies(), X)) if return_std else y
 
     def predict_atoms(self, X, return_std: bool = False):
         """Predict the energy of every atom; they sum to the energies of structures.
@@ -168,7 +169,7 @@ class ErrorBarRegressor(
         X : Structures, AtomFeatures, or array-like of shape (n, n_features)
         y : ndarray of shape (n,)
         """
-        X, _, y = check_fit_inputs(X, y)
+        X, _, y = check_fit_inputs(self, X, y)
         self.std_floor_ = smallest_std(y)
         remember(self, X, y)
         return X, y

@@ -18,8 +18,10 @@ from skatom._validation import (
     _fit_context,
     _safe_indexing,
 )
+from skatom.base import target_of
 from skatom.base._inside import fitted_part
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
+from skatom.uncertainty._conformal.held_out import refuse_columns
 from skatom.uncertainty._conformal.one_ranking import OneRankingRegressor
 from skatom.uncertainty._conformal.ranks import weighted_quantiles
 from skatom.uncertainty._distances import structure_features
@@ -127,7 +129,8 @@ class WeightedConformalRegressor(OneRankingRegressor):
         -------
         self : object
         """
-        X, _, y = check_fit_inputs(X, y)
+        refuse_columns(self, target_of(self))
+        X, _, y = check_fit_inputs(self, X, y)
         self._fit_conformal(X, y)
         held_out = self.conformal_.calibration_indices_
         X_held_out = _safe_indexing(X, held_out)

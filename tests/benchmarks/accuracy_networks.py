@@ -182,13 +182,13 @@ def flla(data: Path, smoke: bool) -> None:
     y, y_test = (np.array([a.info[name] for a in part]) for part in (train, test))
     print(f"\nFLLA, {len(train)} training crystals, {len(known)} elements\n")
     print("| model | MAE (eV/atom) | fit (CPU s) | weights |\n|---|---|---|---|")
-    base = NeuralNetworkRegressor((), output="mean", max_epochs=1, random_state=0)
+    base = NeuralNetworkRegressor((), target="mean", max_epochs=1, random_state=0)
     features = MANY_WIDTHS
     baseline = make_pipeline(features, base).fit(train, y)
     found = np.abs(baseline.predict(test) - y_test).mean()
     print(f"| elements alone | {found:.3f} | | |", flush=True)
     settings = {
-        "hidden_layers": (64, 64, 64), "activation": "silu", "output": "mean",
+        "hidden_layers": (64, 64, 64), "activation": "silu", "target": "mean",
         "networks": "single", "optimizer": "layerwise_adam", "lr_schedule": "cosine",
         "lr": 3e-3, "batch_size": 64, "max_epochs": 2 if smoke else 100,
         "validation_fraction": 0.1, "random_state": 0, "loss": "mae",

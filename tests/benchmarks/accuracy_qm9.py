@@ -22,6 +22,7 @@ from ase.io import read
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.base import Target
 from skatom.featurizers import ACSF, GMP, SOAP, WeightedACSF
 from skatom.models import CompositionBaseline, NeuralNetworkRegressor, SchNetRegressor
 from skatom.preprocessing import PerAtom
@@ -35,10 +36,11 @@ FEATURES = {
     ],
     "GMP": lambda: [GMP(r_cut=6.0, dtype="float32"), PerAtom(StandardScaler())],
 }
-# key of the label, what contributions of atoms make, factor to the unit that is printed
+# key of the label, target, unit and factor to the unit that is printed
+DIPOLE = Target("dipole_magnitude", "Debye", "magnitude")
 TARGETS = {
-    "energy": ("atomization_energy_eV", "sum", "meV", 1e3),
-    "dipole": ("mu_D", "dipole_magnitude", "mD", 1e3),
+    "energy": ("atomization_energy_eV", "energy", "meV", 1e3),
+    "dipole": ("mu_D", DIPOLE, "mD", 1e3),
 }
 NETWORK = {
     "hidden_layers": (128, 128), "activation": "silu", "optimizer": "layerwise_adam",
@@ -75,17 +77,17 @@ def stand_ins(n: int) -> list[Atoms]:
     return frames
 
 
-def model_of(name: str, output: str, smoke: bool):
+def model_of(name: str, target: str | Target, smoke: bool):
     short = {"max_epochs": 2} if smoke else {}
     if name == "SchNet":
-        return make_pipeline(SchNetRegressor(output=output, **(SCHNET | short)))
-    network = NeuralNetworkRegressor(output=output, **(NETWORK | short))
+        return make_pipeline(SchNetRegressor(target=target, **(SCHNET | short)))
+    network = NeuralNetworkRegressor(target=target, **(NETWORK | short))
     return make_pipeline(*FEATURES[name](), network)
 
 
-def guess(output: str, train: list[Atoms], y: np.ndarray, test: list[Atoms]):
+def guess(target: str | Target, train: list[Atoms], y: np.ndarray, test: list[Atoms]):
     """What composition, or for dipoles the mean, says of the test molecules."""
-    if output == "sum":
+    if target == "energy":
         return CompositionBaseline().fit(train, y).predict(test)
     return np.full(len(test), y.mean())
 
@@ -104,19 +106,19 @@ def main() -> None:
     test, rest = frames[:n_test], frames[n_test:]
     print("| target | training | model | MAE | without a model | fit (CPU s) |")
     print("|---|---|---|---|---|---|")
-    for target in args.targets:
-        key, output, unit, factor = TARGETS[target]
+    for named in args.targets:
+        key, target, unit, factor = TARGETS[named]
         y, y_test = (np.array([a.info[key] for a in part]) for part in (rest, test))
         for n in sizes:
             train = rest[:n]
-            usual = np.abs(guess(output, train, y[:n], test) - y_test).mean()
+            usual = np.abs(guess(target, train, y[:n], test) - y_test).mean()
             for name in args.models:
                 start = time.process_time()
-                model = model_of(name, output, args.smoke).fit(train, y[:n])
+                model = model_of(name, target, args.smoke).fit(train, y[:n])
                 seconds = time.process_time() - start
                 found = np.abs(model.predict(test) - y_test).mean()
                 print(
-                    f"| {target} ({unit}) | {n} | {name} | {factor * found:.1f} "
+                    f"| {named} ({unit}) | {n} | {name} | {factor * found:.1f} "
                     f"| {factor * usual:.0f} | {seconds:.0f} |",
                     flush=True,
                 )

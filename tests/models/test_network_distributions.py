@@ -247,12 +247,12 @@ def test_forces_are_the_slope_of_the_middle(loss):
 # -- sizes -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("output", "power"), [("sum", 0.5), ("mean", 0.0)])
+@pytest.mark.parametrize(("target", "power"), [("sum", 0.5), ("mean", 0.0)])
 @pytest.mark.parametrize("loss", DISTRIBUTIONS)
-def test_error_bars_grow_as_those_of_independent_atoms(output, power, loss):
+def test_error_bars_grow_as_those_of_independent_atoms(target, power, loss):
     frames = [rattled(bulk("Cu", cubic=True), seed=s) for s in range(8)]
     y = np.array([a.get_all_distances(mic=True).sum() for a in frames])
-    model = make_pipeline(RadialSums(), quick(loss=loss, output=output, forces=None))
+    model = make_pipeline(RadialSums(), quick(loss=loss, target=target, forces=None))
     model.fit(frames, y)
     asked = {"return_std": True} if loss == "gaussian_nll" else {}
     asked = asked or {"return_quantiles": True}
@@ -264,12 +264,12 @@ def test_error_bars_grow_as_those_of_independent_atoms(output, power, loss):
     np.testing.assert_allclose(many, 4**power * one, rtol=1e-8)
 
 
-@pytest.mark.parametrize("output", ["sum", "mean"])
-def test_variances_of_atoms_sum_to_those_of_structures(output):
+@pytest.mark.parametrize("target", ["sum", "mean"])
+def test_variances_of_atoms_sum_to_those_of_structures(target):
     frames, y = bonds(10)
     step = RadialSums().fit(frames)
     X = step.transform(frames)
-    model = quick(loss="gaussian_nll", output=output, forces=None).fit(X, y)
+    model = quick(loss="gaussian_nll", target=target, forces=None).fit(X, y)
     energies, std = model.predict_atoms(X, return_std=True)
     np.testing.assert_allclose(energies.reshape(10, 2).sum(1), model.predict(X))
     np.testing.assert_allclose(
@@ -399,8 +399,11 @@ def test_losses_below_zero_are_drawn(tmp_path):
         ({"quantiles": (0.0, 0.5)}, "numbers between 0 and 1"),
         ({"quantiles": (0.5, 0.5)}, "give ascending"),
         ({"quantiles": ("0.1", 0.5)}, "give ascending numbers"),
-        ({"output": "dipole"}, "goes with output='sum' or 'mean', not 'dipole'"),
-        ({"output": "atoms"}, "loss='quantile' spreads one energy"),
+        (
+            {"target": "dipole"},
+            "kind 'sum' or 'mean', and 'dipole' is of kind 'vector'",
+        ),
+        ({"target": "atoms"}, "loss='quantile' adds up the spreads"),
         (
             {"loss": "gaussian_nll", "optimizer": "lbfgs"},
             "set nll_beta, now 0.5, to 0",

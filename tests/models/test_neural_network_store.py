@@ -85,9 +85,9 @@ def test_partial_fit_passes_over_a_store(store):
     assert errors[-1] < 0.5 * errors[0]
 
 
-def test_a_store_is_refused_for_other_outputs_and_for_going_on(store):
+def test_a_store_is_refused_for_other_targets_and_for_going_on(store):
     with pytest.raises(ValueError, match="A store is trained on afresh"):
-        quick(output="mean").fit(store, store.energies)
+        quick(target="mean").fit(store, store.energies)
     model = quick(max_epochs=1, warm_start=True).fit(store, store.energies)
     with pytest.raises(ValueError, match="A store is trained on afresh"):
         model.fit(store, store.energies)

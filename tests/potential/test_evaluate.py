@@ -473,7 +473,7 @@ def test_a_target_function_that_refuses_complex_numbers_is_named():
 
 def test_several_targets_are_refused():
     model = make_pipeline(*rows(), LinearRegression()).fit(FRAMES, np.c_[Y, Y])
-    with pytest.raises(ValueError, match="predicts 2 numbers a structure"):
+    with pytest.raises(ValueError, match="with 2 columns: forces belong to one energy"):
         predict_forces(model, AT)
 
 

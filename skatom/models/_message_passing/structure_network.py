@@ -23,7 +23,6 @@ from skatom._validation import (
     refuse_unseen,
 )
 from skatom.base._evaluation import Evaluation
-from skatom.features import NoDerivativeError
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
 from skatom.structures._labels import warn_of_ignored_info
@@ -78,7 +77,7 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         X : sequence of ase.Atoms
             Structures.
         y : array-like of shape (n_structures,) or (n_structures, n_outputs)
-            Total energies in eV, or what `output` says.
+            Total energies in eV, or what `target` says.
         sample_weight : array-like of shape (n_structures,), optional
             Weights of the structures in the loss. Those of weight zero are left out.
         forces : sequence of arrays of shape (n_atoms, 3) or None, optional
@@ -124,7 +123,7 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         ----------
         X : sequence of ase.Atoms
         forces, stress, atomic : bool
-            Which properties are wanted besides energies. Stress is that of structures
+            Which properties of energies are wanted besides. Stress is that of structures
             with a volume; :func:`skatom.potential.predict_stress` checks that.
         pairs : NeighborPairs, optional
             Neighbour pairs of X that are known already, at least up to r_cut.
@@ -137,33 +136,39 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         evaluation : Evaluation
         """
         structures = self._inputs(X)
-        refusal = self._why_no_slopes() if forces or stress or atomic else None
-        if refusal is not None:
-            raise NoDerivativeError(refusal)
+        asked = {"forces": forces, "stress": stress, "energies of atoms": atomic}
+        for what in [what for what, wanted in asked.items() if wanted]:
+            self.target_.refuse_slopes(self, what)
         if std:
             refuse_without_std(self._shape, type(self).__name__)
-        kind, atoms = self._kind, self._atoms(structures)
+        atoms, name = self._atoms(structures), self.target_.name
         rows, motion, virials = self._pass(structures, pairs, forces or stress)
-        shares, spreads = self._in_units(atoms, rows), self._spreads(rows)
-        found = Evaluation(kind.predict(atoms, shares))
-        per_atom = kind.contributions(atoms, np.ones((len(rows), 1)))
+        found = Evaluation(properties={name: self._predictions(atoms, rows)})
+        if std:
+            spreads = self._spreads(rows)
+            of_values = self._std(self._kind.read(self._reading(atoms), spreads))
+            found = replace(found, properties_std={name: of_values})
+        if not self.target_.is_energy:
+            return found
+        unit = self.target_.factor_to("eV")
         edges = structures.offsets[1:-1]
 
         def split(rows: np.ndarray) -> list[np.ndarray]:
-            return np.split(rows, edges) if len(structures) else []
+            return np.split(unit * rows, edges) if len(structures) else []
 
+        found = replace(found, energies=unit * found.properties[name])
         if forces:
-            found = replace(found, forces=split(motion * per_atom))
+            found = replace(found, forces=split(motion))
         if stress:
-            virials = virials * per_atom[structures.offsets[:-1], 0][:, None, None]
-            found = replace(found, stress=stress_of(virials, structures))
+            found = replace(found, stress=stress_of(unit * virials, structures))
         if atomic:
-            found = replace(found, atomic_energies=split((shares * per_atom)[:, 0]))
+            shares = self._in_units(atoms, rows)[:, 0]
+            found = replace(found, atomic_energies=split(shares))
         if std:
             found = replace(
                 found,
-                energy_std=self._std(kind.columns(atoms, spreads)),
-                atomic_energy_std=split(self._std(spreads * per_atom)),
+                energy_std=unit * of_values,
+                atomic_energy_std=split(self._std(spreads)),
             )
         return found
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from skatom.base import target_of
 from skatom.base._inside import walk
 from skatom.potential import evaluate, predict_forces
 from skatom.structures import Structures, read_energies
@@ -81,8 +82,11 @@ class Case:
 
 def with_std_of(estimator, X: Structures) -> tuple[np.ndarray, np.ndarray]:
     """Predict with standard deviations, through searches and pipelines too."""
-    found = evaluate(estimator, X, forces=False, std=True)
-    return found.energies, found.energy_std
+    found, name = (
+        evaluate(estimator, X, forces=False, std=True),
+        target_of(estimator).name,
+    )
+    return found.properties[name], found.properties_std[name]
 
 
 def differences(estimator, atoms, direction: np.ndarray) -> float:

@@ -167,6 +167,6 @@ def stock_models() -> dict:
         "BaggingRegressor": BaggingRegressor(ridge, 2, random_state=0),
         "NeuralNetworkRegressor of variances": network(loss="gaussian_nll"),
         "NeuralNetworkRegressor with dropout": network(dropout=0.2),
-        "NeuralNetworkRegressor of means": network(output="mean"),
-        "SchNetRegressor of means": clone(schnet).set_params(output="mean"),
+        "NeuralNetworkRegressor of means": network(target="mean"),
+        "SchNetRegressor of means": clone(schnet).set_params(target="mean"),
     }

@@ -14,6 +14,7 @@ from skatom._validation import (
     check_random_state,
     listing,
 )
+from skatom.base import Target, target_of
 from skatom.features._fitted_on import remember
 from skatom.model_selection._content_groups import (
     content_groups,
@@ -75,13 +76,27 @@ def hold_out(model, X, y, fit_params: dict) -> HeldOut:
         If nothing is left to fit on, the estimator was fitted on what it is calibrated
         on, or parameters would be of no effect.
     """
-    X, structures, y = check_fit_inputs(X, y)
+    if hasattr(model, "predict_interval"):
+        refuse_columns(model, target_of(model))
+    X, structures, y = check_fit_inputs(model, X, y)
     if isinstance(model.cv, str):
         return _all_of(model, X, y, structures, fit_params)
     train, kept = _split(model, X, y, structures)
     params = _check_method_params(X, fit_params, indices=train)
     X_train, X_kept = (_safe_indexing(X, rows) for rows in (train, kept))
     return HeldOut(X_train, y[train], params, X_kept, y[kept], train, kept)
+
+
+def refuse_columns(model, target: Target) -> None:
+    """Refuse several numbers a structure, whose errors have no one rank."""
+    if target.width > 1 or target.per_atom:
+        raise ValueError(
+            f"{type(model).__name__} ranks errors of one number a structure, and the "
+            f"estimator predicts {target.words}: several numbers have no order to rank "
+            "them by. Fit an estimator of one of them (or of their magnitude), or take "
+            "standard deviations of each from EnsembleRegressor and "
+            "CalibratedStdRegressor."
+        )
 
 
 def refuse_one(n: int) -> None:

@@ -1,4 +1,4 @@
-"""Architectures and outputs of NeuralNetworkRegressor."""
+"""Architectures and targets of NeuralNetworkRegressor."""
 
 # ruff: noqa: E402 - skipped as a whole where torch is missing
 import pickle
@@ -71,7 +71,7 @@ ARCHITECTURES = [
     {"initialization": "kaiming", "activation": "silu"},
     {"activation": ["tanh", "gelu"]},
     {"networks": "trunk", "hidden_layers": ()},
-    {"output": "mean", "networks": "single"},
+    {"target": "mean", "networks": "single"},
 ]
 
 
@@ -181,7 +181,7 @@ def test_intensive_targets_do_not_grow_when_a_crystal_is_repeated():
     frames = [rattled(bulk("Cu", cubic=True), seed=s) for s in range(8)]
     y = np.array([a.get_all_distances(mic=True).mean() for a in frames])
     step = RadialSums().fit(frames)
-    model = quick(output="mean").fit(step.transform(frames), y)
+    model = quick(target="mean").fit(step.transform(frames), y)
     repeated = [a.repeat((2, 1, 1)) for a in frames]
     np.testing.assert_allclose(
         model.predict(step.transform(repeated)),
@@ -193,7 +193,7 @@ def test_intensive_targets_do_not_grow_when_a_crystal_is_repeated():
 def test_baseline_of_intensive_targets_is_a_mean_over_atoms():
     frames = molecules()
     mean = np.array([np.mean(a.numbers) for a in frames])
-    model = quick(output="mean", max_epochs=1).fit(features(frames), mean)
+    model = quick(target="mean", max_epochs=1).fit(features(frames), mean)
     np.testing.assert_allclose(model.predict(features(frames)), mean, rtol=1e-9)
 
 
@@ -206,7 +206,7 @@ def test_several_targets_have_baselines_and_scales_of_their_own():
     assert model.baseline_.shape == (4, 3)
     assert model.scale_[1] == pytest.approx(1000 * model.scale_[0], rel=1e-6)
     assert np.abs(model.predict(X) - y)[:, 0].mean() < 0.5 * y[:, 0].std()
-    with pytest.raises(NoDerivativeError, match="3 targets has no single number"):
+    with pytest.raises(NoDerivativeError, match="3 columns: there is no single number"):
         model.feature_gradient(X)
     with pytest.raises(
         ValueError, match="y has 1 columns, but the network that goes on"
@@ -217,7 +217,7 @@ def test_several_targets_have_baselines_and_scales_of_their_own():
 def test_dipole_moments_are_learned_from_charges_that_are_conserved():
     frames = molecules(40)
     X, mu = features(frames), dipoles_of(frames)
-    model = quick(output="dipole", max_epochs=60, lr=2e-2).fit(X[:32], mu[:32])
+    model = quick(target="dipole", max_epochs=60, lr=2e-2).fit(X[:32], mu[:32])
     assert model.score(X[32:], mu[32:]) > 0.9
     charges = model.predict_atoms(X)
     assert np.abs(np.add.reduceat(charges, X.offsets[:-1])).max() < 1e-12
@@ -241,7 +241,7 @@ def test_charged_molecules_keep_their_charge():
         atoms.info["charge"] = -1.0
     with pytest.warns(UserWarning, match="charge"):  # features do not see it
         X = features(frames)
-    model = quick(output="dipole", max_epochs=1).fit(X, dipoles_of(frames))
+    model = quick(target="dipole", max_epochs=1).fit(X, dipoles_of(frames))
     sums = np.add.reduceat(model.predict_atoms(X), X.offsets[:-1])
     np.testing.assert_allclose(sums, [-1.0, 0.0] * 8, atol=1e-12)
 
@@ -249,7 +249,7 @@ def test_charged_molecules_keep_their_charge():
 def test_lengths_of_dipole_moments_are_learned():
     frames = molecules(40)
     X, mu = features(frames), np.linalg.norm(dipoles_of(frames), axis=1)
-    model = quick(output="dipole_magnitude", max_epochs=60, lr=2e-2).fit(
+    model = quick(target="dipole_magnitude", max_epochs=60, lr=2e-2).fit(
         X[:32], mu[:32]
     )
     assert model.predict(X).shape == (40,)
@@ -259,7 +259,7 @@ def test_lengths_of_dipole_moments_are_learned():
 def test_charges_of_atoms_are_learned():
     frames = molecules(24)
     X, q = features(frames), charges_of(frames)
-    model = quick(output="atoms", max_epochs=50, lr=2e-2).fit(X[:16], q[:16])
+    model = quick(target="atoms", max_epochs=50, lr=2e-2).fit(X[:16], q[:16])
     predicted = model.predict(X)
     assert [len(p) for p in predicted] == [len(a) for a in frames]
     flat = model.predict_atoms(X)
@@ -267,17 +267,17 @@ def test_charges_of_atoms_are_learned():
     assert model.score(X[16:], q[16:]) > 0.9
     mean = np.mean(np.concatenate(q[:16])[X[:16].numbers == 1])
     assert model.baseline_[0] == pytest.approx(mean)
-    assert np.isfinite(cross_val_score(quick(output="atoms"), X, q, cv=2)).all()
+    assert np.isfinite(cross_val_score(quick(target="atoms"), X, q, cv=2)).all()
 
 
 @pytest.mark.parametrize(
     ("params", "y", "message"),
     [
-        ({"output": "dipole"}, np.zeros(4), r"needs one vector a structure, shape \(4, 3"),
-        ({"output": "dipole_magnitude"}, -np.ones(4), "y is negative at structures 0"),
-        ({"output": "atoms"}, None, "y is None: give one array of numbers"),
-        ({"output": "atoms"}, [np.zeros(2)] * 4, "y of structure 0 has shape"),
-        ({"output": "atoms"}, [np.full(3, np.nan)] * 4, "y of structure 0 contains NaN"),
+        ({"target": "dipole"}, np.zeros(4), r"needs one vector a structure, shape \(4, 3"),
+        ({"target": "dipole_magnitude"}, -np.ones(4), "y is negative at structures 0"),
+        ({"target": "atoms"}, None, "y is None: give one array of numbers"),
+        ({"target": "atoms"}, [np.zeros(2)] * 4, "y of structure 0 has shape"),
+        ({"target": "atoms"}, [np.full(3, np.nan)] * 4, "y of structure 0 contains NaN"),
         ({"activation": ["tanh"]}, np.zeros(4), "one for each of the 2 hidden layers"),
         ({"activation": ["tanh", "rely"]}, np.zeros(4), "'rely', which is none of"),
         ({"frozen_layers": 3}, np.zeros(4), "frozen_layers is 3, but there are 2"),
@@ -291,13 +291,13 @@ def test_targets_and_layers_that_do_not_fit_are_refused(params, y, message):
 
 def test_dipoles_of_crystals_and_of_plain_rows_are_refused():
     with pytest.raises(ValueError, match="Structures 0, 1 are periodic"):
-        quick(output="dipole").fit(features([bulk("Cu")] * 2), np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="need the positions of the atoms"):
-        quick(output="dipole").fit(np.eye(4), np.zeros((4, 3)))
+        quick(target="dipole").fit(features([bulk("Cu")] * 2), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="needs the positions of the atoms"):
+        quick(target="dipole").fit(np.eye(4), np.zeros((4, 3)))
 
 
 def test_forces_of_anything_but_one_energy_are_refused():
     frames = molecules(4)
     forces = [np.zeros((len(a), 3)) for a in frames]
-    with pytest.raises(ValueError, match="slopes of one energy"):
-        quick(output="mean").fit(features(frames), np.arange(4.0), forces=forces)
+    with pytest.raises(ValueError, match="belong to one energy"):
+        quick(target="mean").fit(features(frames), np.arange(4.0), forces=forces)

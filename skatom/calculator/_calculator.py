@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from numbers import Real
 from os import PathLike
 from threading import RLock
@@ -19,21 +17,17 @@ from ase.calculators.calculator import (
 
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
-from skatom.base import NoStandardDeviationError
-from skatom.base._inside import the_one
-from skatom.features import NoDerivativeError
-from skatom.neighbors import NeighborPairs
+from skatom.base import NoStandardDeviationError, Target, target_of
+from skatom.base._inside import last_model, the_one
+from skatom.calculator._look import Look, results_of
 from skatom.neighbors._skin import SkinPairs
 from skatom.potential import r_cut_of
-from skatom.potential.answers import Answer, Context, Motion
+from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
-from skatom.structures import Structures, check_structures
-from skatom.structures._voigt import stress_of
+from skatom.structures import check_structures
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._force_std import grader_of
 from skatom.uncertainty.guard import MEANING, ExtrapolationGuard
-
-__all__ = ["SkatomCalculator"]
 
 ENTERS = ("positions", "numbers", "cell", "pbc")
 
@@ -129,6 +123,7 @@ class SkatomCalculator(Calculator):
     ):
         check_is_fitted(estimator)
         _check_options(novelty, skin, on_extrapolation)
+        _refuse_other(target_of(estimator), estimator)
         self._lock = RLock()
         self.extras: dict = {}
         super().__init__()
@@ -139,7 +134,7 @@ class SkatomCalculator(Calculator):
         meaning = getattr(self.novelty, "meaning", MEANING)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold, meaning)
         self._neighbors = self._new_neighbors()
-        self._look: _Look | None = None
+        self._look: Look | None = None
 
     @classmethod
     def from_file(
@@ -224,7 +219,7 @@ class SkatomCalculator(Calculator):
                 )
             with few_blas_threads(len(atoms)):
                 look = self._look_at(atoms.copy(), properties) if is_new else self._look
-                results = _results(look, properties)
+                results = results_of(look, properties)
                 if is_new and self._guard.is_on:
                     self._guard.check(self._grades(look), look.atoms)
                 for name in properties:
@@ -283,7 +278,7 @@ class SkatomCalculator(Calculator):
         known = self.extras if name in self.extra_properties else self.results
         return known.get(name)
 
-    def _look_at(self, atoms: Atoms, properties) -> _Look:
+    def _look_at(self, atoms: Atoms, properties) -> Look:
         """Ask the estimator about a structure, and announce what will follow."""
         structures, known = check_structures([atoms], name="atoms"), self._neighbors
         context = Context(
@@ -293,22 +288,24 @@ class SkatomCalculator(Calculator):
             pairs=None if known is None else known.pairs_of(atoms),
         )
         found = answer(self.estimator, structures, context)
-        return _Look(structures, context.pairs, found)
+        _refuse_other(found.target, self.estimator)
+        return Look(structures, context.pairs, found)
 
-    def _grades(self, look: _Look) -> np.ndarray:
+    def _grades(self, look: Look) -> np.ndarray:
         grades = self.novelty.grade_atoms(look.structures, look.pairs, look.found.seen)
         grades = np.asarray(grades[0])
         self.extras["extrapolation"] = float(grades.max())
         self.extras["extrapolation_per_atom"] = grades
         return grades
 
-    def _compute_extra(self, name: str, look: _Look) -> None:
+    def _compute_extra(self, name: str, look: Look) -> None:
         """Compute a property that ASE does not know."""
         if name == "energy_interval":
             intervals, X = self._need_intervals(name), look.structures
-            self.extras[name] = intervals.interval_around(look.found.values, X=X)[0]
+            around = intervals.interval_around(look.found.values, X=X)[0]
+            self.extras[name] = look.unit * around
         elif name == "forces_interval":
-            intervals, forces = self._need_intervals(name), _results(look, ["forces"])
+            intervals, forces = self._need_intervals(name), results_of(look, ["forces"])
             self.extras[name] = intervals.forces_interval_around(
                 forces["forces"], atoms=look.atoms
             )
@@ -317,6 +314,7 @@ class SkatomCalculator(Calculator):
                 std = look.found.std
                 of_forces = name == "forces_std"
                 value = std.forces() if of_forces else float(std.energies()[0])
+                value = look.unit * value
             except NoStandardDeviationError as error:
                 raise PropertyNotImplementedError(f"{name!r}: {error}") from error
             self.extras[name] = value
@@ -358,44 +356,13 @@ def _enters(atoms: Atoms) -> tuple:
     return atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc
 
 
-@dataclass(eq=False)
-class _Look:
-    """What an estimator says about one structure, as far as it has been asked."""
-
-    structures: Structures
-    pairs: NeighborPairs | None
-    found: Answer
-
-    @property
-    def atoms(self) -> Atoms:
-        return self.structures[0]
-
-    @cached_property
-    def motion(self) -> Motion:
-        return self.found.pull(np.ones(1))
-
-
-def _results(look: _Look, properties) -> dict:
-    """Give energies, and the other properties of ASE that are asked for."""
-    energy = float(look.found.values[0])
-    results = {"energy": energy, "free_energy": energy}
-    try:
-        if "forces" in properties or "stress" in properties:
-            results["forces"] = np.array(look.motion.forces)
-            if look.motion.virial is not None:
-                results["stress"] = stress_of(look.motion.virial, look.structures)[0]
-        if "energies" in properties:
-            results["energies"] = np.array(look.found.atoms())
-    except NoDerivativeError as error:
-        raise PropertyNotImplementedError(str(error)) from error
-    for name, value in results.items():
-        if not np.isfinite(value).all():
-            raise ValueError(
-                f"The estimator gives {name} that are NaN or infinite for this "
-                "structure. Check that its atoms do not overlap and that the fit "
-                "has converged."
-            )
-    return results
+def _refuse_other(target: Target, estimator) -> None:
+    if not target.is_energy:
+        raise ValueError(
+            f"SkatomCalculator moves atoms by the slope of an energy, and "
+            f"{type(last_model(estimator)).__name__} predicts {target.words}. Give an "
+            "estimator of energies, and ask this one by predict."
+        )
 
 
 def _check_options(novelty, skin: float, on_extrapolation: str) -> None:
