@@ -68,6 +68,10 @@ class ArrayAtoms:
         """Number of atoms of each structure, shape (n_structures,)."""
         return np.diff(self.offsets)
 
+    def row(self, numbers: tuple[float, ...]) -> np.ndarray:
+        """Give constants as they meet rows of numbers."""
+        return np.array(numbers)
+
     def spread(self, of_structures: np.ndarray) -> np.ndarray:
         """Give every atom what belongs to its structure."""
         return np.repeat(of_structures, self.n_atoms, axis=0)

@@ -204,6 +204,61 @@ class Dipole(Kind):
         return charges - atoms.spread(excess)[:, None]
 
 
+class Tensor(Kind):
+    """A symmetric tensor such as the polarizability: isotropic parts and moments of atoms.
+
+    Sum over atoms of a_i I + b_i r_i r_i^T, with two numbers a_i and b_i of an atom and
+    r_i from the centre of mass: eq. 15 of K. T. Schütt, O. T. Unke, M. Gastegger, ICML
+    2021, arXiv:2102.03150, with vectors of atoms along r_i, so that networks without
+    vectors have it too. It rotates with the structure by construction.
+    """
+
+    # of xx, yy, zz, yz, xz, xy
+    first, second = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
+    isotropic = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+
+    def check(self, X: AtomRows, y) -> np.ndarray:
+        """Give the targets as (n_structures, 6)."""
+        molecules_of(X, self.target)
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim != 2 or y.shape[1] != 6:
+            raise ValueError(
+                f"y has shape {y.shape}; target {self.target.name!r} needs the six numbers "
+                f"xx yy zz yz xz xy of every structure, shape ({len(X)}, 6)."
+            )
+        return np.stack([check_targets(column, len(X)) for column in y.T], axis=1)
+
+    def n_shares(self, y: np.ndarray) -> int:
+        """Two numbers an atom."""
+        return 2
+
+    def baseline(self, X: AtomRows, y, weights, numbers) -> np.ndarray:
+        """Fit isotropic parts of elements to a third of the trace."""
+        third = y[:, :3].mean(axis=1)
+        fit = fit_composition(X, third, weights / X.n_atoms, numbers)
+        return np.stack([fit, np.zeros_like(fit)], axis=1)
+
+    def subtract(self, X: AtomRows, y, baseline, numbers) -> np.ndarray:
+        """Give what is left for the networks."""
+        contributed = species_counts(X, numbers) @ baseline[:, :1]
+        return y - contributed * np.array(self.isotropic)
+
+    def scales(self, X: AtomRows, left, weights) -> np.ndarray:
+        """Give the spread of what is left, of one atom."""
+        square = np.mean(left**2, axis=1) / X.n_atoms
+        return np.sqrt(np.average(square, weights=weights, keepdims=True))
+
+    def beside(self, X: AtomRows, unit: float = 1.0) -> dict[str, np.ndarray]:
+        """Give positions in Å."""
+        return {"positions": centred_positions(X, self.target)}
+
+    def read(self, atoms, shares):
+        """Make tensors, (n_structures, 6)."""
+        r = atoms.positions
+        moments = shares[:, 1:2] * (r[:, self.first] * r[:, self.second])
+        return atoms.total(shares[:, :1] * atoms.row(self.isotropic) + moments)
+
+
 class AtomProperty(Kind):
     """Numbers of atoms themselves, such as charges."""
 
@@ -263,6 +318,7 @@ def kind_of(target: Target) -> Kind:
         "atoms": AtomProperty,
         "vector": Dipole,
         "magnitude": Dipole,
+        "tensor": Tensor,
     }
     return classes[target.kind](target)
 

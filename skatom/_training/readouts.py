@@ -83,6 +83,10 @@ class TensorAtoms:
         """Charges of the structures."""
         return self.batch.charges
 
+    def row(self, numbers: tuple[float, ...]) -> Tensor:
+        """Give constants as they meet rows of numbers."""
+        return self.positions.new_tensor(numbers)
+
     def spread(self, of_structures: Tensor) -> Tensor:
         """Give every atom what belongs to its structure."""
         return of_structures[self.batch.owner]

@@ -512,6 +512,6 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
         run = subprocess.run(call, capture_output=True, text=True, check=True, cwd=ROOT)
         return [int(number) for number in run.stdout.split()]
 
-    (size, few), (large, many) = measure(200), measure(640)
+    (size, few), (large, many) = measure(200), measure(720)
     assert large - size > 0.25 * few  # what could show, if it were kept
     assert many < 1.2 * few
