@@ -264,6 +264,8 @@ def loss_curves(net: Net) -> dict[str, list[float]]:
 def for_prediction(net: Net) -> Net:
     """Move a trained net to where predictions are made: the CPU, in float64."""
     net.module_.to("cpu", torch.float64).eval()
+    # torch's fused loops write without counting, and copies of weights go by the count
+    torch.autograd.graph.increment_version(list(net.module_.parameters()))
     return net
 
 

@@ -485,7 +485,9 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         return AtomRows(X.offsets, X.numbers, X.structures)
 
     def _rows(self, X: AtomFeatures) -> np.ndarray:
-        return _side("prediction").contributions(self.net_.module_, *self._scaled(X))
+        return _side("prediction").contributions(
+            self.net_.module_, self._scaling, X.values, X.numbers
+        )
 
     def _read_labels(self, atoms: AtomRows, forces, stress) -> Labels | None:
         return self.read_labels(atoms, forces, stress)
@@ -510,13 +512,12 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         if refusal is not None:
             raise NoDerivativeError(refusal)
         rows, slopes = _side("prediction").with_gradient(
-            self.net_.module_, *self._scaled(X)
+            self.net_.module_, self._scaling, X.values, X.numbers
         )
         atoms = self._atoms(X)
-        each = self._kind.slopes(self._reading(atoms), self._in_units(atoms, rows))
-        slopes = each * (self._scales[0] * slopes)
-        slopes = self._scaling.pullback(X.values, X.numbers, slopes)
-        return self._shares(X, rows), slopes
+        reading, shares = self._reading(atoms), self._in_units(atoms, rows)
+        each = self._kind.slopes(reading, shares) * self._scales[0]
+        return squeezed(self._kind.contributions(reading, shares)), each * slopes
 
     def _scaled(self, X: AtomFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Scale features, and give the element of every atom."""

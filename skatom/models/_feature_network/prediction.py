@@ -9,6 +9,7 @@ import torch
 
 from skatom._training.torch_threads import torch_threads
 from skatom.models._feature_network.data import Batch
+from skatom.models._feature_network.element_scaling import ElementScaling
 from skatom.models._feature_network.modules import AtomicNetworks
 from skatom.models._feature_network.thinning import thinned
 from skatom.models._feature_network.without_torch import plain_networks
@@ -25,13 +26,17 @@ __all__ = [
 
 
 def contributions(
-    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
+    module: AtomicNetworks,
+    scaling: ElementScaling,
+    values: np.ndarray,
+    numbers: np.ndarray,
 ) -> np.ndarray:
     """Evaluate what atoms contribute, (n_atoms, n_outputs), atoms in any order."""
-    plain = plain_networks(module, len(values))
+    plain = plain_networks(module, scaling, len(values))
     if plain is not None:
-        return plain.contributions(values, elements)
-    return _rows(module, module, values, elements)
+        return plain.contributions(values, numbers)
+    values = scaling.apply(values, numbers)
+    return _rows(module, module, values, scaling.elements(numbers))
 
 
 def latent(
@@ -75,7 +80,10 @@ def latent_pushforward(
 
 
 def with_gradient(
-    module: AtomicNetworks, values: np.ndarray, elements: np.ndarray
+    module: AtomicNetworks,
+    scaling: ElementScaling,
+    values: np.ndarray,
+    numbers: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate contributions of atoms, and differentiate the first by the features.
 
@@ -84,16 +92,18 @@ def with_gradient(
     rows : ndarray of shape (n_atoms, n_outputs)
     gradient : ndarray of shape (n_atoms, n_features)
     """
-    plain = plain_networks(module, len(values))
+    plain = plain_networks(module, scaling, len(values))
     if plain is not None:
-        return plain.with_gradient(values, elements)
-    batch = _batch(module, values, elements)
+        return plain.with_gradient(values, numbers)
+    scaled = scaling.apply(values, numbers)
+    batch = _batch(module, scaled, scaling.elements(numbers))
     n_weights = sum(p.numel() for p in module.parameters())
     with torch.enable_grad(), torch_threads(len(values) * n_weights):
         leaf = batch.leaf.requires_grad_(True)
         rows = module(batch.with_leaf(leaf))
         slopes = torch.autograd.grad(rows[:, 0].sum(), leaf)[0]
-    return rows.detach()[batch.place].numpy(), slopes[batch.place].numpy()
+    slopes = scaling.pullback(values, numbers, slopes[batch.place].numpy())
+    return rows.detach()[batch.place].numpy(), slopes
 
 
 def dropped_contributions(

@@ -1,8 +1,8 @@
-"""Networks of features, evaluated by NumPy on the weights that torch holds.
+"""Networks of features, evaluated without torch on copies of its weights.
 
 For the few atoms of a small structure a call of torch costs more than the arithmetic: with
 27 atoms of four elements and layers of 64 and 64 units, energies and gradients take torch
-about a millisecond and NumPy a fifth of that. Everything is in float64, as networks are
+about a millisecond and this a fifth of that. Everything is in float64, as networks are
 once their training is over, and equal to torch's numbers to rounding.
 """
 
@@ -14,8 +14,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import expit, ndtr
-from torch import Tensor, float64, nn
+from torch import float64, nn
 
+from skatom.featurizers._simd.lanes import WIDTH
+from skatom.models._feature_network.affine_kernel import affine
+from skatom.models._feature_network.element_scaling import ElementScaling
 from skatom.models._feature_network.modules import AtomicNetworks, Dropout, Layer
 
 # More atoms are faster in torch, which spreads activations over lanes and threads.
@@ -63,57 +66,111 @@ ACTIVATIONS: dict[type, tuple[Activation, dict]] = {
 }
 
 
-class Dense(NamedTuple):
-    """A hidden layer of all elements, or of one network that serves all.
+class Maps(NamedTuple):
+    """Linear maps at one place in the networks: one for each element, or one for all.
 
-    Weights have shape (n_out, n_in). With a shortcut the input is added to the output.
+    Attributes
+    ----------
+    weights : ndarray of shape (n_maps, n_in, n_out)
+        The last axis of all four is filled up with zeros to a multiple of eight.
+    constants : ndarray of shape (n_maps, n_out)
+    back : ndarray of shape (n_maps, n_out, n_in)
+        The weights transposed, which carry gradients back.
+    zeros : ndarray of shape (n_maps, n_in)
     """
 
-    weights: list[np.ndarray]
-    biases: list[np.ndarray]
-    activation: Activation
-    shortcut: bool
+    weights: np.ndarray
+    constants: np.ndarray
+    back: np.ndarray
+    zeros: np.ndarray
+
+    @classmethod
+    def of(cls, linears, means=None, gains=None) -> Maps:
+        """Copy what torch holds, for inputs that still have to be scaled if asked to."""
+        weights = np.stack([one.weight.detach().numpy() for one in linears])
+        constants = np.stack([one.bias.detach().numpy() for one in linears])
+        if gains is not None:
+            weights = weights * gains[:, None, None]
+            constants = constants - np.einsum("koi,ki->ko", weights, means)
+        back = _filled(weights)
+        forth = _filled(weights.transpose(0, 2, 1))
+        return cls(forth, _filled(constants), back, np.zeros_like(back[:, 0]))
+
+
+class Atoms(NamedTuple):
+    """Atoms sorted by the network that they go through.
+
+    Attributes
+    ----------
+    order : ndarray of int64, shape (n_atoms,)
+    edges : ndarray of int64, shape (n_elements + 1,)
+        First of the sorted atoms of each element, and their number.
+    all : ndarray of int64, shape (2,)
+        The same where one map serves all.
+    elements : ndarray of int64, shape (n_atoms,)
+    """
+
+    order: np.ndarray
+    edges: np.ndarray
+    all: np.ndarray
+    elements: np.ndarray
 
 
 class PlainNetworks:
-    """Weights of networks as arrays that share the memory of torch's tensors.
+    """Weights of networks as arrays, for a compiled loop over atoms.
 
     Parameters
     ----------
     module : AtomicNetworks
         Whose layers `is_plain` accepts.
+    scaling : ElementScaling
+        Of the features that enter.
     """
 
-    def __init__(self, module: AtomicNetworks):
+    def __init__(self, module: AtomicNetworks, scaling: ElementScaling):
         linears = [m for m in module.modules() if isinstance(m, nn.Linear)]
         self._homes = [
             (m._parameters, name) for m in linears for name in ("weight", "bias")
         ]
-        self._places = self._read_places()
-        self.layers = [_dense(layers) for layers in zip(*module.stacks)]
-        self.heads = [_array(head.weight) for head in module.heads]
-        self.constants = [_array(head.bias) for head in module.heads]
+        self._read = self._state_of_weights()
+        # while these are held, no other weights can come to the same place
+        self._held = [parameters[name].detach() for parameters, name in self._homes]
+        self.scaling = scaling
+        layers = list(zip(*module.stacks))
+        self.activations = [ACTIVATIONS[type(one[0].activation)][0] for one in layers]
+        self.shortcuts = [one[0].shortcut for one in layers]
+        places = [[layer.linear for layer in one] for one in layers]
+        first, *others = [*places, list(module.heads)]
+        # The first maps do the scaling, unless a shortcut leads round them.
+        self._scales_first = self.shortcuts[:1] == [True] or (
+            len(scaling.gains) not in (1, len(first))
+        )
+        scales = () if self._scales_first else (scaling.means, scaling.gains)
+        self.maps = [Maps.of(first, *scales), *map(Maps.of, others)]
+        self.n_heads, self.n_outputs = len(module.heads), module.n_outputs
 
-    def is_current(self) -> bool:
-        """Whether torch still keeps the weights where they were read.
+    def is_current(self, scaling: ElementScaling) -> bool:
+        """Whether torch still has the weights that were read, and has not changed them.
 
-        What is written to that place is seen. It cannot be used for other weights in the
-        meantime, because the arrays here keep it.
+        What is written behind torch's back, by way of ``.data`` or NumPy, is not seen.
         """
-        return self._read_places() == self._places
+        return (
+            self.scaling.means is scaling.means
+            and self.scaling.gains is scaling.gains
+            and self._state_of_weights() == self._read
+        )
 
-    def _read_places(self) -> list[int]:
-        return [parameters[name].data_ptr() for parameters, name in self._homes]
+    def _state_of_weights(self) -> list[tuple[int, int]]:
+        """Give where torch keeps its weights, and how often it has written to them."""
+        weights = [parameters[name] for parameters, name in self._homes]
+        return [(one.data_ptr(), one._version) for one in weights]
 
-    def contributions(self, values: np.ndarray, elements: np.ndarray) -> np.ndarray:
+    def contributions(self, values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Evaluate what atoms contribute, (n_atoms, n_outputs)."""
-        order, blocks = self._sorted(elements)
-        rows = np.empty((len(values), len(self.constants[0])))
-        rows[order] = self._forward(values[order], blocks)[0]
-        return rows
+        return self._forward(values, numbers, self._sorted(numbers))[0]
 
     def with_gradient(
-        self, values: np.ndarray, elements: np.ndarray
+        self, values: np.ndarray, numbers: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Evaluate contributions of atoms, and differentiate the first by the features.
 
@@ -122,55 +179,58 @@ class PlainNetworks:
         rows : ndarray of shape (n_atoms, n_outputs)
         gradient : ndarray of shape (n_atoms, n_features)
         """
-        order, blocks = self._sorted(elements)
-        rows = np.empty((len(values), len(self.constants[0])))
-        gradient = np.empty_like(values)
-        rows[order], slopes = self._forward(values[order], blocks)
-        gradient[order] = self._backward(slopes, blocks)
+        atoms = self._sorted(numbers)
+        rows, slopes = self._forward(values, numbers, atoms)
+        gradient = self._backward(slopes, atoms)[:, : values.shape[1]]
+        if self._scales_first:
+            gradient = self.scaling.pullback(values, numbers, gradient)
         return rows, gradient
 
-    def _sorted(self, elements: np.ndarray) -> tuple:
-        """Sort atoms by element; give the order, and element, first and last row of each.
+    def _sorted(self, numbers: np.ndarray) -> Atoms:
+        n, whole = len(numbers), np.array([0, len(numbers)])
+        if self.n_heads == 1:
+            return Atoms(np.arange(n), whole, whole, np.zeros(n, dtype=np.int64))
+        elements = self.scaling.elements(numbers)
+        edges = np.zeros(self.n_heads + 1, dtype=np.int64)
+        np.cumsum(np.bincount(elements, minlength=self.n_heads), out=edges[1:])
+        return Atoms(np.argsort(elements, kind="stable"), edges, whole, elements)
 
-        Atoms that all go through one network are left as they are.
-        """
-        if len(self.heads) == 1:
-            return slice(None), [(0, 0, len(elements))] if len(elements) else []
-        order = np.argsort(elements, kind="stable")
-        edges = np.cumsum(np.bincount(elements)).tolist()
-        blocks = zip(range(len(edges)), [0, *edges], edges)
-        return order, [block for block in blocks if block[1] < block[2]]
-
-    def _forward(self, x: np.ndarray, blocks: list) -> tuple[np.ndarray, list]:
-        """Give contributions of atoms sorted by element, and slopes of activations."""
+    def _forward(self, x, numbers: np.ndarray, atoms: Atoms) -> tuple[np.ndarray, list]:
+        """Give contributions of atoms, and slopes of activations."""
+        if self._scales_first:
+            x = _filled(self.scaling.apply(x, numbers))
+        x = x if x.flags.carray else x.copy()  # another layout would be compiled anew
         slopes = []
-        for layer in self.layers:
-            z = _affine(x, layer.weights, layer.biases, blocks)
-            a, slope = layer.activation(z)
-            x = x + a if layer.shortcut else a
+        for maps, shortcut, activation in zip(
+            self.maps, self.shortcuts, self.activations
+        ):
+            a, slope = activation(_mapped(x, maps.weights, maps.constants, atoms))
+            x = x + a if shortcut else a
             slopes.append(slope)
-        return _affine(x, self.heads, self.constants, blocks), slopes
+        heads = self.maps[-1]
+        rows = _mapped(x, heads.weights, heads.constants, atoms)
+        return rows[:, : self.n_outputs], slopes
 
-    def _backward(self, slopes: list, blocks: list) -> np.ndarray:
-        """Carry the gradient by the first contribution back to the features."""
-        g = np.empty((blocks[-1][2] if blocks else 0, self.heads[0].shape[1]))
-        for k, start, stop in blocks:
-            g[start:stop] = self.heads[k % len(self.heads)][0]
-        for layer, slope in zip(reversed(self.layers), reversed(slopes)):
-            weights, g_z = layer.weights, g * slope
-            back = np.empty((len(g), weights[0].shape[1]))
-            for k, start, stop in blocks:
-                np.dot(g_z[start:stop], weights[k % len(weights)], out=back[start:stop])
-            g = back + g if layer.shortcut else back
+    def _backward(self, slopes: list, atoms: Atoms) -> np.ndarray:
+        """Carry the gradient by the first contribution back to what entered."""
+        g = self.maps[-1].back[atoms.elements, 0]
+        for maps, shortcut, slope in zip(
+            self.maps[-2::-1], self.shortcuts[::-1], slopes[::-1]
+        ):
+            back = _mapped(g * slope, maps.back, maps.zeros, atoms)
+            g = back + g if shortcut else back
         return g
 
 
-def plain_networks(module: AtomicNetworks, n_atoms: int) -> PlainNetworks | None:
+def plain_networks(
+    module: AtomicNetworks, scaling: ElementScaling, n_atoms: int
+) -> PlainNetworks | None:
     """Give the networks without torch, where they exist and are faster.
 
     Parameters
     ----------
     module : AtomicNetworks
+    scaling : ElementScaling
     n_atoms : int
 
     Returns
@@ -183,15 +243,15 @@ def plain_networks(module: AtomicNetworks, n_atoms: int) -> PlainNetworks | None
     if n_atoms > ATOMS_WORTH_TORCH:
         return None
     known = _KNOWN.get(module)
-    if known is None or not known.is_current():
+    if known is None or not known.is_current(scaling):
         if not is_plain(module):
             return None
-        known = _KNOWN[module] = PlainNetworks(module)
+        known = _KNOWN[module] = PlainNetworks(module, scaling)
     return known
 
 
 def is_plain(module: AtomicNetworks) -> bool:
-    """Whether there is a rule for every layer, and its weights can be shared."""
+    """Whether there is a rule for every layer, and its weights can be read."""
     return (
         not module.n_spreads
         and all(
@@ -215,26 +275,20 @@ def _has_rule(layer: Layer) -> bool:
     )
 
 
-def _dense(layers: tuple[Layer, ...]) -> Dense:
-    """Read the layers that networks of different elements have at one place."""
-    weights = [_array(layer.linear.weight) for layer in layers]
-    biases = [_array(layer.linear.bias) for layer in layers]
-    activation = ACTIVATIONS[type(layers[0].activation)][0]
-    return Dense(weights, biases, activation, layers[0].shortcut)
+def _mapped(x: np.ndarray, weights, constants, atoms: Atoms) -> np.ndarray:
+    """Send every atom through the linear map of its element, or the one of all."""
+    out = np.empty((len(x), weights.shape[2]))
+    edges = atoms.all if len(weights) == 1 else atoms.edges
+    affine(x, atoms.order, edges, weights, constants, out)
+    return out
 
 
-def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().numpy()
-
-
-def _affine(x: np.ndarray, weights: list, biases: list, blocks: list) -> np.ndarray:
-    """Send the rows of every element through its linear map, or all through one."""
-    z = np.empty((len(x), len(biases[0])))
-    for k, start, stop in blocks:
-        rows, k = z[start:stop], k % len(weights)
-        np.dot(x[start:stop], weights[k].T, out=rows)
-        rows += biases[k]
-    return z
+def _filled(array: np.ndarray) -> np.ndarray:
+    """Copy an array, its last axis filled up with zeros to a multiple of eight."""
+    n = array.shape[-1]
+    out = np.zeros((*array.shape[:-1], n + -n % WIDTH))
+    out[..., :n] = array
+    return out
 
 
 _KNOWN: WeakKeyDictionary[AtomicNetworks, PlainNetworks] = WeakKeyDictionary()

@@ -9,6 +9,7 @@ import torch
 
 from skatom.models import NeuralNetworkRegressor
 from skatom.models._feature_network import prediction, without_torch
+from skatom.models._feature_network.element_scaling import ElementScaling
 from skatom.models._feature_network.modules import AtomicNetworks
 from skatom.models._feature_network.without_torch import plain_networks
 
@@ -29,8 +30,12 @@ ARCHITECTURE = {
     "dtype": torch.float64,
 }
 # the second element is absent; large values reach the linear part of softplus
-ELEMENTS = np.array([2, 0, 0, 2, 2, 0])
+NUMBERS = np.array([8, 1, 1, 8, 8, 1])
 VALUES = np.random.default_rng(0).normal(scale=9.0, size=(6, 7))
+ELEMENTS = np.array([1, 6, 8])
+SCALING = ElementScaling(
+    ELEMENTS, np.random.default_rng(1).normal(size=(3, 7)), np.array([0.7, 1.0, 1.4])
+)
 
 
 def networks(**changes):
@@ -42,24 +47,24 @@ def networks(**changes):
     return module
 
 
-def by_torch(monkeypatch, module, values=VALUES, elements=ELEMENTS):
+def by_torch(monkeypatch, module, values=VALUES, numbers=NUMBERS):
     with monkeypatch.context() as patch:
         patch.setattr(without_torch, "ATOMS_WORTH_TORCH", -1)
-        assert plain_networks(module, len(values)) is None
+        assert plain_networks(module, SCALING, len(values)) is None
         return (
-            prediction.contributions(module, values, elements),
-            *prediction.with_gradient(module, values, elements),
+            prediction.contributions(module, SCALING, values, numbers),
+            *prediction.with_gradient(module, SCALING, values, numbers),
         )
 
 
 def require_equal(module, monkeypatch):
     rows, again, gradient = by_torch(monkeypatch, module)
-    plain = plain_networks(module, len(VALUES))
-    found, slopes = plain.with_gradient(VALUES, ELEMENTS)
+    plain = plain_networks(module, SCALING, len(VALUES))
+    found, slopes = plain.with_gradient(VALUES, NUMBERS)
     scale, steepest = np.abs(rows).max(), np.abs(gradient).max()
     np.testing.assert_allclose(found, rows, rtol=1e-12, atol=1e-12 * scale)
     np.testing.assert_allclose(slopes, gradient, rtol=1e-12, atol=1e-12 * steepest)
-    np.testing.assert_array_equal(found, plain.contributions(VALUES, ELEMENTS))
+    np.testing.assert_array_equal(found, plain.contributions(VALUES, NUMBERS))
     np.testing.assert_array_equal(rows, again)
 
 
@@ -95,41 +100,45 @@ def test_other_shapes_too(changes, monkeypatch):
 )
 def test_what_has_no_rule_is_left_to_torch(changes):
     module = AtomicNetworks(**ARCHITECTURE | changes).eval()
-    assert plain_networks(module, 3) is None
+    assert plain_networks(module, SCALING, 3) is None
 
 
 def test_activations_with_other_parameters_are_left_to_torch():
     module = networks(activations=("tanh", "gelu"))
-    assert plain_networks(module, 3) is not None
+    assert plain_networks(module, SCALING, 3) is not None
     other = deepcopy(module)
     for stack in other.stacks:
         stack[1].activation = torch.nn.GELU(approximate="tanh")
-    assert plain_networks(other, 3) is None
+    assert plain_networks(other, SCALING, 3) is None
     for stack in other.stacks:
         stack[1].activation = torch.nn.ReLU()
-    assert plain_networks(deepcopy(other), 3) is None
+    assert plain_networks(deepcopy(other), SCALING, 3) is None
 
 
 def test_units_left_out_for_good_are_left_to_torch():
     module = networks(dropout=0.5)
-    assert plain_networks(prediction.thinned(module, 0), 3) is None
+    assert plain_networks(prediction.thinned(module, 0), SCALING, 3) is None
 
 
 def test_dropout_at_work_is_that_of_torch():
     module = networks(dropout=0.5)
-    drawn = prediction.dropped_contributions(module, VALUES, ELEMENTS, 3, seed=0)
+    drawn = prediction.dropped_contributions(
+        module, VALUES, np.array([2, 0, 0, 2, 2, 0]), 3, seed=0
+    )
     assert (np.ptp(drawn, axis=0) > 0).all()
 
 
 def test_many_atoms_are_faster_in_torch():
     module = networks()
     most = without_torch.ATOMS_WORTH_TORCH
-    assert plain_networks(module, most) is plain_networks(module, 1)
-    assert plain_networks(module, most + 1) is None
+    assert plain_networks(module, SCALING, most) is plain_networks(module, SCALING, 1)
+    assert plain_networks(module, SCALING, most + 1) is None
 
 
 def test_no_atoms_contribute_nothing():
-    rows, gradient = prediction.with_gradient(networks(), VALUES[:0], ELEMENTS[:0])
+    rows, gradient = prediction.with_gradient(
+        networks(), SCALING, VALUES[:0], NUMBERS[:0]
+    )
     assert rows.shape == (0, 1)
     assert gradient.shape == (0, 7)
 
@@ -139,10 +148,9 @@ def test_no_atoms_contribute_nothing():
 
 def test_weights_written_in_place_are_seen(monkeypatch):
     module = networks()
-    before = plain_networks(module, 6)
+    require_equal(module, monkeypatch)
     with torch.no_grad():
         module.heads[0].weight += 1.0
-    assert plain_networks(module, 6) is before
     require_equal(module, monkeypatch)
     module.load_state_dict(networks(seed=5).state_dict())
     require_equal(module, monkeypatch)
@@ -161,7 +169,7 @@ def test_a_module_on_its_way_to_training_and_back_is_seen(monkeypatch):
     module = networks()
     require_equal(module, monkeypatch)
     module.to(torch.float32)
-    assert plain_networks(module, 6) is None
+    assert plain_networks(module, SCALING, 6) is None
     with torch.no_grad():
         module.heads[2].bias += 1.0
     module.to(torch.float64)
@@ -170,7 +178,7 @@ def test_a_module_on_its_way_to_training_and_back_is_seen(monkeypatch):
 
 def test_a_copy_has_weights_of_its_own(monkeypatch):
     module = networks()
-    plain_networks(module, 6)
+    plain_networks(module, SCALING, 6)
     copy = deepcopy(module)
     with torch.no_grad():
         copy.heads[0].bias += 1.0
@@ -211,7 +219,7 @@ def test_fits_that_go_on_are_seen_by_predictions(dtype, monkeypatch):
 
 def test_networks_that_nobody_holds_are_forgotten():
     module = networks()
-    plain_networks(module, 6)
+    plain_networks(module, SCALING, 6)
     n_known = len(without_torch._KNOWN)
     del module
     assert len(without_torch._KNOWN) == n_known - 1
