@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from ase import Atoms
 
 from skatom.neighbors import COINCIDENT, NeighborPairs, neighbor_pairs
@@ -69,7 +68,8 @@ class SkinPairs:
         ):
             return False
         moved = atoms.positions - known.positions
-        farthest = np.einsum("ia,ia->i", moved, moved).max()
+        moved *= moved
+        farthest = moved.sum(axis=1).max()
         return farthest <= (0.5 * self.skin) ** 2 and self.skin > 0
 
     def _search(self, atoms: Atoms) -> NeighborPairs:

@@ -62,7 +62,7 @@ def _atoms_and_pull(estimator, X: AtomFeatures, context: Context, target: Target
     if not (shares_work and context.forces):
         return estimator.predict_atoms(X), _leaf(estimator, X, target)
     atoms, gradient = estimator.predict_with_gradient(X)
-    return atoms, lambda weights: weights[X.structure_index][:, None] * gradient
+    return atoms, lambda weights: _on_atoms(weights, X) * gradient
 
 
 def _leaf(estimator, X, target: Target):
@@ -72,11 +72,18 @@ def _leaf(estimator, X, target: Target):
                 f"{type(estimator).__name__} predicts {target.words}: there is no single "
                 "number of a structure to differentiate."
             )
-        if isinstance(X, AtomFeatures):
-            weights = weights[X.structure_index]
-        return weights[:, None] * input_gradient(estimator, X)
+        return _on_atoms(weights, X) * input_gradient(estimator, X)
 
     return pull
+
+
+def _on_atoms(weights: np.ndarray, X):
+    """Give weights of structures to the rows of X."""
+    if len(weights) == 1:  # without a pass over indices
+        return weights[0]
+    if isinstance(X, AtomFeatures):
+        weights = weights[X.structure_index]
+    return weights[:, None]
 
 
 @answer.register(Pipeline)

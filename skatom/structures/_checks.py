@@ -73,13 +73,14 @@ def _sound(flat: FlatStructures) -> bool:
 
     False sends the frames to be looked at one by one.
     """
-    if flat.pbc.any() or not len(flat.numbers) or not np.diff(flat.offsets).all():
+    if flat.pbc.any() or not len(flat.numbers):
         return False
-    if flat.numbers.min() < 1 or flat.numbers.max() > MAX_ATOMIC_NUMBER:
+    if len(flat.offsets) > 2 and not np.diff(flat.offsets).all():
         return False
-    # written so that NaN is not sound either
-    low, high = flat.positions.min(), flat.positions.max()
-    inside = low >= -LARGEST_COORDINATE and high <= LARGEST_COORDINATE
+    # unsigned, so that what is less than 1 is large; and so that NaN is not sound either
+    if (flat.numbers - 1).view(np.uint64).max() >= MAX_ATOMIC_NUMBER:
+        return False
+    inside = np.abs(flat.positions).max() <= LARGEST_COORDINATE
     return bool(inside and np.isfinite(flat.cells).all())
 
 

@@ -54,6 +54,16 @@ def flatten(frames: Sequence[Atoms]) -> FlatStructures:
             np.empty((0, 3, 3)),
             np.empty((0, 3), dtype=bool),
         )
+    if n == 1:  # what a step of dynamics has, where each call of NumPy counts
+        only = frames[0]
+        offsets[1] = len(only)
+        return FlatStructures(
+            offsets,
+            only.arrays["numbers"].astype(np.int64),
+            only.arrays["positions"].astype(float),
+            only.cell.array.reshape(1, 3, 3).copy(),
+            only.pbc.reshape(1, 3).copy(),
+        )
     arrays = [atoms.arrays for atoms in frames]
     numbers = [a["numbers"] for a in arrays]
     np.cumsum([len(z) for z in numbers], out=offsets[1:])
