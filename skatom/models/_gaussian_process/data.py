@@ -13,6 +13,7 @@ from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._kernels.covariance import Observables, observables
 from skatom.models._labelled.derivative_rows import DerivativeRows, derivative_rows
 from skatom.models._labelled.rigid_motions import (
+    count_rigid_motions,
     targets_of_structures,
     without_rigid_motion,
 )
@@ -76,8 +77,10 @@ def label_sizes(given: TrainingSet) -> np.ndarray:
     """Count the labels of every structure, without net forces of molecules."""
     sizes = int(given.energies) + given.label_counts().sum(axis=0)
     if given.labels is not None:
-        free = np.array([not atoms.pbc.any() for atoms in given.X.structures])
-        sizes -= 6 * (free & (given.X.n_atoms > 2) & given.labels.has_forces)
+        for s in np.flatnonzero(given.labels.has_forces):
+            atoms = given.X.structures[s]
+            if not atoms.pbc.any():
+                sizes[s] -= count_rigid_motions(atoms.positions)
     return sizes
 
 

@@ -1,10 +1,10 @@
 """Forces of molecules without their net force and torque, which models cannot have.
 
 An energy of distances and angles does not change when a molecule moves as a rigid body.
-Its forces have no component along the six rigid motions, so six of the 3 n force labels
-of a molecule carry no information: the loss that they add is constant. Rotating the
-labels of a molecule into the 3 n - 6 other directions leaves the same solution of a
-smaller problem.
+Its forces have no component along the rigid motions, six (five of a linear molecule, three
+of an atom), so as many of the 3 n force labels of a molecule carry no information: the loss
+that they add is constant. Rotating the labels of a molecule into the other directions
+leaves the same solution of a smaller problem.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from skatom.models._labelled.derivative_rows import DerivativeRows
 
 # Largest part of the derivative rows along rigid motions that is rounding.
 ROUNDING = 1e-9
+# Smallest size of a rigid motion against the largest, below which it is rounding.
+SMALLEST_MOTION = 1e-6
 # Share of the targets that atoms must reach for dense rows to pay.
 DENSE = 0.7
 
@@ -54,7 +56,7 @@ def without_rigid_motion(block: DerivativeRows, dense: float = DENSE) -> Derivat
             block.weights[at],
         )
         free = not X.structures[s].pbc.any()
-        if free and n_targets[s] == 3 * n_atoms[s] and n_atoms[s] > 2:
+        if free and n_targets[s] == 3 * n_atoms[s]:
             part = _reduced(part, X.structures[s].positions, X.offsets[s], dense)
         parts.append((part[0], part[1] + offset, part[2]))
         labels.append(part[3])
@@ -83,19 +85,30 @@ def internal_directions(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     rigid : ndarray of shape (3 * n_atoms, n_rigid)
-        Six, or five for linear molecules.
+        Six; five for linear molecules, three for single atoms.
     internal : ndarray of shape (3 * n_atoms, 3 * n_atoms - n_rigid)
     """
+    left, size, _ = np.linalg.svd(_rigid_motions(positions), full_matrices=True)
+    n_rigid = int(np.sum(size > SMALLEST_MOTION * size[0]))
+    return left[:, :n_rigid], left[:, n_rigid:]
+
+
+def count_rigid_motions(positions: np.ndarray) -> int:
+    """Count them: six, five for linear molecules, three for single atoms."""
+    size = np.linalg.svd(_rigid_motions(positions), compute_uv=False)
+    return int(np.sum(size > SMALLEST_MOTION * size[0]))
+
+
+def _rigid_motions(positions: np.ndarray) -> np.ndarray:
+    """Give three translations and three rotations, (3 * n_atoms, 6), of one size."""
     centred = positions - positions.mean(axis=0)
+    # in units of the molecule, not of each motion: one about its axis is rounding
+    centred = centred / max(np.sqrt(np.mean(centred**2)), 1e-8)
     motions = np.zeros((len(centred), 3, 6))
     motions[:, :, :3] = np.eye(3)
     for axis in range(3):
         motions[:, :, 3 + axis] = np.cross(np.eye(3)[axis], centred)
-    motions = motions.reshape(-1, 6)
-    motions /= np.maximum(np.linalg.norm(motions, axis=0), 1e-300)
-    left, size, _ = np.linalg.svd(motions, full_matrices=True)
-    n_rigid = int(np.sum(size > 1e-6 * size[0]))
-    return left[:, :n_rigid], left[:, n_rigid:]
+    return motions.reshape(-1, 6)
 
 
 def targets_of_structures(block: DerivativeRows) -> np.ndarray:
