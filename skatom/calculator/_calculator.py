@@ -25,6 +25,7 @@ from skatom.potential import r_cut_of
 from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
 from skatom.structures import check_structures
+from skatom.structures._voigt import has_volume
 from skatom.uncertainty._conformal.interval_regressor import IntervalRegressor
 from skatom.uncertainty._force_std import grader_of
 from skatom.uncertainty.guard import MEANING, ExtrapolationGuard
@@ -86,8 +87,8 @@ class SkatomCalculator(Calculator):
 
     A structure with NaN positions or with elements that the estimator has not seen, and
     an estimator that gives NaN, are errors. Charges, magnetic moments and ``info`` do not
-    enter. Stress exists only for cells that are periodic in three directions. Several
-    threads may share a calculator; they take turns.
+    enter. Stress exists where there is a volume: a cell of three vectors, periodic along
+    one or more. Several threads may share a calculator; they take turns.
 
     Examples
     --------
@@ -212,10 +213,11 @@ class SkatomCalculator(Calculator):
             is_new = bool(system_changes) or self._look is None
             if is_new:
                 self.reset()
-            if "stress" in properties and not atoms.pbc.all():
+            if "stress" in properties and not has_volume(atoms):
                 raise PropertyNotImplementedError(
-                    "Stress is defined for cells that are periodic in three directions; "
-                    f"pbc is {atoms.pbc.tolist()} here."
+                    "Stress is defined by a volume: a cell of three vectors, periodic "
+                    f"along one or more; pbc is {atoms.pbc.tolist()}, with "
+                    f"{atoms.cell.rank} cell vectors."
                 )
             with few_blas_threads(len(atoms)):
                 look = self._look_at(atoms.copy(), properties) if is_new else self._look
@@ -283,7 +285,7 @@ class SkatomCalculator(Calculator):
         structures, known = check_structures([atoms], name="atoms"), self._neighbors
         context = Context(
             forces=not {"forces", "stress", "forces_std"}.isdisjoint(properties),
-            stress=bool(atoms.pbc.all()),
+            stress=has_volume(atoms),
             atomic="energies" in properties,
             pairs=None if known is None else known.pairs_of(atoms),
         )

@@ -14,7 +14,7 @@ from skatom.neighbors import NeighborPairs
 from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
 from skatom.structures import Structures, check_structures
-from skatom.structures._voigt import stress_of
+from skatom.structures._voigt import has_volume, stress_of
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     NoStandardDeviationError
         If a model does not say how uncertain something asked for is.
     ValueError
-        If stress is asked for and a structure is not periodic in three directions.
+        If stress is asked for and a structure has no volume.
 
     See Also
     --------
@@ -171,7 +171,7 @@ def predict_forces(estimator, X: Sequence[Atoms], return_std: bool = False):
 
 
 def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
-    """Predict the stress of structures that are periodic in three directions.
+    """Predict the stress of crystals, and of slabs by the volume of their box.
 
     Parameters
     ----------
@@ -187,7 +187,8 @@ def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a structure is not periodic in three directions.
+        If a structure has no volume: no periodic direction, or a cell of fewer than three
+        vectors.
     NoDerivativeError
         If a step or model has no derivative rule.
     """
@@ -227,11 +228,11 @@ def predict_atomic_energies(estimator, X: Sequence[Atoms], return_std: bool = Fa
 
 def _refuse_open(structures: Structures) -> None:
     for s, atoms in enumerate(structures):
-        if not atoms.pbc.all():
+        if not has_volume(atoms):
             raise ValueError(
-                f"Structure {s} is not periodic in three directions (pbc is "
-                f"{atoms.pbc.tolist()}), so it has no volume and no stress: ask for "
-                "forces only, or set its cell and pbc."
+                f"Structure {s} has no volume and so no stress (pbc is "
+                f"{atoms.pbc.tolist()}, {atoms.cell.rank} cell vectors): ask for forces "
+                "only, or set its cell and pbc."
             )
 
 

@@ -77,7 +77,7 @@ class PotentialMethods:
         return predict_forces(self, X, return_std)
 
     def predict_stress(self, X: Sequence[Atoms]) -> NDArray[np.float64]:
-        """Predict the stress of structures that are periodic in three directions.
+        """Predict the stress of crystals, and of slabs by the volume of their box.
 
         Parameters
         ----------

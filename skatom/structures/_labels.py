@@ -14,7 +14,7 @@ from skatom._validation import check_n_structures, closest, listing
 from skatom.structures._checks import check_structures
 from skatom.structures._hashing import IDENTITY_INFO
 from skatom.structures._sequence import Structures
-from skatom.structures._voigt import to_voigt
+from skatom.structures._voigt import has_volume, to_voigt
 
 # Spin is written as S or as the multiplicity 2 S + 1.
 USUAL_INFO = {"charge": (0,), "spin": (0, 1)}
@@ -114,7 +114,7 @@ def read_labels(
         None trains on energies alone.
     stress : {"auto", "calc"} or str, sequence of arrays, or None, default=None
         The same for stress, with names looked up in ``info``; arrays of shape (6,) in
-        Voigt order or (3, 3). Only structures periodic in three directions have one:
+        Voigt order or (3, 3). Only structures with a volume have one:
         ``"auto"`` ignores the stress that a calculator has for others, all else refuses it.
     required : bool, default=False
         Refuse structures without forces (and stress, when asked for) instead of masking
@@ -331,9 +331,9 @@ def _check_stress(raw, atoms: Atoms, s: int) -> np.ndarray:
         )
     if not np.isfinite(stress).all():
         raise ValueError(f"Stress of structure {s} is NaN or infinite.")
-    if not atoms.pbc.all():
+    if not has_volume(atoms):
         raise ValueError(
-            f"Structure {s} has a stress label but is not periodic in three directions; "
-            "stress is defined per volume. Remove the label or set pbc."
+            f"Structure {s} has a stress label but no volume, which stress is defined by: "
+            "remove the label, or set pbc and the cell."
         )
     return stress

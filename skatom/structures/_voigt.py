@@ -10,6 +10,14 @@ from ase.stress import full_3x3_to_voigt_6_stress as to_voigt
 from ase.stress import voigt_6_to_full_3x3_stress as to_full
 
 
+def has_volume(atoms: Atoms) -> bool:
+    """Whether stress is defined: a cell of three vectors, periodic along one or more.
+
+    A slab has the volume of its box, as in ASE's calculators and cell filters.
+    """
+    return bool(atoms.pbc.any()) and atoms.cell.rank == 3
+
+
 def volumes(structures: Sequence[Atoms]) -> np.ndarray:
     """Give the volume of every cell in Å³, 0 where a cell has none."""
     return np.array([atoms.cell.volume for atoms in structures])

@@ -215,7 +215,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         return self
 
     def predict_stress(self, X, return_std: bool = False):
-        """Predict the stress of structures that are periodic in three directions.
+        """Predict the stress of crystals, and of slabs by the volume of their box.
 
         Parameters
         ----------

@@ -344,7 +344,7 @@ def test_X27_frames_that_moved_since_they_were_labelled(model, frames, y):
 def test_X28_stress_of_a_molecule(frames, y):
     odd = [a.copy() for a in frames]
     odd[3].info["stress"] = np.zeros(6)
-    with pytest.raises(ValueError, match="Structure 3 has a stress label but is not"):
+    with pytest.raises(ValueError, match="Structure 3 has a stress label but no vol"):
         potential(AtomicRidge(stress="stress")).fit(odd, y)
 
 

@@ -379,10 +379,9 @@ def test_an_estimator_of_structures_without_stress_is_named():
 
 
 def test_stress_of_an_open_structure_is_refused(fitted):
-    with pytest.raises(
-        ValueError, match=r"Structure 1 is not periodic .*True, False\]"
-    ):
-        predict_stress(fitted("ridge"), [AT[1], AT[2]])
+    with pytest.raises(ValueError, match="Structure 1 has no volume and so no stress"):
+        predict_stress(fitted("ridge"), [AT[1], molecule("H2O")])
+    assert predict_stress(fitted("ridge"), [AT[1], AT[2]]).shape == (2, 6)
 
 
 def test_pairs_of_other_structures_are_refused(fitted):
