@@ -43,15 +43,15 @@ def test_noise_of_forces_is_not_hidden_by_rigid_motions_of_dimers():
     rng, frames, energies, forces = np.random.default_rng(0), [], [], []
     for _ in range(60):
         atoms = molecule("CO")
-        stretch = rng.normal(scale=0.03)
+        stretch = rng.uniform(-0.15, 0.15)
         atoms.positions *= 1.0 + stretch
         bond = atoms.positions[1] - atoms.positions[0]
         longer = stretch * np.linalg.norm(bond) / (1.0 + stretch)
         axis = bond / np.linalg.norm(bond)
-        pull = 5.0 * longer * np.array([axis, -axis])
+        pull = 40.0 * longer * np.array([axis, -axis])
         internal = internal_directions(atoms.positions)[1]  # as forces of energies are
         noise = internal @ rng.normal(scale=0.1, size=internal.shape[1])
-        energies.append(2.5 * longer**2)
+        energies.append(20.0 * longer**2 + rng.normal(scale=3e-3))
         forces.append(pull + noise.reshape(-1, 3))
         frames.append(atoms)
     process = AtomicGaussianProcessRegressor(random_state=0)
