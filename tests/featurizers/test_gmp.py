@@ -131,6 +131,26 @@ def test_valence_electrons_are_those_of_the_periodic_table(symbol, count):
     assert (weight * (np.pi / beta) ** 1.5).sum() == pytest.approx(count, rel=1e-5)
 
 
+def test_no_density_is_negative_anywhere():
+    nearer, far = np.linspace(0, 0.3, 200), np.linspace(0.3, 12, 2000)  # in Å
+    r = np.concatenate([nearer, far])
+    for symbol in chemical_symbols[1:]:
+        weight, beta = valence_density(symbol).T
+        density = np.exp(-np.outer(r**2, beta)) @ weight
+        # terms cancel to rounding at the nucleus
+        assert density.min() >= -1e-14 * density.max(), symbol
+
+
+def test_narrow_probes_find_no_negative_density_at_a_nucleus():
+    # order 0 is the square of the probed density; the probe itself is positive
+    from skatom.featurizers.gmp import _overlaps
+
+    symbols = chemical_symbols[1:]
+    widths = np.array([0.01, 0.05, 0.2])
+    _, table = _overlaps([valence_density(s) for s in symbols], widths)
+    assert (table[..., 0].sum(axis=-1) > 0).all()
+
+
 @pytest.mark.parametrize("n", sorted(EFFECTIVE_N.values()))
 def test_shell_shapes_fit_slater_shells_to_two_per_cent(n):
     from scipy.special import gamma

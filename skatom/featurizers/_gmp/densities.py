@@ -3,9 +3,9 @@
 Slater [1]_ gave every electron of every atom a radial function r^(n*-1) exp(-zeta r)
 with zeta = (Z - s)/n*, an effective quantum number n* and a screening s from simple
 rules. The spherical density of such a shell has one shape for each n*, scaled by zeta;
-here each shape is a least-squares fit of three Gaussians that holds its norm, and an
-element is the sum of its valence shells. So one table of seven rows serves all elements,
-and no element's table is taken from another code.
+here each shape is a least-squares fit of three Gaussians that holds its norm and is
+nowhere negative, and an element is the sum of its valence shells. So one table of seven
+rows serves all elements, and no element's table is taken from another code.
 
 References
 ----------
@@ -22,16 +22,35 @@ from ase.units import Bohr
 EFFECTIVE_N = {1: 1.0, 2: 2.0, 3: 3.0, 4: 3.7, 5: 4.0, 6: 4.2, 7: 4.3}
 
 # n* -> exponents (1/Bohr²) and coefficients (1/Bohr³) of a shell of one electron with
-# zeta = 1/Bohr. Root mean square errors, weighted by r², are 2.0, 0.9, 0.6, 0.5, 0.4, 0.3
-# and 0.3 %.
-SHELL_SHAPES = {
+# zeta = 1/Bohr. The first coefficients are positive, or are so but for the last, and sum to
+# more than zero: such a sum of exponentials in r² has no zero, by Descartes' rule of signs.
+FITTED_SHELLS = {
     1.0: ((0.39199259, 1.45872456, 8.01916554), (0.0277735, 0.10788161, 0.11780916)),
     2.0: ((0.13227148, 0.27765514, 2.25503823), (0.00285216, 0.01839719, -0.01844708)),
-    3.0: ((0.09985334, 0.16578303, 0.43604186), (0.00347017, 0.00738653, -0.01146541)),
-    3.7: ((0.09186834, 0.30612827, 0.70566057), (0.00643184, -0.00959171, 0.00310022)),
-    4.0: ((0.08310605, 0.25233567, 0.53304894), (0.00587465, -0.00948877, 0.00359547)),
-    4.2: ((0.07808896, 0.22641573, 0.44234939), (0.00557373, -0.00967114, 0.00409843)),
-    4.3: ((0.07578261, 0.21576215, 0.40315797), (0.00543889, -0.00986778, 0.00443809)),
+}
+
+# n* -> exponents (1/Bohr²) and coefficients (Bohr^-3/2) of the orbital of such a shell,
+# whose square has three Gaussians and is nowhere negative: these shells are hollow, which
+# free Gaussians overdo.
+FITTED_ORBITALS = {
+    3.0: ((0.06032373, 0.57738063), (0.0921689, -0.07715119)),
+    3.7: ((0.04550217, 0.29335767), (0.07901682, -0.07558219)),
+    4.0: ((0.04121884, 0.23193366), (0.07560429, -0.07546662)),
+    4.2: ((0.03881109, 0.20090569), (0.07386487, -0.07557481)),
+    4.3: ((0.03771875, 0.18761257), (0.07313763, -0.0756849)),
+}
+
+
+def _squared(exponents, coefficients):
+    """Give the square of a sum of two Gaussians, as exponents and coefficients."""
+    (b, d), (c, e) = exponents, coefficients
+    return (2 * b, b + d, 2 * d), (c * c, 2 * c * e, e * e)
+
+
+# n* -> the Gaussians of all shells. Root mean square errors, weighted by r², are 2.0, 0.9,
+# 1.3, 0.7, 0.5, 0.4 and 0.3 %.
+SHELL_SHAPES = FITTED_SHELLS | {
+    n: _squared(*orbital) for n, orbital in FITTED_ORBITALS.items()
 }
 
 # Ground states that differ from the order of filling: electrons moved into the d (or from
@@ -71,7 +90,7 @@ def valence_density(symbol: str) -> np.ndarray:
     -------
     gaussians : ndarray of shape (n_gaussians, 2)
         Rows (B, beta) of rho(r) = sum B exp(-beta r²): B in electrons/Å³, beta in 1/Å².
-        Three rows for each valence shell.
+        Three rows for each valence shell. Rho is nowhere negative.
 
     Notes
     -----
