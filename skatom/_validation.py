@@ -114,19 +114,47 @@ def refuse_unseen(
         ...
     ValueError: Structure 1, atom 0 is Fe, but SOAP knows H, O only. List it in species.
     """
+    found = _first_unseen(numbers, offsets, known)
+    if found:
+        raise ValueError(f"{found[0]}, but {who} knows {found[1]}. {remedy}")
+
+
+def warn_of_unseen(numbers: np.ndarray, offsets: np.ndarray, known, who: str) -> None:
+    """Warn of atoms of elements about which a model behind a transformer learned nothing.
+
+    Parameters
+    ----------
+    numbers, offsets, known, who
+        As for `refuse_unseen`; known are the elements of fit.
+
+    Warns
+    -----
+    UserWarning
+        With the first such atom and all such elements.
+    """
+    found = _first_unseen(numbers, offsets, known)
+    if found:
+        warnings.warn(
+            f"{found[0]}, but {who} was fitted on structures with {found[1]}: a model "
+            "that was trained on these has learned nothing about it. Fit on structures "
+            "with such elements, or leave these structures out.",
+            stacklevel=4,
+        )
+
+
+def _first_unseen(numbers, offsets, known) -> tuple[str, str] | None:
+    """Name the first atom of an unknown element, and what is known instead."""
     table = np.zeros(len(chemical_symbols), dtype=bool)
     table[known] = True
     seen = table[numbers]
     if seen.all():
-        return
-    atom = int(np.argmin(seen))
-    s, i = locate_atom(atom, offsets)
+        return None
+    s, i = locate_atom(int(np.argmin(seen)), offsets)
+    symbol = chemical_symbols[numbers[np.argmin(seen)]]
     unseen = [chemical_symbols[z] for z in np.unique(numbers[~seen])]
     more = f" (unknown here: {listing(unseen)})" if len(unseen) > 1 else ""
-    raise ValueError(
-        f"Structure {s}, atom {i} is {chemical_symbols[numbers[atom]]}, but {who} knows "
-        f"{listing((chemical_symbols[z] for z in known), 12)} only{more}. {remedy}"
-    )
+    names = listing((chemical_symbols[z] for z in known), 12)
+    return f"Structure {s}, atom {i} is {symbol}", f"{names} only{more}"
 
 
 def check_n_structures(n_expected: int, given, name: str) -> None:

@@ -146,8 +146,11 @@ class Composition(StructureRows):
         self._statistics = list(self.statistics)
         self.species_ = learned_species(structures, self.species)
 
+    def _carries_over(self) -> bool:
+        return self._kind == "properties"
+
     def _check(self, structures: Structures) -> None:
-        if self._kind != "properties":
+        if not self._carries_over():
             check_species(structures, self.species_, "Composition")
             return
         for name in self._properties:

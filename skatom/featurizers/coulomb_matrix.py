@@ -14,6 +14,7 @@ from skatom._validation import (
 )
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.features._fitted_on import remember
+from skatom.featurizers._structure_rows.base import warn_of_new_elements
 from skatom.featurizers._structure_rows.coulomb_gradient import (
     CoulombOrigin,
     all_pairs,
@@ -156,6 +157,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         vectors = self._by_atom or self.permutation == "eigenspectrum"
         self.n_features_out_ = self.n_atoms_max_ ** (1 if vectors else 2)
         remember(self, structures)
+        self._numbers_of_fit = np.unique(structures.numbers)
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         # rows of atoms are no table, so there is nothing for set_output to wrap
         self._sklearn_auto_wrap_output_keys = set() if self._by_atom else {"transform"}
@@ -179,6 +181,11 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         ValueError
             If a structure is periodic, larger than ``n_atoms_max_``, or has two atoms
             at the same place.
+
+        Warns
+        -----
+        UserWarning
+            If rows are of structures, and one has an element that no structure of fit has.
         """
         if not hasattr(self, "n_atoms_max_"):  # asking for tags takes 0.1 ms
             check_is_fitted(self)
@@ -187,6 +194,7 @@ class CoulombMatrix(TransformerMixin, BaseEstimator):
         values, ranks = self._compute(structures)
         if self._by_atom:
             return self._atom_features(structures, values, ranks)
+        warn_of_new_elements(self, structures)
         if self._permutation == "eigenspectrum":
             return spectra(self._square(values), structures.n_atoms)[0]
         return values

@@ -12,6 +12,7 @@ from skatom._validation import (
     check_is_fitted,
     refuse_unseen,
     validate_data,
+    warn_of_unseen,
 )
 from skatom.base import sum_atoms
 from skatom.elements._counts import species_counts
@@ -110,10 +111,18 @@ class Pool(TransformerMixin, BaseEstimator):
         ValueError
             If the number of features differs from fit, or, with ``by_species`` or
             ``counts``, an element was not seen in fit.
+
+        Warns
+        -----
+        UserWarning
+            If an element was not seen in fit and has no columns: what the features of its
+            atoms add, a model behind has not been trained on.
         """
         if not hasattr(self, "species_"):  # asking for tags takes 0.1 ms
             check_is_fitted(self)
         X = self._check_X(X, reset=False)
+        if not (self._way["by_species"] or self._way["counts"]):  # these refuse
+            warn_of_unseen(X.numbers, X.offsets, self._numbers, "Pool")
         blocks = [
             sum_atoms(X.values * weight[:, None], X.offsets)
             for weight in self._weights(X)
@@ -189,15 +198,13 @@ class Pool(TransformerMixin, BaseEstimator):
 
     def _known(self, X: AtomFeatures) -> np.ndarray:
         """Atomic numbers of fit, when those of X are among them."""
-        known = np.array([atomic_numbers[s] for s in self.species_])
-        refuse_unseen(
-            X.numbers,
-            X.offsets,
-            known,
-            "Pool",
-            "Fit on structures with such elements, or use by_species=False, counts=False.",
-        )
-        return known
+        remedy = "Fit on structures with such elements, or leave these structures out."
+        refuse_unseen(X.numbers, X.offsets, self._numbers, "Pool", remedy)
+        return self._numbers
+
+    @property
+    def _numbers(self) -> np.ndarray:
+        return np.array([atomic_numbers[s] for s in self.species_])
 
     def _check_X(self, X, *, reset: bool) -> AtomFeatures:
         if not isinstance(X, AtomFeatures):

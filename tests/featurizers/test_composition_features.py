@@ -9,7 +9,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skatom import predict_forces, predict_stress
 from skatom.elements._properties import PROPERTIES
-from skatom.featurizers import ACSF, Composition
+from skatom.featurizers import ACSF, Composition, CoulombMatrix
 from skatom.preprocessing import Pool
 
 FRAMES = [molecule("H2O"), molecule("CH4"), bulk("Cu")]
@@ -133,3 +133,16 @@ def test_forces_and_stress_beside_composition_are_those_of_the_other_features():
     stress = predict_stress(alone, crystals)
     np.testing.assert_allclose(predict_stress(both, crystals), stress, atol=1e-14)
     assert np.abs(stress).max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    "featurizer",
+    [Composition(species=["H", "C", "O", "Cu"]), CoulombMatrix(n_atoms_max=5)],
+)
+def test_rows_of_elements_that_fit_did_not_see_are_warned_about(featurizer):
+    model = make_pipeline(featurizer, Ridge()).fit(FRAMES[:1], [-1.0])
+    model.predict(FRAMES[:1])
+    with pytest.warns(
+        UserWarning, match=r"Structure 1, atom 0 is C, but Co.* H, O only"
+    ):
+        model.predict(FRAMES[:2])

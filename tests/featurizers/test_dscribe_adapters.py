@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -462,7 +463,10 @@ def test_unseen_species_are_named(cls):
         fitted.transform(frames)
     listed = cls(n_grid=6, r_cut=3.0, species=["K", "Na", "Cl"]).fit(crystals())
     assert listed.species_ == ["Na", "Cl", "K"]
-    assert np.isfinite(values(listed.transform(frames))).all()
+    # of LMBTR's features of atoms a model tells by itself
+    warned = nullcontext() if cls is LMBTR else pytest.warns(match="atom 1 is K, but")
+    with warned:
+        assert np.isfinite(values(listed.transform(frames))).all()
 
 
 @pytest.mark.parametrize("cls", [SineMatrix, EwaldSumMatrix])

@@ -6,6 +6,7 @@ import pytest
 from ase.build import molecule
 from conftest import rattled
 from radial import RadialSums
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -101,3 +102,16 @@ def test_another_number_of_features_is_refused(features):
 def test_wrong_method_is_refused(features):
     with pytest.raises(ValueError, match="'method' parameter of Pool"):
         Pool("max").fit(features)
+
+
+def test_an_element_that_fit_did_not_see_is_warned_about(features):
+    pool = Pool().fit(features[:2])  # water and methane
+    pool.transform(features)  # elements of methanol are known
+    with pytest.warns(UserWarning, match="atom 0 is C, but Pool was fitted on structu"):
+        Pool().fit(features[:1]).transform(features)
+    # also behind a featurizer that lists it
+    frames = [rattled(molecule(n)) for n in NAMES]
+    model = make_pipeline(RadialSums(species=["H", "C", "O"]), Pool(), Ridge())
+    model.fit(frames[:1], [-1.0])
+    with pytest.warns(UserWarning, match="learned nothing about it. Fit on structures"):
+        model.predict(frames)

@@ -8,8 +8,14 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from skatom._validation import _fit_context, check_is_fitted, refuse_unseen
+from skatom._validation import (
+    _fit_context,
+    check_is_fitted,
+    refuse_unseen,
+    warn_of_unseen,
+)
 from skatom.base._featurizer import _species_numbers
+from skatom.features import AtomFeatures
 from skatom.features._fitted_on import remember
 from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info
@@ -36,6 +42,10 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _check(self, structures: Structures) -> None:
         """Refuse structures that the features cannot describe."""
 
+    def _carries_over(self) -> bool:
+        """Whether rows are meant to carry over to elements that fit did not see."""
+        return False
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn what the columns have to hold: species, or the largest structure.
@@ -53,6 +63,7 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         warn_of_ignored_info(structures)
         self._learn(structures)
         self._check(structures)
+        self._numbers_of_fit = np.unique(structures.numbers)
         self.n_features_out_ = len(self._names())
         remember(self, structures)
         return self
@@ -73,11 +84,21 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ------
         ValueError
             If a structure does not fit what was learned in fit.
+
+        Warns
+        -----
+        UserWarning
+            If a structure has an element that no structure of fit has, so that its
+            features mean nothing to a model that was trained on those.
         """
         check_is_fitted(self, "n_features_out_")
         structures = check_structures(X, allow_empty=True)
         self._check(structures)
-        return self._rows(structures)
+        rows = self._rows(structures)
+        of_atoms = isinstance(rows, AtomFeatures)  # whose models refuse by themselves
+        if not of_atoms and not self._carries_over():
+            warn_of_new_elements(self, structures)
+        return rows
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Give the physical name of every column.
@@ -98,6 +119,16 @@ class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
+
+
+def warn_of_new_elements(estimator, structures: Structures) -> None:
+    """Warn of elements that no structure of fit has, about which rows tell no model."""
+    warn_of_unseen(
+        structures.numbers,
+        structures.offsets,
+        estimator._numbers_of_fit,
+        type(estimator).__name__,
+    )
 
 
 def learned_species(structures: Structures, species) -> list[str]:
