@@ -244,22 +244,31 @@ def as_target(given: str | Target) -> Target:
     )
 
 
-def one_number(target: Target, name: str) -> Target:
-    """Give a target that models of sums over atoms can have, or refuse it.
+def one_number(estimator) -> Target:
+    """Give the target that an estimator of sums over atoms declares, or refuse it.
 
     Parameters
     ----------
+    estimator : estimator
+        With the parameter ``target``.
+
+    Returns
+    -------
     target : Target
-    name : str
-        Of the class that is asked to predict it.
+
+    Raises
+    ------
+    ValueError
+        Unless it is one sum, or mean, over atoms.
     """
+    target = as_target(estimator.target)
     if target.adds_up and target.width == 1:
         return target
     raise ValueError(
-        f"{name} adds up what atoms contribute to one number of a structure, but the "
-        f"target is {target.words}. Networks, such as NeuralNetworkRegressor or "
-        "PaiNNRegressor, have targets of every kind; of several sums or means, fit one "
-        "model each."
+        f"{type(estimator).__name__} adds up what atoms contribute to one number of a "
+        f"structure, but the target is {target.words}. Networks, such as "
+        "NeuralNetworkRegressor or PaiNNRegressor, have targets of every kind; of several "
+        "sums or means, fit one model each."
     )
 
 

@@ -15,15 +15,16 @@ from skatom._validation import (
     _fit_context,
     check_random_state,
 )
-from skatom.base import AtomicRegressor
+from skatom.base import Target
 from skatom.elements._channels import SpeciesChannels
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.elements._couplings import couplings
 from skatom.features import AtomFeatures
 from skatom.models._alchemical.pooled import PooledChannels, mean_rows, pool_channels
+from skatom.models._labelled.sum_or_mean import SumOrMean
 
 
-class AlchemicalKernelRidge(AtomicRegressor):
+class AlchemicalKernelRidge(SumOrMean):
     r"""Kernel ridge regression in a space of few learned pseudo-elements.
 
     Features that are resolved by species are contracted by couplings U of shape
@@ -66,6 +67,9 @@ class AlchemicalKernelRidge(AtomicRegressor):
         For the parts, and for random couplings.
     verbose : int, default=0
         1 shows on standard error how far the learning is.
+    target : str or Target, default="energy"
+        What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
+        or "mean", an intensive number.
 
     Attributes
     ----------
@@ -144,6 +148,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         "baseline": [StrOptions({"composition", "mean"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "target": [str, Target],
     }
     _reads_blocks = True
 
@@ -162,6 +167,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         baseline="composition",
         random_state=None,
         verbose=0,
+        target="energy",
     ):
         self.n_components = n_components
         self.init = init
@@ -175,6 +181,7 @@ class AlchemicalKernelRidge(AtomicRegressor):
         self.baseline = baseline
         self.random_state = random_state
         self.verbose = verbose
+        self.target = target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
@@ -201,7 +208,10 @@ class AlchemicalKernelRidge(AtomicRegressor):
         """
         atoms = isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
+        self._declare()
         y = self.check_targets(X, y)
+        if self.target_.kind == "mean":
+            y = y * X.n_atoms
         rng = check_random_state(self.random_state)
         self.baseline_ = self._fit_baseline(X, y, atoms)
         targets = (y - species_counts(X, self.numbers_) @ self.baseline_) / X.n_atoms
@@ -271,11 +281,11 @@ class AlchemicalKernelRidge(AtomicRegressor):
             for s, (first, last) in enumerate(zip(X.offsets[:-1], X.offsets[1:])):
                 share = X.values[first:last] @ gradient[s]
                 energies[first:last] += share - share.mean()
-        return energies
+        return self._shared(energies, X)
 
     def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Give every atom the slope of its structure."""
-        return self._mean_gradient(X)[X.structure_index]
+        return self._shared(self._mean_gradient(X)[X.structure_index], X)
 
     def _mean_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Slope of the energy of an atom by the mean features of each structure."""

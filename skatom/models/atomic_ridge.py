@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skatom._validation import Interval, Real, StrOptions, _fit_context
+from skatom.base import Target
 from skatom.features import AtomFeatures
 from skatom.models._linear.model import LinearModel
 
@@ -36,6 +37,9 @@ class AtomicRidge(LinearModel):
         ("auto"). None trains on energies alone.
     stress : {"auto", "calc"} or str or None, default=None
         The same for stress, by default not trained on.
+    target : str or Target, default="energy"
+        What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
+        or "mean", an intensive number. Forces are those of energies only.
 
     Attributes
     ----------
@@ -74,11 +78,11 @@ class AtomicRidge(LinearModel):
         + \frac{w_S}{n_s} \sum_{v=1}^{6} (V_s \Delta\sigma_v)^2 \Big] + \alpha |w|^2 .
 
     Energies are divided by the root of n_s because independent errors of atoms add up in
-    squares. The rows are never stored: each chunk of structures is folded into the
-    triangle of a QR factorisation, so that memory grows with the square of the number of
-    coefficients and not with the data, and the condition number is not squared, as
-    normal equations would. `partial_fit` goes on from that triangle, so a model that has
-    seen the data by batches is the one that saw all at once.
+    squares; the error of a mean over atoms counts as it is. The rows are never stored: each
+    chunk of structures is folded into the triangle of a QR factorisation, so that memory
+    grows with the square of the number of coefficients and not with the data, and the
+    condition number is not squared, as normal equations would. `partial_fit` goes on from
+    that triangle: a model that has seen the data by batches is the one that saw all.
 
     Read as probabilities, the loss says that coefficients are normal with variance
     :math:`s^2/\alpha`, and errors of energies, force components and virial components
@@ -141,6 +145,7 @@ class AtomicRidge(LinearModel):
         "stress_weight": [Interval(Real, 0, None, closed="left")],
         "forces": [str, None],
         "stress": [str, None],
+        "target": [str, Target],
     }
 
     def __init__(
@@ -153,6 +158,7 @@ class AtomicRidge(LinearModel):
         stress_weight=0.1,
         forces="auto",
         stress=None,
+        target="energy",
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -161,6 +167,7 @@ class AtomicRidge(LinearModel):
         self.stress_weight = stress_weight
         self.forces = forces
         self.stress = stress
+        self.target = target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):

@@ -16,6 +16,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
+from skatom.base import Target
 from skatom.features import AtomFeatures
 from skatom.models._algebra.left_out import merged
 from skatom.models._linear.model import LinearModel
@@ -41,7 +42,7 @@ class AtomicRidgeCV(LinearModel):
         Which structures are held out together: k folds, or as a splitter says. Frames of
         one trajectory belong together: use :class:`sklearn.model_selection.GroupKFold`
         and ``fit(..., groups=...)``. Folds must not overlap.
-    fit_intercept, by_species, force_weight, stress_weight, forces, stress
+    fit_intercept, by_species, force_weight, stress_weight, forces, stress, target
         As for :class:`AtomicRidge`.
 
     Attributes
@@ -93,6 +94,7 @@ class AtomicRidgeCV(LinearModel):
         "stress_weight": [Interval(Real, 0, None, closed="left")],
         "forces": [str, None],
         "stress": [str, None],
+        "target": [str, Target],
     }
 
     def __init__(
@@ -106,6 +108,7 @@ class AtomicRidgeCV(LinearModel):
         stress_weight=0.1,
         forces="auto",
         stress=None,
+        target="energy",
     ):
         self.alphas = alphas
         self.cv = cv
@@ -115,6 +118,7 @@ class AtomicRidgeCV(LinearModel):
         self.stress_weight = stress_weight
         self.forces = forces
         self.stress = stress
+        self.target = target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None, forces=None, stress=None):

@@ -19,7 +19,7 @@ from skatom._validation import (
     refuse_unseen,
 )
 from skatom.base import Target, sum_atoms
-from skatom.base._targets import as_target, one_number
+from skatom.base._targets import one_number
 from skatom.elements._counts import fit_composition
 from skatom.features import AtomFeatures
 from skatom.features._fitted_on import remember
@@ -90,7 +90,7 @@ class CompositionBaseline(RegressorMixin, BaseEstimator):
         """
         X = _check_X(X)
         present = np.unique(X.numbers)
-        self.target_ = one_number(as_target(self.target), type(self).__name__)
+        self.target_ = one_number(self)
         if self.energies is not None:
             self.energies_ = _given(self.energies)
             self._energies_of_atoms(X)

@@ -17,6 +17,7 @@ from skatom._validation import (
     _fit_context,
     check_random_state,
 )
+from skatom.base import Target
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import label_sizes
@@ -120,6 +121,10 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         Number of threads that fit; those of BLAS, which factors the matrix, are its own.
     verbose : int, default=0
         Whether the progress of the iteration is shown.
+    target : str or Target, default="energy"
+        What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
+        or "mean", an intensive number, whose noise ``noise_energy`` then is. Forces are
+        those of energies only.
 
     Attributes
     ----------
@@ -208,6 +213,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "target": [str, Target],
     }
 
     def __init__(
@@ -238,6 +244,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         random_state=None,
         n_jobs=None,
         verbose=0,
+        target="energy",
     ):
         self.kernel = kernel
         self.additive = additive
@@ -264,6 +271,7 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.target = target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
@@ -293,6 +301,9 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         """
         plain = not isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
+        self._declare()
+        if not self.energies:
+            self.target_.refuse_slopes(self, "forces and stress to train on")
         given = training_set(self, X, y, sample_weight, forces, stress)
         if given.labels is None and not self.energies:
             raise ValueError(

@@ -14,6 +14,7 @@ from skatom._validation import (
     _fit_context,
     check_random_state,
 )
+from skatom.base import Target
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.choose_references import SELECTIONS, choose_references
 from skatom.models._kernel_ridge.exact import solve_exactly
@@ -81,9 +82,9 @@ class AtomicKernelRidge(KernelModel):
     reference_selection : {"fps", "cur", "kmeans", "random"}, default="fps"
         How references are chosen: farthest-point sampling, drawing by leverage (CUR),
         the atoms nearest to the centres of k-means, or drawing at random.
-    aggregation : {"sum", "mean"}, default="sum"
-        Whether y is extensive, a sum over atoms, or intensive, a mean over them. A mean
-        has no forces: they are not trained on.
+    target : str or Target, default="energy"
+        What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
+        or "mean", an intensive number. Forces are those of energies only.
     baseline : {"composition"} or None, default="composition"
         Subtract one energy a species, fitted by least squares of smallest norm. A plain
         matrix has no composition and no baseline.
@@ -193,7 +194,7 @@ class AtomicKernelRidge(KernelModel):
             None,
         ],
         "reference_selection": [StrOptions(set(SELECTIONS))],
-        "aggregation": [StrOptions({"sum", "mean"})],
+        "target": [str, Target],
         "baseline": [StrOptions({"composition"}), None],
         "force_weight": [Interval(Real, 0, None, closed="left")],
         "stress_weight": [Interval(Real, 0, None, closed="left")],
@@ -214,7 +215,7 @@ class AtomicKernelRidge(KernelModel):
         species_coupling=None,
         n_references="auto",
         reference_selection="fps",
-        aggregation="sum",
+        target="energy",
         baseline="composition",
         force_weight=1.0,
         stress_weight=1.0,
@@ -231,7 +232,7 @@ class AtomicKernelRidge(KernelModel):
         self.species_coupling = species_coupling
         self.n_references = n_references
         self.reference_selection = reference_selection
-        self.aggregation = aggregation
+        self.target = target
         self.baseline = baseline
         self.force_weight = force_weight
         self.stress_weight = stress_weight

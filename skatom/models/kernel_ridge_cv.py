@@ -14,6 +14,7 @@ from skatom._validation import (
     StrOptions,
     _fit_context,
 )
+from skatom.base import Target
 from skatom.elements._counts import species_counts
 from skatom.models._algebra.left_out import cross_validated_residuals, labels_of_folds
 from skatom.models._kernel_ridge.base import KernelModel
@@ -54,7 +55,7 @@ class AtomicKernelRidgeCV(KernelModel):
         What decides: the loss of :class:`AtomicKernelRidge` on what is held out, or a
         metric of `skatom.metrics`: "neg_energy_mae", "neg_energy_rmse" (per atom),
         "neg_force_mae", "neg_force_rmse", "neg_stress_mae" or "neg_stress_rmse".
-    degree, coef0, species_coupling, aggregation, baseline
+    degree, coef0, species_coupling, target, baseline
         As for :class:`AtomicKernelRidge`.
     force_weight, stress_weight, forces, stress, max_memory
         As for :class:`AtomicKernelRidge`.
@@ -119,7 +120,7 @@ class AtomicKernelRidgeCV(KernelModel):
         "degree": [Interval(Real, 0, None, closed="left")],
         "coef0": [Interval(Real, None, None, closed="neither")],
         "species_coupling": [Real, "array-like", None],
-        "aggregation": [StrOptions({"sum", "mean"})],
+        "target": [str, Target],
         "baseline": [StrOptions({"composition"}), None],
         "force_weight": [Interval(Real, 0, None, closed="left")],
         "stress_weight": [Interval(Real, 0, None, closed="left")],
@@ -139,7 +140,7 @@ class AtomicKernelRidgeCV(KernelModel):
         degree=3,
         coef0=1,
         species_coupling=None,
-        aggregation="sum",
+        target="energy",
         baseline="composition",
         force_weight=1.0,
         stress_weight=1.0,
@@ -155,7 +156,7 @@ class AtomicKernelRidgeCV(KernelModel):
         self.degree = degree
         self.coef0 = coef0
         self.species_coupling = species_coupling
-        self.aggregation = aggregation
+        self.target = target
         self.baseline = baseline
         self.force_weight = force_weight
         self.stress_weight = stress_weight

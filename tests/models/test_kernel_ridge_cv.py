@@ -175,7 +175,7 @@ def test_auto_tries_lengths_around_the_scale(alloys):
 def test_means_are_those_of_refits(alloys):
     features, y = alloys
     y = y / features.n_atoms
-    params = {"aggregation": "mean", "gamma": 0.05}
+    params = {"target": "mean", "gamma": 0.05}
     predicted = cross_val_predict(
         _OnFeatures(AtomicKernelRidge(1e-3, n_references=None, **params), features),
         np.arange(8)[:, None], y, cv=LeaveOneOut(),

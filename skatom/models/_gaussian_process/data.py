@@ -107,7 +107,7 @@ def collect(given: TrainingSet, blocks: Blocks) -> Seen:
     factors = [scale, *(np.sqrt(block.weights) for block in pieces)]
     targets = [scale * given.y, *(f * b.labels for f, b in zip(factors[1:], pieces))]
     is_force = [np.zeros(len(X), dtype=bool)]
-    weights, sizes, owners = [samples], [X.n_atoms], [np.arange(len(X))]
+    weights, sizes, owners = [samples], [given.sizes], [np.arange(len(X))]
     if labels is not None:
         n_virials = 6 * labels.has_stress
         n_forces = _count_targets(pieces, labels) - n_virials

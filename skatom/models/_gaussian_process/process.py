@@ -51,6 +51,8 @@ class Process(State):
         Features of the training atoms, or those of the inducing structures.
     numbers : ndarray of int, shape (n_atoms,)
         Their atomic numbers.
+    means : bool
+        Whether labels of structures are means over atoms.
     """
 
     _name = "process"
@@ -60,12 +62,13 @@ class Process(State):
     posterior: Posterior | IterativePosterior | ProjectedPosterior
     points: np.ndarray
     numbers: np.ndarray
+    means: bool = False
 
     @classmethod
     def dense(cls, given: TrainingSet, at: Hyperparameters):
         """Learn from a first batch of labels by one factorisation."""
         posterior = condition(collect(given, at.blocks), at.kernel, at.noise)
-        return cls(at, posterior, given.X.values, given.X.numbers)
+        return cls(at, posterior, given.X.values, given.X.numbers, given.means)
 
     @classmethod
     def iterative(
@@ -78,7 +81,7 @@ class Process(State):
         posterior = condition_iteratively(
             seen, inducing, at.kernel, at.noise, **options
         )
-        return cls(at, posterior, given.X.values, given.X.numbers)
+        return cls(at, posterior, given.X.values, given.X.numbers, given.means)
 
     @classmethod
     def sparse(cls, given: TrainingSet, some: np.ndarray, at: Hyperparameters):
@@ -87,7 +90,8 @@ class Process(State):
         posterior = condition_projected(
             collect(inducing, at.blocks), _seen(given, at), at.kernel, at.noise
         )
-        return cls(at, posterior, inducing.X.values, inducing.X.numbers)
+        points = inducing.X.values, inducing.X.numbers
+        return cls(at, posterior, *points, given.means)
 
     def extended(self, given: TrainingSet) -> Process:
         """Learn from another batch."""
@@ -151,28 +155,37 @@ class Process(State):
             own = residuals[start : start + len(batch.targets)]
             start += len(own)
             n = batch.functions[0].n_energies - batch.first
-            energies.append(own[:n] / batch.functions[0].energy_scale[:n])
-            samples = np.sqrt(batch.weights[batch.is_force])
-            forces.append(own[batch.is_force] / samples)
+            samples = np.sqrt(batch.weights)
+            scale = samples if self.means else batch.functions[0].energy_scale
+            energies.append(own[:n] / scale[:n])
+            forces.append((own / samples)[batch.is_force])
         return np.concatenate(energies), np.concatenate(forces)
 
     def energy_std(self, X: AtomFeatures) -> np.ndarray:
-        """Give standard deviations of energies, (n_structures,)."""
+        """Give standard deviations of energies, or of means, (n_structures,)."""
         at = self.hyperparameters
-        return np.sqrt(
-            energy_variance(X, self.posterior, at.kernel) + at.noise[0] * X.n_atoms
-        )
+        variances = energy_variance(X, self.posterior, at.kernel)
+        if self.means:
+            return np.sqrt(variances / X.n_atoms**2 + at.noise[0])
+        return np.sqrt(variances + at.noise[0] * X.n_atoms)
 
     def energy_covariance(self, X: AtomFeatures) -> np.ndarray:
         """Give the covariance of energies, (n_structures, n_structures)."""
         at = self.hyperparameters
         cov = energy_covariance(X, self.posterior, at.kernel)
+        if self.means:
+            cov = cov / np.outer(X.n_atoms, X.n_atoms)
+            return cov + at.noise[0] * np.eye(len(X))
         return cov + np.diag(at.noise[0] * X.n_atoms)
 
     def atom_std(self, X: AtomFeatures) -> np.ndarray:
-        """Give standard deviations of energies of atoms, (n_atoms_total,)."""
+        """Give standard deviations of what atoms contribute, (n_atoms_total,)."""
         at = self.hyperparameters
-        return np.sqrt(atom_variance(X, self.posterior, at.kernel) + at.noise[0])
+        variances, noise = atom_variance(X, self.posterior, at.kernel), at.noise[0]
+        if self.means:  # noise of contributions adds up to that of a mean
+            n_atoms = X.n_atoms[X.structure_index]
+            return np.sqrt(variances / n_atoms**2 + noise / n_atoms)
+        return np.sqrt(variances + noise)
 
     def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Give standard deviations of force components, (n_atoms_total, 3)."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from skatom._validation import check_is_fitted, check_random_state
-from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.process import Process
 from skatom.models._kernels.expansions import Expansion
+from skatom.models._labelled.sum_or_mean import SumOrMean
 
 
-class ProcessRegressor(AtomicRegressor):
+class ProcessRegressor(SumOrMean):
     """Predictions of a regressor that keeps a Process and a baseline."""
 
     _states = (Process,)
@@ -78,8 +78,14 @@ class ProcessRegressor(AtomicRegressor):
         -------
         std : ndarray of shape (n_atoms_total, 3)
             In eV/Å.
+
+        Raises
+        ------
+        NoDerivativeError
+            If the target is no energy.
         """
         check_is_fitted(self)
+        self.target_.refuse_slopes(self, "forces")
         return self._process.forces_std(self.check_features(X, reset=False))
 
     def sample_y(self, X, n_samples=1, random_state=0) -> np.ndarray:
@@ -155,7 +161,7 @@ class ProcessRegressor(AtomicRegressor):
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Give the mean of the posterior."""
         baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-        return baseline + self._expansion().values(X)
+        return self._shared(baseline + self._expansion().values(X), X)
 
     def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Give the slope of the mean."""
@@ -165,7 +171,7 @@ class ProcessRegressor(AtomicRegressor):
         """Give the mean and its slope."""
         baseline = self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
         values, gradient = self._expansion().with_gradient(X)
-        return baseline + values, gradient
+        return self._shared(baseline + values, X), self._shared(gradient, X)
 
     def _expansion(self) -> Expansion:
         return Expansion(

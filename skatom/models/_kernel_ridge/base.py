@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from skatom.base import AtomicRegressor
 from skatom.features import AtomFeatures
 from skatom.models._kernel_ridge.make_kernel import make_kernel
 from skatom.models._kernel_ridge.rows_against_references import References
 from skatom.models._kernels.expansions import Expansion
 from skatom.models._kernels.of_atoms import AtomKernel
+from skatom.models._labelled.sum_or_mean import SumOrMean
 from skatom.models._labelled.training_set import TrainingSet, training_set
 
 
-class KernelModel(AtomicRegressor):
+class KernelModel(SumOrMean):
     """Sum of kernels, and of their derivatives, at reference atoms.
 
     A subclass stores the parameters that are read here and sets ``kernel_``.
@@ -25,14 +25,8 @@ class KernelModel(AtomicRegressor):
         """Check and read what to fit; y as totals of structures."""
         self._plain = not isinstance(X, AtomFeatures)
         X = self.check_features(X, reset=True)
-        mean = self._averages = self.aggregation == "mean"
-        if mean and (forces is not None or stress is not None):
-            raise ValueError(
-                "A mean over atoms has no forces and no stress: leave them out, or "
-                "set aggregation='sum'."
-            )
-        given = training_set(self, X, y, sample_weight, forces, stress, slopes=not mean)
-        return given.as_means() if mean else given
+        self._declare()
+        return training_set(self, X, y, sample_weight, forces, stress)
 
     def _above_baseline(self, given: TrainingSet) -> TrainingSet:
         """Fit energies of species, and subtract them."""
@@ -76,7 +70,7 @@ class KernelModel(AtomicRegressor):
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Sum kernels over the references."""
         values = self._expansion().values(self.kernel_.scale_features(X))
-        return (self._baseline_of(X) + values) / self._shares(X)
+        return self._shared(self._baseline_of(X) + values, X)
 
     def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Sum slopes of kernels over the references."""
@@ -88,8 +82,8 @@ class KernelModel(AtomicRegressor):
         values, gradient = self._expansion().with_gradient(scaled)
         # the derivative by what is scaled, times the scale
         gradient = self.kernel_.scaled(gradient, X.numbers)
-        shares = self._shares(X)
-        return (self._baseline_of(X) + values) / shares, gradient / shares[:, None]
+        values = self._baseline_of(X) + values
+        return self._shared(values, X), self._shared(gradient, X)
 
     def _expansion(self) -> Expansion:
         kernel, numbers = self.kernel_, self.reference_numbers_
@@ -104,9 +98,3 @@ class KernelModel(AtomicRegressor):
 
     def _baseline_of(self, X: AtomFeatures) -> np.ndarray:
         return self.baseline_[np.searchsorted(self.numbers_, X.numbers)]
-
-    def _shares(self, X: AtomFeatures) -> np.ndarray:
-        """How many atoms share a mean, for each atom; one for sums."""
-        if not self._averages:
-            return np.ones(1)
-        return X.n_atoms[X.structure_index].astype(np.float64)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skatom._validation import check_sample_weight
+from skatom.base import target_of
 from skatom.elements._counts import fit_composition, species_counts
 from skatom.features import AtomFeatures
 from skatom.labels._judge import judge_fit
@@ -62,6 +63,8 @@ class TrainingSet:
         Of squared errors of force components, in Å^2, and of virials of one atom.
     energies : bool
         Whether energies are trained on, besides forces and stress.
+    means : bool
+        Whether y are means over atoms, times the number of atoms.
     """
 
     X: AtomFeatures
@@ -72,6 +75,12 @@ class TrainingSet:
     force_weight: float = 1.0
     stress_weight: float = 1.0
     energies: bool = True
+    means: bool = False
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Give the variance of a label of a structure, in units of its smallest."""
+        return np.ones(len(self.X)) if self.means else self.X.n_atoms
 
     @property
     def n_labels(self) -> int:
@@ -104,7 +113,8 @@ class TrainingSet:
     def as_means(self) -> TrainingSet:
         """Count y as means over atoms: n (y - mean) has the weight 1 / n^2."""
         n = self.X.n_atoms
-        return replace(self, y=self.y * n, energy_weights=self.samples / n**2)
+        weights = self.samples / n**2
+        return replace(self, y=self.y * n, energy_weights=weights, means=True)
 
     def table(self) -> LabelTable:
         """Tell what every label is: energies, then those of one structure after another."""
@@ -135,7 +145,7 @@ class TrainingSet:
 
 
 def training_set(
-    model, X, y, sample_weight=None, forces=None, stress=None, *, slopes: bool = True
+    model, X, y, sample_weight=None, forces=None, stress=None
 ) -> TrainingSet:
     """Read and check what a model is fitted to.
 
@@ -143,14 +153,12 @@ def training_set(
     ----------
     model : estimator
         Gives ``check_targets(X, y)`` and ``read_labels(X, forces, stress)``, as an
-        AtomicRegressor does, and may have ``force_weight``, ``stress_weight`` and
-        ``energies``.
+        AtomicRegressor does, declares its target, and may have ``force_weight``,
+        ``stress_weight`` and ``energies``.
     X : AtomFeatures
         As `check_features` of the model gives it.
     y, sample_weight, forces, stress
         As given to fit.
-    slopes : bool, default=True
-        Whether y has slopes, which are forces and stress.
 
     Returns
     -------
@@ -160,7 +168,7 @@ def training_set(
     ------
     ValueError
         If y, weights or labels are missing, of the wrong length or not finite, or
-        contradict each other.
+        contradict each other; if forces or stress are given of what is no energy.
 
     Warns
     -----
@@ -169,14 +177,8 @@ def training_set(
     """
     y = model.check_targets(X, y)
     samples = check_sample_weight(sample_weight, len(X))
-    labels = model.read_labels(X, forces, stress) if slopes else None
-    if slopes:
-        places = (
-            getattr(model, name, None) if given is None else given
-            for name, given in (("forces", forces), ("stress", stress))
-        )
-        judge_fit(X.structures, y, labels, *places)
-    return TrainingSet(
+    labels = _slopes(model, X, y, forces, stress)
+    given = TrainingSet(
         X,
         y,
         labels,
@@ -186,6 +188,26 @@ def training_set(
         stress_weight=getattr(model, "stress_weight", 1.0),
         energies=getattr(model, "energies", True),
     )
+    return given.as_means() if target_of(model).kind == "mean" else given
+
+
+def _slopes(model, X: AtomFeatures, y, forces, stress) -> Labels | None:
+    """Read and judge forces and stress, which energies alone have, in the unit of y."""
+    target = target_of(model)
+    if not target.is_energy:
+        if forces is not None or stress is not None:
+            target.refuse_slopes(model, "forces and stress to train on")
+        return None
+    unit = target.factor_to("eV")
+    labels = model.read_labels(X, forces, stress)
+    places = (
+        getattr(model, name, None) if given is None else given
+        for name, given in (("forces", forces), ("stress", stress))
+    )
+    judge_fit(X.structures, unit * y, labels, *places)
+    if labels is None or unit == 1.0:
+        return labels
+    return replace(labels, forces=labels.forces / unit, stress=labels.stress / unit)
 
 
 def every_force(X: AtomFeatures) -> TrainingSet:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from skatom._validation import check_is_fitted
-from skatom.base import AtomicRegressor, sum_atoms
+from skatom.base import sum_atoms
 from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures
 from skatom.models._algebra.solve import TriangularLeastSquares
 from skatom.models._labelled.derivative_rows import DerivativeRows, derivative_rows
+from skatom.models._labelled.sum_or_mean import SumOrMean
 from skatom.models._labelled.training_set import (
     TrainingSet,
     every_force,
@@ -18,15 +19,16 @@ from skatom.models._labelled.training_set import (
 from skatom.models._linear.problem import LinearProblem, spread, widened
 
 
-class LinearModel(AtomicRegressor):
+class LinearModel(SumOrMean):
     """Base of linear models of atomic energies.
 
-    A subclass has the parameters ``alpha``, ``fit_intercept``, ``by_species``,
+    A subclass has the parameters ``target``, ``alpha``, ``fit_intercept``, ``by_species``,
     ``force_weight``, ``stress_weight``, ``forces`` and ``stress``.
     """
 
     def _begin(self) -> None:
         """Forget all rows; the first energies are then subtracted from all."""
+        self._declare()
         self._by_species, self._fit_intercept = self.by_species, self.fit_intercept
         self._n_targets, self._reference = 0.0, None
         self._triangle = self._no_rows()
@@ -137,7 +139,8 @@ class LinearModel(AtomicRegressor):
         rows = self._energy_rows(X)
         if self._fit_intercept:
             rows = rows - species_counts(X, self.numbers_) @ self._offsets
-        return mean, self._std(rows, X.n_atoms)
+        rows = self._of_structures(rows, X)
+        return mean, self._std(rows, self._noise_of_structures(X))
 
     def predict_atoms(self, X, return_std=False):
         """Predict the energy of every atom; they sum to the energies of structures.
@@ -162,7 +165,8 @@ class LinearModel(AtomicRegressor):
         X = self.check_features(X, reset=False)
         if self._fit_intercept:
             rows = rows - self._offsets[np.searchsorted(self.numbers_, X.numbers)]
-        return mean, self._std(rows, 1.0)
+        noise = self._shared(np.ones(len(rows)), X)  # adds up to that of structures
+        return mean, self._std(self._shared(rows, X), noise)
 
     def forces_std(self, X: AtomFeatures) -> np.ndarray:
         """Say how uncertain force components are.
@@ -180,9 +184,11 @@ class LinearModel(AtomicRegressor):
         Raises
         ------
         ValueError
-            If ``force_weight`` is zero, so that forces may have any error.
+            If ``force_weight`` is zero, so that forces may have any error; if the target
+            is no energy.
         """
         check_is_fitted(self)
+        self.target_.refuse_slopes(self, "forces")
         X = self.check_features(X, reset=False)
         if not self.force_weight:
             raise ValueError(
@@ -265,12 +271,15 @@ class LinearModel(AtomicRegressor):
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Apply the coefficients of the species."""
-        energies = np.einsum("nf,nf->n", X.values, self.compute_gradient(X))
+        energies = np.einsum("nf,nf->n", X.values, self._coef_of(X))
         kinds = np.searchsorted(self.numbers_, X.numbers)
-        return energies + np.atleast_1d(self.intercept_)[kinds]
+        return self._shared(energies + np.atleast_1d(self.intercept_)[kinds], X)
 
     def compute_gradient(self, X: AtomFeatures) -> np.ndarray:
         """Give the coefficients of the species."""
+        return self._shared(self._coef_of(X), X)
+
+    def _coef_of(self, X: AtomFeatures) -> np.ndarray:
         return np.atleast_2d(self.coef_)[self._block_of(X.numbers)]
 
     @property

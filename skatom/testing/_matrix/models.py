@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from skatom.base import AtomicRegressor
 from skatom.featurizers import ACSF
 from skatom.models import AtomicRidge, NeuralNetworkRegressor, SchNetRegressor
+from skatom.models._labelled.sum_or_mean import SumOrMean
 from skatom.preprocessing import PerAtom, Pool
 from skatom.structures._samples import with_labels
 from skatom.testing._discovery import all_estimators
@@ -169,4 +170,14 @@ def stock_models() -> dict:
         "NeuralNetworkRegressor with dropout": network(dropout=0.2),
         "NeuralNetworkRegressor of means": network(target="mean"),
         "SchNetRegressor of means": clone(schnet).set_params(target="mean"),
+        **models_of_means(),
+    }
+
+
+def models_of_means() -> dict:
+    """Make one of every public model of atoms that has means."""
+    return {
+        f"{name} of means": behind_features(small(cls).set_params(target="mean"))
+        for name, cls in all_estimators("regressor")
+        if issubclass(cls, SumOrMean)
     }

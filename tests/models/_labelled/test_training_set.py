@@ -97,4 +97,4 @@ def test_what_is_wrong_is_told_in_one_order(y, samples, forces, message):
 
 def test_targets_without_slopes_read_no_labels():
     X = ACSF(4.0).fit_transform(FRAMES)
-    assert training_set(AtomicRidge(), X, 7.0 * Y, slopes=False).labels is None
+    assert training_set(AtomicRidge(target="sum"), X, 7.0 * Y).labels is None
