@@ -1,38 +1,28 @@
 """An LMDB database of ragged blobs: raw records of structures, no pickle.
 
-Three kinds of keys: ``n`` (how many structures there are), ``s`` and running number (a
-row of STRUCTURE), ``b`` and running number (rows of ATOM, then the values). LMDB lets one
-writer in at a time, so that a writer has seen all structures before its own, and shows
-readers complete transactions only.
+Four kinds of keys: ``o`` (which store this is), ``n`` (how many structures there are),
+``s`` and running number (a row of STRUCTURE), ``b`` and running number (rows of ATOM, then
+the values). LMDB lets one writer in at a time, so that a writer has seen all structures
+before its own, and shows readers complete transactions only.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from skatom._runtime.whole_files import room_for
+from skatom.store import _committed, _manifest
 from skatom.store._hash_index import HashIndex
-from skatom.store._records import (
-    ATOM,
-    JUMPS,
-    STRUCTURE,
-    Records,
-    checksums,
-    within_reach,
-)
+from skatom.store._lmdb_map import AGAIN, COMMITTED, DATA, Environment
+from skatom.store._records import ATOM, JUMPS, STRUCTURE, Records, damaged, within_reach
 
-FIRST_MAP_BYTES = 2**26
-# Mapped pages count as memory of the process: the map is dropped after so many bytes.
-MAPPED_BYTES = 2**25
 PAGE_BYTES = 2**21
 ROWS_AT_ONCE = 64
-COUNT = b"n"
+COUNT, OWNER = b"n", b"o"
 
 
 class Blobs:
@@ -42,32 +32,45 @@ class Blobs:
     ----------
     path : pathlib.Path
         Folder of the store.
-    n_features : int
-    dtype : numpy.dtype
-        Of the stored values.
+    manifest : dict
+        Of the store.
     """
 
-    def __init__(self, path: Path, n_features: int, dtype: np.dtype):
+    def __init__(self, path: Path, manifest: dict):
         self.path = path
-        self._width, self._dtype = n_features, dtype
-        self._environment = _Environment.of(path)
+        self._width = len(manifest["columns"])
+        self._dtype = np.dtype(manifest["dtype"])
+        self._owner = f"{manifest['id']} {manifest['parameter_hash']}".encode()
+        self._environment = Environment.of(path)
         self._n = 0
         self._index = HashIndex()
         self.refresh()
+
+    @staticmethod
+    def begin(folder: Path) -> None:
+        """Say that a new store holds nothing yet."""
+        _manifest.write_json(folder / _committed.FILE, dict.fromkeys(COMMITTED, 0))
 
     def __len__(self) -> int:
         return self._n
 
     def refresh(self) -> None:
         """Read what other writers have committed since."""
+        least = _committed.read(self.path, COMMITTED)["structures"]
         with self._environment.reading() as transaction:
-            self._n = _number(transaction.get(COUNT, bytes(8)))
+            self._n = self._counted(transaction)
+        if self._n < least:
+            raise ValueError(
+                f"{self.path / DATA} holds {self._n} structures, and {least} were "
+                f"committed. {AGAIN}"
+            )
 
     def append(self, records: Records) -> int:
         """Store the structures that are not there yet, and give their number."""
-        n_new = self._environment.write(partial(self._put, records))
+        with room_for(self.path / DATA, records.nbytes):
+            n_new = self._environment.write(partial(self._put, records))
         self._environment.close()
-        self.refresh()
+        _committed.write(self.path, self._look)
         return n_new
 
     def find(self, hashes: np.ndarray) -> np.ndarray:
@@ -81,7 +84,7 @@ class Blobs:
         """Copy structures from disk, checked, in the order asked for."""
         parts = [self._read(part) for part in within_reach(indices)]
         records = Records.joined(parts)
-        bad = np.flatnonzero(checksums(records) != records.structures["checksum"])
+        bad = np.flatnonzero(damaged(records))
         if len(bad):
             raise ValueError(
                 f"Structure {int(indices[bad[0]])} is damaged in {self.path}: its checksum "
@@ -93,7 +96,7 @@ class Blobs:
     def rows(self, indices: np.ndarray) -> np.ndarray:
         """Rows of STRUCTURE alone."""
         with self._environment.reading() as transaction:
-            rows = [bytes(transaction.get(_key(b"s", s))) for s in indices.tolist()]
+            rows = [self._row(transaction, s) for s in indices.tolist()]
         return np.frombuffer(b"".join(rows), STRUCTURE)
 
     def column(self, name: str) -> np.ndarray:
@@ -108,15 +111,37 @@ class Blobs:
         """Yield indices of structures whose checksum does not match, and the place."""
         for s in range(self._n):
             try:
-                records = self._read(np.array([s]))
-                sound = checksums(records)[0] == records.structures["checksum"][0]
+                found = damaged(self._read(np.array([s])))[0]
             except ValueError:
-                sound = False
-            if not sound:
+                found = True
+            if found:
                 yield s, str(self.path)
 
     def remove_leftovers(self) -> None:
         """Do nothing: transactions leave nothing behind."""
+
+    def _look(self) -> dict:
+        self.refresh()
+        return {"structures": self._n, "bytes": (self.path / DATA).stat().st_size}
+
+    def _counted(self, transaction) -> int:
+        """How many structures there are, in a database that must be this store's."""
+        owner, count = transaction.get(OWNER), transaction.get(COUNT)
+        n_keys = transaction.stat()["entries"]
+        if not n_keys:
+            return 0
+        if owner is None or bytes(owner) != self._owner:
+            raise ValueError(
+                f"{self.path / DATA} belongs to another store, or its features were made "
+                f"by another featurizer than that of the manifest. {AGAIN}"
+            )
+        n = -1 if count is None else _number(count)
+        if n_keys != 2 * n + 2:
+            raise ValueError(
+                f"{self.path / DATA} is damaged: {n_keys} keys are there, and not two for "
+                f"each of {n} structures. {AGAIN}"
+            )
+        return n
 
     def _some_rows(self, start: int, stop: int) -> np.ndarray:
         """Rows from a structure on, as many as lie in few pages."""
@@ -126,10 +151,11 @@ class Blobs:
 
     def _put(self, records: Records, transaction) -> int:
         """Write what is not there yet; with the lock of the writer held."""
-        n = _number(transaction.get(COUNT, bytes(8)))
+        n = self._counted(transaction)
         for s in range(len(self._index), n):  # what others have written meanwhile
-            row = np.frombuffer(transaction.get(_key(b"s", s)), STRUCTURE)
+            row = np.frombuffer(self._row(transaction, s), STRUCTURE)
             self._index.add(row["hash"])
+        transaction.put(OWNER, self._owner)
         new = np.flatnonzero(self._index.find(records.structures["hash"]) < 0)
         edges = records.offsets
         for s in new:
@@ -145,10 +171,9 @@ class Blobs:
         rows, atoms, values = [], [], []
         with self._environment.reading() as transaction:
             for s in indices.tolist():
-                row = transaction.get(_key(b"s", s))
-                blob = transaction.get(_key(b"b", s))
+                row, blob = self._row(transaction, s), transaction.get(_key(b"b", s))
                 n = self._n_atoms(row, blob, s)
-                rows.append(bytes(row))
+                rows.append(row)
                 atoms.append(bytes(blob[: n * ATOM.itemsize]))
                 values.append(bytes(blob[n * ATOM.itemsize :]))
         records = Records(
@@ -160,13 +185,23 @@ class Blobs:
         self._environment.forget_after(records.nbytes + PAGE_BYTES * jumps)
         return records
 
-    def _n_atoms(self, row, blob, s: int) -> int:
+    def _row(self, transaction, s: int) -> bytes:
+        """Row of a structure, which must be there in full."""
+        row = transaction.get(_key(b"s", s))
+        if row is None or len(row) != STRUCTURE.itemsize:
+            raise self._damaged(s)
+        return bytes(row)
+
+    def _n_atoms(self, row: bytes, blob, s: int) -> int:
         """Check that a blob is as long as its structure says."""
-        if row is not None and blob is not None and len(row) == STRUCTURE.itemsize:
-            n = int(np.frombuffer(row, STRUCTURE)["n_atoms"][0])
-            if len(blob) == n * (ATOM.itemsize + self._width * self._dtype.itemsize):
-                return n
-        raise ValueError(
+        n = int(np.frombuffer(row, STRUCTURE)["n_atoms"][0])
+        size = n * (ATOM.itemsize + self._width * self._dtype.itemsize)
+        if n < 1 or blob is None or len(blob) != size:
+            raise self._damaged(s)
+        return n
+
+    def _damaged(self, s: int) -> ValueError:
+        return ValueError(
             f"Structure {s} is damaged in {self.path}: its record is missing or of the "
             "wrong length. Write the store again, or restore it from a copy."
         )
@@ -178,87 +213,3 @@ def _key(kind: bytes, s: int) -> bytes:
 
 def _number(key) -> int:
     return int.from_bytes(bytes(key), "big")
-
-
-class _Environment:
-    """An LMDB environment, of which a process may hold one a path."""
-
-    _held: dict[Path, _Environment] = {}
-    _holding = threading.Lock()
-
-    def __init__(self, path: Path):
-        self._lmdb = _import_lmdb()
-        self._path = path
-        self._lock = threading.RLock()  # nobody reads while the map is dropped
-        self._env = None
-        self._pid = 0
-        self._read_bytes = 0
-
-    @classmethod
-    def of(cls, path: Path) -> _Environment:
-        """Give the environment of this process at a path."""
-        path = path.resolve()
-        with cls._holding:
-            if path not in cls._held:
-                cls._held[path] = cls(path)
-            return cls._held[path]
-
-    @contextmanager
-    def reading(self) -> Iterator:
-        """Give a read transaction."""
-        with self._lock:
-            env = self._open()
-            try:
-                transaction = env.begin(buffers=True)
-            except self._lmdb.MapResizedError:  # another process has made it larger
-                env.set_mapsize(0)
-                transaction = env.begin(buffers=True)
-            with transaction:
-                yield transaction
-
-    def write(self, put: Callable) -> int:
-        """Run ``put(transaction)`` in one transaction, in a map that is large enough."""
-        with self._lock:
-            while True:
-                env = self._open()
-                try:
-                    with env.begin(write=True) as transaction:
-                        return put(transaction)
-                except self._lmdb.MapFullError:
-                    env.set_mapsize(2 * env.info()["map_size"])
-                except self._lmdb.MapResizedError:
-                    env.set_mapsize(0)
-
-    def forget_after(self, n_bytes: int) -> None:
-        """Drop the map when enough of it has been touched."""
-        self._read_bytes += n_bytes
-        if self._read_bytes >= MAPPED_BYTES:
-            self.close()
-
-    def close(self) -> None:
-        """Drop the map; the next use opens it again."""
-        with self._lock:
-            if self._env is not None and self._pid == os.getpid():
-                self._env.close()
-            self._env, self._read_bytes = None, 0
-
-    def _open(self):
-        if self._env is None or self._pid != os.getpid():  # not one of before a fork
-            writable = os.access(self._path, os.W_OK)
-            self._env = self._lmdb.open(
-                str(self._path), map_size=FIRST_MAP_BYTES, readonly=not writable,
-                lock=writable, readahead=False, max_readers=1024, meminit=False,
-            )  # fmt: skip
-            self._pid = os.getpid()
-        return self._env
-
-
-def _import_lmdb():
-    try:
-        import lmdb
-    except ImportError:
-        raise ImportError(
-            'A store with layout="lmdb" needs the package lmdb, which is not installed: '
-            'pip install "skatom[lmdb]".'
-        ) from None
-    return lmdb

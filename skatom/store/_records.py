@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from skatom.features import AtomFeatures
 from skatom.neighbors import ranges
@@ -120,6 +121,21 @@ def checksums(records: Records) -> np.ndarray:
         for head, start, stop in zip(heads, edges[:-1], edges[1:])
     ]
     return np.array(found, dtype=np.uint32)
+
+
+def damaged(records: Records) -> np.ndarray:
+    """Find structures that are not as they were written, shape (n_structures,), bool.
+
+    Beside the checksum, which whoever forges a store makes right, these are elements that
+    there are not and numbers that are not finite: compiled code reads what passes here.
+    """
+    atoms, rows = records.atoms, records.structures
+    bad = (atoms["number"] < 1) | (atoms["number"] >= len(chemical_symbols))
+    bad |= ~np.isfinite(atoms["position"]).all(axis=1)
+    bad |= ~np.isfinite(records.values).all(axis=1)
+    found = ~np.isfinite(rows["cell"]).all(axis=(1, 2))
+    found[np.repeat(np.arange(len(rows)), rows["n_atoms"])[bad]] = True
+    return found | (checksums(records) != rows["checksum"])
 
 
 def hashes_of(frames: Structures) -> np.ndarray:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
@@ -28,11 +29,11 @@ from skatom.store._lmdb import Blobs
 from skatom.store._reading import features_of
 from skatom.store._records import hashes_of
 from skatom.store._shards import Shards
+from skatom.store._verifying import examine, in_child
 from skatom.store._writing import Writer
 from skatom.structures import check_structures
 
 LAYOUTS = {"npy": Shards, "lmdb": Blobs}
-DTYPES = ("float64", "float32")
 
 
 class FeatureStore:
@@ -127,19 +128,21 @@ class FeatureStore:
         self.path = Path(path)
         self.featurizer = featurizer
         _check_choice("layout", layout, LAYOUTS)
-        _check_choice("dtype", dtype, DTYPES)
+        _check_choice("dtype", dtype, _manifest.DTYPES)
         described = None if featurizer is None else _describe(featurizer)
         if featurizer is not None and not _holds_something(self.path):
             manifest = _new_manifest(featurizer, described, layout, dtype)
             if manifest["layout"] == "lmdb":
-                from skatom.store._lmdb import _import_lmdb
+                from skatom.store._lmdb_map import import_lmdb
 
-                _import_lmdb()  # before anything is made
-            _manifest.create(self.path, manifest)  # another process may be quicker
+                import_lmdb()  # before anything is made
+            begin = LAYOUTS[manifest["layout"]].begin
+            _manifest.create(self.path, manifest, begin)  # another may be quicker
         self.manifest = _manifest.read(self.path)
         self._refuse_other(described, layout, dtype)
         self.dtype = np.dtype(self.manifest["dtype"])
         self._opened: tuple | None = None
+        len(self)  # opened at once, which says what is missing
 
     # -- reading -----------------------------------------------------------------------
 
@@ -241,7 +244,10 @@ class FeatureStore:
         return hashes.view(">u8").ravel().astype(np.uint64)
 
     def verify(self) -> int:
-        """Read everything and compare checksums.
+        """Read everything anew and compare checksums, identities and counts.
+
+        A database of LMDB is looked at in a process of its own, since damaged pages end
+        the process that reads them.
 
         Returns
         -------
@@ -251,17 +257,13 @@ class FeatureStore:
         Raises
         ------
         ValueError
-            If structures are damaged; the message says which and where.
+            If structures are damaged, missing, stored twice or of another store; the
+            message says which and where.
         """
-        damaged = list(self._layout.damaged())
-        if damaged:
-            places = sorted({place for _, place in damaged})
-            raise ValueError(
-                f"{len(damaged)} of {len(self)} structures are damaged: "
-                f"{listing(s for s, _ in damaged)}, in {listing(places)}. Restore the "
-                "store from a copy, or write it again."
-            )
-        return len(self)
+        look = partial(examine, self.path, LAYOUTS)
+        return (
+            in_child(look, self.path) if self.manifest["layout"] == "lmdb" else look()
+        )
 
     # -- writing -----------------------------------------------------------------------
 
@@ -337,8 +339,7 @@ class FeatureStore:
         """Files of the store, opened when this process first needs them."""
         if self._opened is None or self._opened[0] != os.getpid():
             layout = LAYOUTS[self.manifest["layout"]]
-            opened = layout(self.path, len(self.columns), self.dtype)
-            self._opened = (os.getpid(), opened)
+            self._opened = (os.getpid(), layout(self.path, self.manifest))
         return self._opened[1]
 
     def _indices(self, key) -> np.ndarray:
@@ -377,6 +378,13 @@ class FeatureStore:
             raise ValueError(
                 f"The features at {self.path} were made with {other}. Open the store with "
                 "the featurizer that it was made with, or begin another store."
+            )
+        n_columns = len(columns_out(self.featurizer))
+        if n_columns != len(self.columns):
+            raise ValueError(
+                f"The manifest of {self.path} lists {len(self.columns)} columns, and this "
+                f"featurizer gives {n_columns}: the store is damaged or forged. Restore "
+                "it from a copy, or write it again."
             )
 
     def __getstate__(self) -> dict:
@@ -418,10 +426,11 @@ def _new_manifest(featurizer, described: dict, layout, dtype) -> dict:
     return {
         "format": _manifest.FORMAT,
         "format_version": _manifest.FORMAT_VERSION,
+        "id": secrets.token_hex(8),
         "skatom": version("skatom"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "layout": layout or next(iter(LAYOUTS)),
-        "dtype": dtype or DTYPES[0],
+        "dtype": dtype or _manifest.DTYPES[0],
         "units": {"length": "Å", "energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"},
         "parameter_hash": _identity.parameter_hash(described),
         "parameters": described,

@@ -213,7 +213,7 @@ def test_without_its_featurizer_it_reads_but_has_no_derivatives(store):
 
 def test_maps_are_dropped_on_the_way(store, monkeypatch):
     """However much is read, what is mapped stays within a bound."""
-    monkeypatch.setattr("skatom.store._lmdb.MAPPED_BYTES", 1)
+    monkeypatch.setattr("skatom.store._lmdb_map.MAPPED_BYTES", 1)
     monkeypatch.setattr("skatom.store._records.JUMPS", 2)
     for X, _ in store.batches(3):
         assert len(X.values)
@@ -417,7 +417,7 @@ def test_a_newer_format_is_refused(store):
 def rewrite(file: Path, **changes):
     from skatom.store._manifest import read_json, write_json
 
-    content = read_json(file) | changes
+    content = read_json(file, {}) | changes
     file.unlink()
     write_json(file, content)
 

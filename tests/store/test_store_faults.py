@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,10 @@ from radial import RadialSums
 
 from skatom.store import FeatureStore
 from skatom.store._hash_index import HashIndex
-from skatom.store._manifest import publish, write_json
+from skatom.store._manifest import as_json, checksum_of, publish, read_json, write_json
+from skatom.store._records import Records
+from skatom.store._shard import _digest, write_shard
+from skatom.store._verifying import in_child
 from skatom.structures import content_hash
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +57,7 @@ def sound(store: FeatureStore, n: int) -> None:
 
 KILLED = """
 import os, signal, sys
+from pathlib import Path
 sys.path.insert(0, "tests")
 sys.path.insert(0, "tests/store")
 from test_store_faults import RADIAL, FeatureStore, sound, waters
@@ -102,6 +107,8 @@ for killed, where in [
     sound(store, before)
     store.extend(waters(12))
     sound(FeatureStore(path, RADIAL), 12)
+    left = [p.name for p in Path(folder).rglob(".*")]
+    assert not left, left
 print(kills)
 """
 
@@ -216,7 +223,7 @@ def test_a_flipped_bit_is_found_where_it_is(shards, name):
         (lambda d: (d / "atoms.npy").unlink(), r"atoms\.npy is missing"),
         (
             lambda d: np.save(d / "values.npy", np.zeros((12, 9))),
-            r"an array of float64 with shape \(12, 9\) in place of \(12, 6\)",
+            r"values\.npy is .*of another store: .* 576 bytes of an array of shape \(12",
         ),
         (lambda d: flip(d / "shard.json", 20), r"shard\.json is damaged"),
         (shutil.rmtree, "00000001 is missing, but later shards are there"),
@@ -253,12 +260,355 @@ def test_damage_in_lmdb_is_found_where_it_is(tmp_path):
         store.verify()
 
 
+def committed_by(folder: Path, layout: str, first: int = 0) -> FeatureStore:
+    """Another store of the same featurizer, in one commit."""
+    store = FeatureStore(folder, RADIAL, layout=layout)
+    store.extend(waters(4, first))
+    return store
+
+
+def bring_shard(shards: FeatureStore, featurizer) -> None:
+    other = FeatureStore(shards.path.with_name("other"), featurizer, layout="npy")
+    other.extend(waters(12))
+    replace_shard(shards, 1, other.path / "shards" / "00000001")
+
+
+def replace_shard(shards: FeatureStore, number: int, source: Path) -> None:
+    place = shards.path / "shards" / f"{number:08d}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(source, place)
+
+
+def swap(shards: FeatureStore) -> None:
+    one, other = (shards.path / "shards" / f"{k:08d}" for k in (1, 2))
+    one.rename(one.with_name("kept"))
+    other.rename(one)
+    one.with_name("kept").rename(other)
+
+
+def cut_history(shards: FeatureStore) -> None:
+    """Write the last two shards anew, in a copy of the store, and bring the last one."""
+    copy = shards.path.with_name("copy")
+    shutil.copytree(shards.path, copy)
+    for k in (1, 2):
+        shutil.rmtree(copy / "shards" / f"{k:08d}")
+    last = checksum_of(read_json(copy / "shards" / "00000000" / "shard.json", {}))
+    rewrite(copy / "committed.json", shards=1, structures=4, last=last)
+    FeatureStore(copy, RADIAL).extend(waters(8, first=40))
+    replace_shard(shards, 2, copy / "shards" / "00000002")
+
+
+def rewrite(file: Path, **changes) -> None:
+    """Forge a JSON file, with its checksum made right."""
+    content = read_json(file, {}) | changes
+    file.write_bytes(as_json(content))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda s: bring_shard(s, RadialSums(5.0).fit(waters(1))),
+            "0001 holds features of another featurizer than that of the manifest",
+        ),
+        (lambda s: bring_shard(s, RADIAL), "0001 belongs to another store"),
+        (
+            lambda s: replace_shard(s, 2, s.path / "shards" / "00000000"),
+            "0002 is a copy of shard 0",
+        ),
+        (
+            lambda s: replace_shard(s, 3, s.path / "shards" / "00000001"),
+            "0003 is a copy of shard 1",
+        ),
+        (swap, "0001 is a copy of shard 2"),
+        (cut_history, "0002 was not written after the shard that stands before it"),
+        (
+            lambda s: shutil.rmtree(s.path / "shards" / "00000002"),
+            "0002 is missing, but 3 shards with 12 structures were committed",
+        ),
+        (
+            lambda s: shutil.rmtree(s.path / "shards"),
+            "0000 is missing, but 3 shards with 12 structures were committed",
+        ),
+        (
+            lambda s: (s.path / "committed.json").unlink(),
+            "committed.json is missing, without which nobody can tell",
+        ),
+        (lambda s: flip(s.path / "committed.json", 9), "committed.json is damaged"),
+        (
+            lambda s: rewrite(s.path / "committed.json", last="0"),
+            "0002 is not the shard that was committed under its number",
+        ),
+        (
+            lambda s: (s.path / "shards" / "00000001" / "shard.json").unlink(),
+            "shard.json is missing",
+        ),
+    ],
+    ids=[
+        "featurizer", "store", "copied", "appended", "swapped", "history", "last", "all",
+        "no commit", "commit", "other last", "no record",
+    ],
+)  # fmt: skip
+def test_shards_that_are_not_those_committed_are_found(shards, spoil, message):
+    spoil(shards)
+    for look in (lambda: FeatureStore(shards.path), shards.verify):
+        with pytest.raises(ValueError, match=message):
+            look()
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("manifest.json", {"columns": [["G2", [], []]]}, "its columns cannot be"),
+        ("manifest.json", {"columns": [["G2", [], [], [1]]]}, "its columns cannot be"),
+        ("manifest.json", {"dtype": "O", "layout": "x"}, "its layout, dtype cannot"),
+        ("manifest.json", {"parameters": None, "id": 3}, "its id, parameters cannot"),
+        ("committed.json", {"shards": -1}, "its shards cannot be those of a store"),
+        ("committed.json", {"structures": True}, "its structures cannot"),
+        ("shards/00000001/shard.json", {"n_atoms": "12"}, "its n_atoms cannot be"),
+        ("shards/00000001/shard.json", {"number": None}, "its number cannot be"),
+    ],
+)
+def test_entries_that_no_store_writes_are_refused(shards, file, changes, message):
+    rewrite(shards.path / file, **changes)
+    with pytest.raises(ValueError, match=f"forged or incomplete: {message}"):
+        FeatureStore(shards.path)
+
+
+def test_columns_that_are_not_the_featurizers_are_refused(shards):
+    rewrite(shards.path / "manifest.json", columns=shards.manifest["columns"][1:])
+    with pytest.raises(
+        ValueError, match="lists 5 columns, and this featurizer gives 6"
+    ):
+        FeatureStore(shards.path, RADIAL)
+
+
+@pytest.mark.parametrize("depth", [b"[" * 100_000, b"null", b"NaN", b"\xff", b""])
+def test_a_manifest_that_is_no_json_of_ours_is_damaged(shards, depth):
+    (shards.path / "manifest.json").write_bytes(depth)
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        FeatureStore(shards.path)
+
+
+def forge_shard(shards: FeatureStore, change) -> None:
+    """Write the last shard anew with other records, all checksums made right."""
+    folder = shards.path / "shards" / "00000002"
+    records = shards._layout.read(np.arange(8, 12))
+    records = Records(*(np.array(part) for part in vars(records).values()))
+    change(records)
+    belongs = {name: read_json(folder / "shard.json", {})[name]
+               for name in ("store", "parameter_hash", "number", "previous")}  # fmt: skip
+    shutil.rmtree(folder)
+    folder.mkdir()
+    write_shard(records.sealed(), belongs, folder)
+    last = checksum_of(read_json(folder / "shard.json", {}))
+    rewrite(shards.path / "committed.json", last=last)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("atoms", "number", 0),
+        ("atoms", "number", 200),
+        ("atoms", "position", np.nan),
+        ("structures", "cell", np.inf),
+        ("values", ..., np.inf),
+    ],
+)
+def test_numbers_that_compiled_code_must_not_see_are_damage(shards, part, name, value):
+    def change(records):
+        getattr(records, part)[name][-1] = value
+
+    forge_shard(shards, change)
+    with pytest.raises(ValueError, match=r"Structure 11 is damaged in .*00000002"):
+        FeatureStore(shards.path)[9:]
+    with pytest.raises(ValueError, match=r"1 of 12 structures are damaged: 11, in"):
+        shards.verify()
+
+
+@pytest.mark.parametrize("n_atoms", [[3, 3, 3, -3], [0, 3, 3, 6], [2**62] * 4])
+def test_numbers_of_atoms_that_are_not_there_are_refused(shards, n_atoms):
+    folder = shards.path / "shards" / "00000002"
+    shard = shards._layout._shards[2]
+    table = np.array(shard.structures)
+    table["n_atoms"] = n_atoms
+    file = folder / "structures.npy"
+    file.write_bytes(file.read_bytes()[: -table.nbytes] + table.tobytes())
+    rewrite(folder / "shard.json", structures_checksum=_digest(table))
+    last = checksum_of(read_json(folder / "shard.json", {}))
+    rewrite(shards.path / "committed.json", last=last)
+    with pytest.raises(ValueError, match="is forged: its structures do not have 12"):
+        FeatureStore(shards.path)[9]
+
+
+def test_no_flipped_bit_goes_unnoticed(shards):
+    files = [file for file in shards.path.rglob("*") if file.is_file()]
+    sizes = np.array([file.stat().st_size for file in files])
+    rng = np.random.default_rng(0)
+    for file in rng.choice(files, size=200, p=sizes / sizes.sum()):
+        whole = file.read_bytes()
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match=r"damaged|other|forged"):
+            shards.verify()
+        file.write_bytes(whole)
+    assert shards.verify() == 12
+
+
+# -- LMDB, whose library dies of what it did not write -------------------------------------
+
+
+@pytest.fixture
+def blobs(tmp_path) -> FeatureStore:
+    pytest.importorskip("lmdb")
+    store = committed_by(tmp_path / "store", "lmdb")
+    store.extend(waters(200, first=4))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: os.truncate(f, f.stat().st_size // 2), "data.mdb is truncated: it"),
+        (lambda f: os.truncate(f, 0), "is missing or empty: it has 0 bytes, and had"),
+        (os.unlink, "is missing or empty: it has 0 bytes, and had"),
+        (
+            lambda f: f.write_bytes(bytes(f.stat().st_size)),
+            "data.mdb is damaged, as liblmdb says",
+        ),
+    ],
+    ids=["truncated", "empty", "missing", "zeros"],
+)
+def test_a_database_that_is_not_there_in_full_is_refused(blobs, spoil, message):
+    blobs._layout._environment.close()
+    spoil(blobs.path / "data.mdb")
+    for look in (lambda: FeatureStore(blobs.path), blobs.verify, lambda: blobs[3]):
+        with pytest.raises(ValueError, match=message):
+            look()
+
+
+def test_a_database_that_the_system_does_not_open_is_named(blobs):
+    blobs._layout._environment.close()
+    rewrite(blobs.path / "committed.json", bytes=0)
+    (blobs.path / "data.mdb").unlink()
+    (blobs.path / "data.mdb").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"data\.mdb: .*Is a directory"):
+        FeatureStore(blobs.path)
+
+
+def test_a_database_of_another_store_or_commit_is_refused(blobs, tmp_path):
+    blobs._layout._environment.close()
+    kept = (blobs.path / "data.mdb").read_bytes()
+    other = committed_by(tmp_path / "other", "lmdb")
+    other.extend(waters(300, first=4))
+    other._layout._environment.close()
+    shutil.copy(other.path / "data.mdb", blobs.path / "data.mdb")
+    with pytest.raises(ValueError, match=r"data\.mdb belongs to another store"):
+        FeatureStore(blobs.path)
+    blobs._layout._environment.close()
+    (blobs.path / "data.mdb").write_bytes(kept)
+    rewrite(blobs.path / "committed.json", structures=205)
+    with pytest.raises(
+        ValueError, match="holds 204 structures, and 205 were committed"
+    ):
+        FeatureStore(blobs.path)
+
+
+def test_keys_that_are_missing_or_twice_are_found(blobs):
+    import lmdb
+
+    def change(key, value):
+        blobs._layout._environment.close()
+        with lmdb.open(str(blobs.path)) as env, env.begin(write=True) as transaction:
+            if value is None:
+                transaction.delete(key)
+            else:
+                transaction.put(key, bytes(transaction.get(value)))
+
+    numbered = [b"s" + s.to_bytes(8, "big") for s in range(3)]
+    change(b"b" + numbered[1][1:], b"b" + numbered[0][1:])
+    change(numbered[1], numbered[0])
+    with pytest.raises(
+        ValueError, match="1 structures are stored more than once, such"
+    ):
+        blobs.verify()
+    change(numbered[1], None)
+    with pytest.raises(ValueError, match="409 keys are there, and not two for each of"):
+        FeatureStore(blobs.path)
+    change(b"another key", numbered[0])
+    with pytest.raises(ValueError, match=r"Structure 1 is damaged in .* missing"):
+        FeatureStore(blobs.path)[1]
+    change(b"n", None)
+    with pytest.raises(ValueError, match="not two for each of -1 structures"):
+        FeatureStore(blobs.path)
+
+
+def test_verify_outlives_pages_that_end_a_process(blobs):
+    """A file that was cut while nothing says how long it was: a bus error, as it is."""
+    rewrite(blobs.path / "committed.json", bytes=0)
+    os.truncate(blobs.path / "data.mdb", 3 * 4096)
+    with pytest.raises(
+        ValueError, match=r"store is damaged: .* process that looked \(SIG"
+    ):
+        blobs.verify()
+
+
+def test_pages_that_liblmdb_finds_damaged_are_said(blobs):
+    file = blobs.path / "data.mdb"
+    data = file.read_bytes()
+    file.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+    with pytest.raises(ValueError, match=r"data\.mdb is damaged, as liblmdb says: mdb"):
+        blobs.verify()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_dies_of_its_work_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"x is damaged: .* looked \(SIGABRT\)"):
+        in_child(os.abort, tmp_path / "x")
+    with pytest.raises(KeyError):
+        in_child({}.popitem, tmp_path)
+    assert in_child(lambda: 3, tmp_path) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_children_read_and_write_what_their_parent_has_open(layout, tmp_path):
+    store = committed_by(tmp_path / "store", layout)
+    expected = store[:].values
+    for child in range(2):
+        pid = os.fork()
+        if not pid:
+            new = store.extend(waters(2, first=10 * child + 10))
+            same = np.array_equal(store[:4].values, expected)
+            os._exit(0 if same and new == 2 else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+    sound(store.refresh(), 8)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_full_disk_is_told_and_leaves_what_was_there(layout, tmp_path):
+    """A limit of the system on the size of files, which fails writes as full disks do."""
+    import resource
+
+    store = committed_by(tmp_path / "store", layout)
+
+    def crowded():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        return store.extend(waters(300, first=4))
+
+    place = rf"There is no room for {store.path / ''}.*, which takes 0\.1 MB"
+    with pytest.raises(OSError, match=place):
+        in_child(crowded, store.path)
+    sound(FeatureStore(store.path, RADIAL), 4)
+
+
 # -- room and permission -------------------------------------------------------------------
 
 
 def test_an_lmdb_map_grows_when_it_is_full(tmp_path, monkeypatch):
     pytest.importorskip("lmdb")
-    monkeypatch.setattr("skatom.store._lmdb.FIRST_MAP_BYTES", 2**15)
+    monkeypatch.setattr("skatom.store._lmdb_map.FIRST_MAP_BYTES", 2**15)
     store = FeatureStore(tmp_path / "store", RADIAL, layout="lmdb")
     store.extend(waters(500))
     sound(store, 500)
@@ -277,7 +627,7 @@ def test_a_folder_without_permission_to_write_is_read(layout, tmp_path, monkeypa
         if folder.exists():
             folder.chmod(0o555)
     # the superuser may write anywhere, so that the answer of the system is given here
-    monkeypatch.setattr("skatom.store._lmdb.os.access", lambda *_: False)
+    monkeypatch.setattr("skatom.store._lmdb_map.os.access", lambda *_: False)
     try:
         sound(FeatureStore(store.path), 4)
         assert not (store.path / "lock.mdb").exists()
