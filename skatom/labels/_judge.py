@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -19,7 +22,18 @@ from skatom.labels._stress import judge_stress
 from skatom.labels.report import Finding, LabelReport, LabelWarning
 from skatom.structures import Labels, Structures, read_labels
 
+_JUDGED: ContextVar[bool] = ContextVar("judged", default=False)
 PAST_FIT = 6  # frames between the warning and the caller of fit
+
+
+@contextmanager
+def already_judged() -> Iterator[None]:
+    """Fit to what a base leaves of labels that were judged: their sizes mean nothing."""
+    token = _JUDGED.set(True)
+    try:
+        yield
+    finally:
+        _JUDGED.reset(token)
 
 
 def judge_fit(
@@ -48,7 +62,7 @@ def judge_fit(
     LabelWarning
         If labels are doubtful.
     """
-    if structures is None or not len(structures):
+    if structures is None or not len(structures) or _JUDGED.get():
         return
     report = judge(structures, y, labels, forces, stress)
     for finding in report.warnings:
