@@ -76,6 +76,7 @@ _AREAS = {
     "skatom.preprocessing": "Preprocessing",
     "skatom.models": "Models",
     "skatom.store": "Features on disk",
+    "skatom.bases": "Bases: physics beneath a model",
     "skatom.potential": "Potentials: forces and stress",
     "skatom.uncertainty": "Uncertainty",
     "skatom.model_selection": "Splitters",

@@ -27,7 +27,7 @@ FLOORS = (
     {"neighbors"},
     {"features", "datasets"},
     {"base", "elements", "model_selection"},
-    {"featurizers", "preprocessing", "store", "labels"},
+    {"bases", "featurizers", "preprocessing", "store", "labels"},
     {"_training"},
     {"models"},
     {"potential"},
@@ -54,10 +54,12 @@ LIGHT = (
     "numba",
     "vesin",
     "lmdb",
+    "tblite",
 )
 # Modules whose __all__ is public.
 PUBLIC = (
     "skatom",
+    "skatom.bases",
     "skatom.structures",
     "skatom.featurizers",
     "skatom.labels",

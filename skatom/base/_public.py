@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 # Where estimators live; a new wing with estimators adds its line here.
 WINGS = (
+    "skatom.bases",
     "skatom.featurizers",
     "skatom.preprocessing",
     "skatom.models",

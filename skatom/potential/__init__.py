@@ -9,12 +9,14 @@ from skatom.potential._evaluate import (
     predict_stress,
 )
 from skatom.potential.answers import Answer, Context, Deviations
+from skatom.potential.calculator_regressor import CalculatorRegressor
 from skatom.potential.delta import DeltaRegressor
 from skatom.potential.estimators import answer
 from skatom.potential.pipeline import Potential, make_potential
 
 __all__ = [
     "Answer",
+    "CalculatorRegressor",
     "Context",
     "DeltaRegressor",
     "Deviations",

@@ -71,6 +71,8 @@ def _last_of(estimator):
 
 
 def _latent_of_structures(model, X: Structures, pairs) -> AtomFeatures:
+    if hasattr(model, "environments"):  # of a calculator
+        return model.environments(X)
     if not hasattr(model, "latent"):
         raise TypeError(
             "FeatureDistance, LatentDistance and DomainFlags look at features of atoms, "

@@ -14,7 +14,7 @@ from skatom.featurizers import (
     ValleOganov,
 )
 from skatom.models import CompositionBaseline, SchNetRegressor
-from skatom.potential import DeltaRegressor, Potential
+from skatom.potential import CalculatorRegressor, DeltaRegressor, Potential
 from skatom.testing import RowsToAtoms
 from skatom.testing._front import molecules_of_rows
 
@@ -63,6 +63,10 @@ def boxed(X):
 
 
 class FrontedACSF(RowsToAtoms, ACSF):
+    pass
+
+
+class FrontedCalculator(PoorScore, RowsToAtoms, CalculatorRegressor):
     pass
 
 

@@ -11,6 +11,7 @@ from fronted import (
     SMALL,
     FrontedACSF,
     FrontedBaseline,
+    FrontedCalculator,
     FrontedComposition,
     FrontedCoulomb,
     FrontedDelta,
@@ -102,6 +103,7 @@ STRUCTURES = [
     FrontedACSF(**SMALL),
     FrontedACSF(r_cut=3.0, g4=None, species=["H", "O"]),
     FrontedBaseline(),
+    FrontedCalculator("lj", shift=True),
     FrontedComposition(),
     FrontedComposition("properties"),
     FrontedCoulomb(),
@@ -144,6 +146,10 @@ NOT_HERE = {
     **dict.fromkeys(
         ("DomainFlags", "FeatureDistance", "LastLayerRigidity", "LatentDistance"),
         "take a fitted estimator, which the checks do not have",
+    ),
+    **dict.fromkeys(
+        ("EMT", "GFN1xTB", "GFN2xTB", "GivenCalculator", "LennardJones", "ZBL"),
+        "settings of a CalculatorRegressor, which fits and predicts",
     ),
     "DropoutRegressor": "takes a network with dropout only",
 }

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
+from skatom.bases import LennardJones
 from skatom.featurizers import ACSF, SOAP
 from skatom.models import (
     AlchemicalKernelRidge,
@@ -20,7 +21,7 @@ from skatom.models import (
     PaiNNRegressor,
     SchNetRegressor,
 )
-from skatom.potential import DeltaRegressor, make_potential
+from skatom.potential import CalculatorRegressor, DeltaRegressor, make_potential
 from skatom.preprocessing import (
     AlchemicalCompression,
     AtomFeatureUnion,
@@ -139,7 +140,12 @@ REGRESSORS = {
     "PaiNNRegressor": PaiNNRegressor(**TINY),
     "PaiNNRegressor-variance": PaiNNRegressor(**TINY, loss="gaussian_nll"),
     "CompositionBaseline": CompositionBaseline(),
+    "CalculatorRegressor": CalculatorRegressor("emt", shift=True),
+    "CalculatorRegressor-several": CalculatorRegressor(
+        [LennardJones(epsilon=0.1), "zbl", CompositionBaseline()], features=small()
+    ),
     "DeltaRegressor": DeltaRegressor(make_pipeline(small(), AtomicRidge())),
+    "DeltaRegressor-lj": DeltaRegressor(make_pipeline(small(), AtomicRidge()), "lj"),
     "Potential": make_potential(small(), PerAtom(StandardScaler()), AtomicRidge()),
     "ConformalRegressor": ConformalRegressor(
         make_pipeline(small(), AtomicRidge()), calibration_size=3, random_state=0
@@ -212,6 +218,10 @@ ELSEWHERE = {
     "AlchemicalCompression": "inside a pipeline of FEATURES",
     "Pool": "inside the pipelines of REGRESSORS",
     "AtomFeatureUnion": "'union' of FEATURES",
+    **dict.fromkeys(
+        ("EMT", "GFN1xTB", "GFN2xTB", "GivenCalculator", "LennardJones", "ZBL"),
+        "settings of a CalculatorRegressor; tests/bases/test_every_base.py",
+    ),
     "SelectFPS": "works on rows; tests/preprocessing/test_selectors.py",
     "SelectCUR": "works on rows; tests/preprocessing/test_selectors.py",
     **dict.fromkeys(

@@ -23,6 +23,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.bases import BaseError, named_bases
+from skatom.bases import LennardJones as LennardJonesBase
 from skatom.models import AtomicRidge, CompositionBaseline
 from skatom.potential import DeltaRegressor, evaluate, r_cut_of
 from skatom.preprocessing import PerAtom, Pool
@@ -67,6 +69,9 @@ BASES = {
     "estimator": of_atoms(),
     "calculator": pair_potential(),
     "delta": DeltaRegressor(of_rows(Ridge())),
+    "name": "emt",
+    "settings": LennardJonesBase(sigma=2.3, epsilon=0.05),
+    "several": ["zbl", EMT(), CompositionBaseline({"Cu": -3.0})],
 }
 
 
@@ -242,10 +247,55 @@ def test_a_base_without_a_property_is_named(frames, y):
 def test_a_failing_base_names_the_structure(frames, y):
     model = DeltaRegressor(of_rows(), EnergyOnly()).fit(frames, y)
     message = r"EnergyOnly failed for structure 1 \(H2O\): no convergence"
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(BaseError, match=message):
         model.predict([frames[0], molecule("H2O")])
 
 
 def test_a_base_that_is_none_of_these_is_refused(frames, y):
     with pytest.raises(ValueError, match="'base' parameter of DeltaRegressor"):
-        DeltaRegressor(of_rows(), base="emt").fit(frames, y)
+        DeltaRegressor(of_rows(), base=3.0).fit(frames, y)
+    with pytest.raises(ValueError, match="no base 'gfn2'"):
+        DeltaRegressor(of_rows(), base="gfn2").fit(frames, y)
+
+
+def test_no_base_is_the_estimator_alone(frames, y):
+    model = DeltaRegressor(of_atoms(stress="auto"), None).fit(frames, y)
+    alone = of_atoms(stress="auto").fit(frames, y)
+    np.testing.assert_array_equal(model.predict(frames), alone.predict(frames))
+    found, expected = (evaluate(one, frames, stress=True) for one in (model, alone))
+    np.testing.assert_array_equal(found.forces, expected.forces)
+    np.testing.assert_array_equal(found.stress, expected.stress)
+
+
+def test_structures_that_the_base_fails_for_are_left_out(frames, y):
+    some, energies = [*frames, molecule("SiH4")], np.append(y, 1.0)
+    model = DeltaRegressor(of_atoms(), "emt")
+    with pytest.raises(BaseError, match=r"structure 10 \(H4Si\)"):
+        model.fit(some, energies)
+    with pytest.warns(UserWarning, match="1 of 11 structures are left out"):
+        model.set_params(on_failure="drop").fit(some, energies)
+    assert model.left_out_.tolist() == [10]
+    clean = DeltaRegressor(of_atoms(), "emt").fit(frames, y)
+    np.testing.assert_array_equal(model.predict(frames), clean.predict(frames))
+
+
+def test_energies_of_elements_are_fitted_over_a_base(frames, y):
+    model = DeltaRegressor(of_atoms(), "emt").fit(frames, y - 1000.0 * 4)
+    assert model.base_.shifts_ == pytest.approx({"Cu": -1000.0})
+    assert np.abs(model.estimator_.predict(frames)).max() < 1e-8
+
+
+@pytest.mark.skipif(named_bases([])["gfn2-xtb"] is not None, reason="needs tblite")
+def test_a_search_tries_bases_by_name():
+    molecules = [rattled(molecule("H2CO"), k, 0.05) for k in range(20)]
+    # another method: of the same shape, with other energies of free atoms
+    true = DeltaRegressor(of_rows(), "gfn1-xtb").fit(molecules, np.zeros(20)).base_
+    y = true.predict(molecules) - 500.0
+    search = GridSearchCV(
+        DeltaRegressor(of_rows(Ridge())),
+        {"base": [None, "composition", "gfn2-xtb"]},
+        cv=3,
+        scoring="neg_mean_absolute_error",
+    ).fit(molecules, y)
+    assert search.best_params_ == {"base": "gfn2-xtb"}
+    assert search.best_estimator_.predict(molecules).shape == (20,)

@@ -44,6 +44,11 @@ SMALL = {
 OF_ONE = {
     "AlchemicalKernelRidge": {"n_components": 2},
     "AtomicGaussianProcessRegressor": {"optimizer": None},
+    "CalculatorRegressor": {
+        "calculator": "lj",
+        "shift": True,
+        "features": ACSF(3.0, n_radial=3, g4=None),
+    },
 }
 # Estimators of classes that stand around another which not every one does for.
 INSIDE = {
