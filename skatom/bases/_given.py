@@ -7,10 +7,11 @@ from copy import deepcopy
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
+from skatom._runtime.state import KeepsState
 from skatom.bases._base import Base, digest_of
 
 
-class GivenCalculator(Base):
+class GivenCalculator(KeepsState, Base):
     """A calculator that the user made, of which copies work in its place.
 
     The calculator itself is never run and no structure ever sees it, because many

@@ -12,7 +12,7 @@ from ase.calculators.calculator import BaseCalculator
 from ase.data import atomic_numbers, chemical_symbols
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
-from skatom._runtime.state import StateError
+from skatom._runtime.state import KeepsState, StateError
 from skatom._validation import (
     HasMethods,
     Integral,
@@ -41,7 +41,7 @@ from skatom.structures import Structures, check_structures, read_labels
 _UNFITTED: WeakKeyDictionary = WeakKeyDictionary()
 
 
-class CalculatorRegressor(PotentialMethods, RegressorMixin, BaseEstimator):
+class CalculatorRegressor(KeepsState, PotentialMethods, RegressorMixin, BaseEstimator):
     """Predict with an ASE calculator, or with a registered base such as GFN2-xTB.
 
     What anybody's calculator says becomes an estimator: error bars, reports, scores and
