@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 
 KEY = "__state__"  # of the name of a state in the dictionary that stands for it
+
+# Calculators of ASE that are built from their parameters, and run no other program.
+CALCULATORS = (
+    "ase.calculators.emt.EMT",
+    "ase.calculators.lj.LennardJones",
+    "ase.calculators.morse.MorsePotential",
+)
 
 # Of floats that another processor may have rounded otherwise, relative to the largest.
 ROUNDING = 1e-6
@@ -69,10 +78,11 @@ class State:
 
 
 class KeepsState:
-    """Mixin of estimators whose fitted attributes are states.
+    """Mixin of estimators whose attributes are states, or calculators of ASE.
 
-    Pickles and model files then hold dictionaries of arrays in their place. A subclass
-    lists the states that it, and the states themselves, may hold in ``_states``.
+    Pickles and model files then hold dictionaries of arrays in their place, and names and
+    parameters of calculators. A subclass lists the states that it, and the states
+    themselves, may hold in ``_states``.
     """
 
     _states: ClassVar[tuple[type, ...]] = ()
@@ -88,9 +98,11 @@ class KeepsState:
 
 
 def apart(value):
-    """Take states apart, inside lists, tuples and dictionaries too."""
+    """Take states and calculators apart, inside lists, tuples and dictionaries too."""
     if isinstance(value, State):
         return {KEY: value._name, **value._state()}
+    if (name := _import_path(value)) in CALCULATORS:
+        return {KEY: name, "parameters": dict(value.parameters)}
     if type(value) in (list, tuple):
         return type(value)(apart(one) for one in value)
     if type(value) is dict:
@@ -119,6 +131,8 @@ def together(value, states: tuple[type, ...]):
     if KEY not in value:
         return {key: together(one, states) for key, one in value.items()}
     name = value[KEY]
+    if name in CALCULATORS:
+        return _calculator(name, value.get("parameters"))
     for cls in states:
         if cls._name == name:
             rest = {key: one for key, one in value.items() if key != KEY}
@@ -127,6 +141,22 @@ def together(value, states: tuple[type, ...]):
     raise StateError(
         f"There is a state of kind {name!r}; {known or 'none'} may be here"
     )
+
+
+def _import_path(value) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _calculator(name: str, parameters):
+    """Build a calculator of ASE, from numbers and texts only."""
+    plain = isinstance(parameters, dict) and all(
+        isinstance(key, str) and isinstance(one, Real | str | None)
+        for key, one in parameters.items()
+    )
+    if not plain:
+        raise StateError(f"{name} has parameters that are no numbers")
+    module, _, cls = name.rpartition(".")
+    return getattr(import_module(module), cls)(**parameters)
 
 
 def check_random_state(random_state: np.random.RandomState) -> None:

@@ -14,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from ase.calculators.calculator import BaseCalculator
 from sklearn.base import BaseEstimator
 
-from skatom._runtime.state import StateError
+from skatom._runtime.state import CALCULATORS, StateError, apart
 from skatom._runtime.whole_files import write_atomically
 from skatom._validation import listing
 from skatom.base._inside import walk
@@ -88,14 +89,14 @@ def save(estimator: BaseEstimator, path: str | os.PathLike) -> Path:
             "pipeline or model."
         )
     skops_io = _skops()
+    _refuse_calculators(estimator)
     try:
         body = with_public_names(
             skops_io.dumps(estimator, compression=zipfile.ZIP_DEFLATED)
         )
     except Exception as error:  # skops lets through whatever the state raises
         raise TypeError(
-            f"{type(estimator).__name__} holds something that cannot be stored: "
-            f"{_reason(error)}"
+            f"{type(estimator).__name__} holds something that cannot be stored: {error}"
         ) from error
     foreign = _foreign(skops_io.get_untrusted_types(data=body))
     if foreign:
@@ -110,13 +111,23 @@ def save(estimator: BaseEstimator, path: str | os.PathLike) -> Path:
     return path
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return (
-            "an object that refers to itself, as ASE calculators do (the base of a "
-            "DeltaRegressor, for one). Use pickle for files of your own."
-        )
-    return str(error)
+def _refuse_calculators(estimator: BaseEstimator) -> None:
+    """Refuse calculators that cannot be built from their parameters."""
+    held = (
+        (part, name, value)
+        for part in walk(estimator)
+        for name, given in vars(part).items()
+        for value in (given if isinstance(given, list | tuple) else [given])
+    )
+    for part, name, value in held:
+        if isinstance(value, BaseCalculator) and value is apart(value):
+            known = listing(path.rpartition(".")[2] for path in CALCULATORS)
+            raise TypeError(
+                f"{name} of {type(part).__name__} is the ASE calculator "
+                f"{type(value).__name__}, which a model file cannot hold: it keeps those "
+                f"that are built from numbers alone ({known}). Use one of these, a named "
+                "base or an estimator, or pickle for files of your own."
+            )
 
 
 def load(
@@ -167,9 +178,9 @@ def load(
     refused = [] if trusted is True else sorted(set(unknown) - set(trusted or ()))
     if refused:
         raise ValueError(
-            f"{path} names {listing(refused)}, which is neither part of skatom nor of "
-            "scikit-learn, so nothing was built. If you know where the file comes from, "
-            f"pass load(path, trusted={refused!r})."
+            f"{path} names {listing(refused)}, which load() does not build unasked, since "
+            "a forged file could run code or end the interpreter by it; nothing was built. "
+            f"If you know where the file comes from, pass load(path, trusted={refused!r})."
         )
     _warn_other_versions(path, manifest)
     with _in_words(path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from skatom._runtime.state import KeepsState, State, apart, together
+from skatom._runtime.state import KeepsState, State, StateError, apart, together
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,20 @@ def test_a_parameter_called_state_is_no_state():
 def test_a_state_of_another_kind_is_refused():
     with pytest.raises(ValueError, match=r"state of kind 'leaf'; tree may be here"):
         together(apart(Leaf(np.zeros(1))), (Tree,))
+
+
+@pytest.mark.parametrize(
+    "parameters", [None, [1.0], {"rc": [1.0]}, {1: 2.0}, {"rc": np.ones(2)}]
+)
+def test_calculators_are_built_of_numbers_only(parameters):
+    state = {"__state__": "ase.calculators.lj.LennardJones", "parameters": parameters}
+    with pytest.raises(StateError, match="LennardJones has parameters that are no num"):
+        together(state, ())
+
+
+def test_other_calculators_are_not_built():
+    state = {"__state__": "ase.calculators.vasp.Vasp", "parameters": {"command": "rm"}}
+    with pytest.raises(
+        StateError, match=r"kind 'ase\.calculators\.vasp\.Vasp'; none may"
+    ):
+        together(state, ())

@@ -16,22 +16,29 @@ import zipfile
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.calculators.mixing import SumCalculator
+from ase.calculators.morse import MorsePotential
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_regression
+from sklearn.ensemble import StackingRegressor, VotingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer, max_error, mean_pinball_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skatom._runtime import whole_files as _atomic_files
+from skatom.bases import GivenCalculator
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
-from skatom.metrics import neg_force_mae
+from skatom.metrics import neg_energy_mae, neg_force_mae
 from skatom.models import AtomicKernelRidge, AtomicRidge, NeuralNetworkRegressor
 from skatom.persistence import TRUSTED, _save_load, load, read_manifest, save
-from skatom.potential import DeltaRegressor, predict_forces
+from skatom.potential import CalculatorRegressor, DeltaRegressor, predict_forces
 from skatom.preprocessing import PerAtom, Pool
 from skatom.testing import all_estimators
 from skatom.uncertainty import (
@@ -241,12 +248,96 @@ def test_what_cannot_be_stored_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_calculator_of_a_delta_model_is_named_as_the_reason(tmp_path):
-    frames, y = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7)], [0.1, 0.0, 0.2]
-    rest = make_pipeline(ACSF(r_cut=4.0), AtomicRidge(forces=None))
-    model = DeltaRegressor(rest, LennardJones()).fit(frames, y)
-    with pytest.raises(TypeError, match="refers to itself, as ASE calculators do"):
-        save(model, tmp_path / "x")
+COPPER = [bulk("Cu", a=a) for a in (3.5, 3.55, 3.6, 3.65, 3.7)]
+REST = make_pipeline(ACSF(r_cut=4.0), AtomicRidge(forces=None))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [EMT(), LennardJones(sigma=2.3, epsilon=np.float32(0.4)), MorsePotential(r0=2.5)],
+    ids=lambda base: type(base).__name__,
+)
+def test_calculators_of_ase_are_kept_as_their_parameters(base, tmp_path):
+    model = DeltaRegressor(REST, base).fit(COPPER, np.arange(5.0))
+    loaded = load(save(model, tmp_path / "x"))
+    np.testing.assert_array_equal(loaded.predict(COPPER), model.predict(COPPER))
+    assert loaded.base.parameters == base.parameters
+    assert type(loaded.fit(COPPER, np.arange(5.0)).base) is type(base)
+    both = loaded.predict_forces(COPPER)[0], model.predict_forces(COPPER)[0]
+    np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.parametrize(
+    "holder", [CalculatorRegressor(EMT()), CalculatorRegressor([EMT(), LennardJones()])]
+)
+def test_lists_of_calculators_are_kept(holder, tmp_path):
+    model = holder.fit(COPPER, np.arange(5.0))
+    loaded = load(save(model, tmp_path / "x"))
+    np.testing.assert_array_equal(loaded.predict(COPPER), model.predict(COPPER))
+
+
+def test_calculators_that_need_more_than_parameters_are_refused(tmp_path):
+    both = SumCalculator([EMT(), LennardJones()])
+    for holder, where in (
+        (DeltaRegressor(REST, both).fit(COPPER, np.arange(5.0)), "base of Delta"),
+        (make_pipeline(DeltaRegressor(REST, ["emt", both])), "base of Delta"),
+        (CalculatorRegressor(both), "calculator of Calculator"),
+        (GivenCalculator(both), "given of Given"),
+    ):
+        sentence = rf"{where}.* is the ASE calculator SumCalculator, which a model file"
+        with pytest.raises(TypeError, match=sentence):
+            save(holder, tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+def mean_error(y, found):
+    return float(np.abs(y - found).mean())
+
+
+SCORINGS = {
+    "name": "neg_mean_absolute_error",
+    "ours": neg_energy_mae,
+    "made": make_scorer(max_error, greater_is_better=False),
+    "with a number": make_scorer(mean_pinball_loss, greater_is_better=False, alpha=0.7),
+    "several": {"a": "r2", "b": make_scorer(max_error, greater_is_better=False)},
+}
+
+
+@pytest.mark.parametrize("scoring", SCORINGS.values(), ids=SCORINGS)
+def test_searches_load_with_their_scorers(scoring, tmp_path):
+    refit = "a" if isinstance(scoring, dict) else True
+    search = GridSearchCV(
+        REST, {"atomicridge__alpha": [1.0, 2.0]}, scoring=scoring, cv=2, refit=refit
+    ).fit(COPPER, np.arange(5.0))
+    loaded = load(save(search, tmp_path / "x"))
+    expected = search.score(COPPER, np.arange(5.0))
+    assert loaded.score(COPPER, np.arange(5.0)) == expected
+    assert loaded.fit(COPPER, np.arange(5.0)).best_score_ == search.best_score_
+
+
+def test_a_metric_of_yours_is_named(tmp_path):
+    search = GridSearchCV(REST, {}, scoring=make_scorer(mean_error))
+    with pytest.warns(UserWarning, match="holds .*mean_error, which load"):
+        path = save(search, tmp_path / "x")
+    with pytest.raises(
+        ValueError, match=r"mean_error, which load.. does not build unas"
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize("stack", [StackingRegressor, VotingRegressor])
+def test_stacks_load(stack, tmp_path):
+    rows = make_pipeline(ACSF(r_cut=4.0), Pool(), Ridge())
+    more = {"cv": 2} if stack is StackingRegressor else {}
+    model = stack([("atoms", REST), ("rows", rows)], **more)
+    model.fit(COPPER, np.arange(5.0))
+    loaded = load(save(model, tmp_path / "x"))
+    np.testing.assert_array_equal(loaded.predict(COPPER), model.predict(COPPER))
+    named = loaded.named_estimators_
+    np.testing.assert_array_equal(
+        named["rows"].predict(COPPER), model.named_estimators_.rows.predict(COPPER)
+    )
+    assert named.rows is named["rows"]
 
 
 def test_missing_folder_is_an_os_error(model, tmp_path):
