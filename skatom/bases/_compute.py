@@ -158,6 +158,8 @@ def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
     if reason is not None:
         return reason
     copy = base.prepared(atoms)
+    if hasattr(worker, "reset"):  # ASE would take another charge in info for no change
+        worker.reset()
     copy.calc = worker
     try:
         asked = {name: getattr(copy, ASK[name])() for name in names}
@@ -167,7 +169,6 @@ def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
             f"({error}): use another base, or ask for less."
         ) from error
     except Exception as error:  # calculators raise anything
-        worker.reset()
         return str(error) or type(error).__name__
     by_the_way = {name: worker.results.get(name) for name in KEPT}
     kept = {**{k: v for k, v in by_the_way.items() if v is not None}, **asked}

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from skatom.neighbors import neighbor_pairs
 from skatom.structures import check_structures
-from skatom.structures._voigt import stress_of
+from skatom.structures._voigt import has_volume, stress_of
 
 # Energy of each pair and its slope, given distances and the numbers of both atoms.
 Terms = Callable[
@@ -54,7 +54,7 @@ class PairPotential(Calculator):
             "energies": energies,
             "forces": pairs.forces(gradient),
         }
-        if self.atoms.pbc.all():
+        if has_volume(self.atoms):
             virial = pairs.virial(gradient, structures.offsets)
             self.results["stress"] = stress_of(virial, structures)[0]
 

@@ -18,10 +18,10 @@ from ase.calculators.calculator import (
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
 from skatom.base import NoStandardDeviationError, Target, target_of
-from skatom.base._inside import last_model, the_one
+from skatom.base._inside import last_model, the_one, walk
 from skatom.calculator._look import Look, results_of
 from skatom.neighbors._skin import SkinPairs
-from skatom.potential import r_cut_of
+from skatom.potential import CalculatorRegressor, r_cut_of
 from skatom.potential.answers import Context
 from skatom.potential.estimators import answer
 from skatom.structures import check_structures
@@ -31,6 +31,8 @@ from skatom.uncertainty._force_std import grader_of
 from skatom.uncertainty.guard import MEANING, ExtrapolationGuard
 
 ENTERS = ("positions", "numbers", "cell", "pbc")
+# In arrays and info, what a base may read.
+CHARGES = ("initial_charges", "initial_magmoms", "charge", "spin")
 
 
 class SkatomCalculator(Calculator):
@@ -87,8 +89,9 @@ class SkatomCalculator(Calculator):
 
     A structure with NaN positions or with elements that the estimator has not seen, and
     an estimator that gives NaN, are errors. Charges, magnetic moments and ``info`` do not
-    enter. Stress exists where there is a volume: a cell of three vectors, periodic along
-    one or more. Several threads may share a calculator; they take turns.
+    enter, unless a base beneath the model reads them. Stress exists where there is a
+    volume: a cell of three vectors, periodic along one or more. Several threads may share
+    a calculator; they take turns.
 
     Examples
     --------
@@ -135,6 +138,8 @@ class SkatomCalculator(Calculator):
         meaning = getattr(self.novelty, "meaning", MEANING)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold, meaning)
         self._neighbors = self._new_neighbors()
+        parts = walk(estimator)
+        self._reads_charges = any(isinstance(p, CalculatorRegressor) for p in parts)
         self._look: Look | None = None
 
     @classmethod
@@ -247,7 +252,12 @@ class SkatomCalculator(Calculator):
             return list(all_changes)
         pairs = zip(_enters(self.atoms), _enters(atoms))
         differs = [a.shape != b.shape or not (a == b).all() for a, b in pairs]
-        return [name for name, differ in zip(ENTERS, differs) if differ]
+        changes = [name for name, differ in zip(ENTERS, differs) if differ]
+        if self._reads_charges:
+            pairs = zip(_charges(self.atoms), _charges(atoms))
+            differs = [not np.array_equal(one, other) for one, other in pairs]
+            changes += [name for name, differ in zip(CHARGES, differs) if differ]
+        return changes
 
     def reset(self) -> None:
         """Forget the last structure and its results."""
@@ -356,6 +366,10 @@ class SkatomCalculator(Calculator):
 
 def _enters(atoms: Atoms) -> tuple:
     return atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc
+
+
+def _charges(atoms: Atoms) -> list:
+    return [atoms.arrays.get(name, atoms.info.get(name)) for name in CHARGES]
 
 
 def _refuse_other(target: Target, estimator) -> None:

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skatom import SkatomCalculator
 from skatom.bases import BaseError, LennardJones
 from skatom.models import AtomicRidge, CompositionBaseline
-from skatom.potential import CalculatorRegressor, evaluate, r_cut_of
+from skatom.potential import CalculatorRegressor, DeltaRegressor, evaluate, r_cut_of
 from skatom.report import UncertaintyReport
 from skatom.structures import read_energies
 from skatom.uncertainty import (
@@ -199,3 +199,29 @@ def test_ensembles_of_bases_differ_by_what_is_fitted(frames, y):
         CalculatorRegressor("emt", shift=True), 3, random_state=0
     ).fit(frames, y + np.random.default_rng(0).normal(size=len(y)))
     assert (ensemble.predict(frames, return_std=True)[1] > 1e-3).all()
+
+
+class Charged(EMT):
+    """A calculator that reads charges, as tight binding does."""
+
+    def calculate(self, *arguments):
+        super().calculate(*arguments)
+        shift = (
+            self.atoms.info.get("charge", 0) + self.atoms.get_initial_charges().sum()
+        )
+        self.results["energy"] += shift
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_calculator_sees_charges_that_a_base_reads(frames, y, wrapped):
+    model = CalculatorRegressor(Charged())
+    if wrapped:
+        pipeline = make_pipeline(RadialSums(), AtomicRidge())
+        model = DeltaRegressor(pipeline, Charged()).fit(frames, y)
+    atoms = frames[0].copy()
+    atoms.calc = SkatomCalculator(model)
+    neutral = atoms.get_potential_energy()
+    atoms.info["charge"] = 1
+    assert atoms.get_potential_energy() == pytest.approx(neutral + 1)
+    atoms.set_initial_charges([2.0] + [0.0] * (len(atoms) - 1))
+    assert atoms.get_potential_energy() == pytest.approx(neutral + 3)
