@@ -12,7 +12,7 @@ import numpy as np
 
 from skatom._validation import Real
 from skatom.base import NoStandardDeviationError
-from skatom.base._targets import as_target
+from skatom.base._targets import as_targets
 
 # Share of the largest target that standard deviations of atoms are begun with at least.
 SMALLEST_SPREAD = 1e-6
@@ -67,7 +67,7 @@ def check_distribution(estimator) -> None:
                 f"quantiles is {estimator.quantiles}: give ascending numbers between 0 "
                 "and 1, with the median 0.5, which is what predict gives, among them."
             )
-    target = as_target(estimator.target)
+    target = as_targets(estimator.target)[0]
     if n_spreads(loss, estimator.quantiles) and not target.adds_up:
         raise ValueError(
             f"loss={loss!r} adds up the spreads of atoms: it goes with targets of kind "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import r2_score
 
-from skatom._training.atom_rows import ArrayAtoms, AtomRows
+from skatom._training.atom_rows import AtomRows
 from skatom._training.distributions import (
     check_distribution,
     check_one_target,
@@ -20,16 +20,17 @@ from skatom._training.distributions import (
     with_spreads,
 )
 from skatom._training.estimator import TRAINING_CONSTRAINTS, NetworkEstimator
+from skatom._training.heads import Head, Labelled, beside_all, read_beside
 from skatom._training.kinds import (
     Kind,
     kind_of,
     squeezed,
     with_columns_of,
 )
+from skatom._training.slope_labels import slope_labels
 from skatom._training.torch_side import torch_side
 from skatom._training.weights import (
     check_weight,
-    largest_weight,
     mean_one,
     mean_square_force,
 )
@@ -41,9 +42,8 @@ from skatom._validation import (
     check_sample_weight,
 )
 from skatom.base import Target, target_of
-from skatom.base._targets import as_target
+from skatom.base._targets import as_targets
 from skatom.features._fitted_on import remember
-from skatom.labels._judge import judge_fit
 from skatom.structures import Labels
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ TOLERANCE = [Interval(Real, 0, None, closed="neither"), None]
 FRONT_CONSTRAINTS: dict = {
     **TRAINING_CONSTRAINTS,
     "loss": [StrOptions({"mse", "mae", "huber", "gaussian_nll", "quantile"})],
-    "target": [str, Target],
+    "target": [str, Target, list, tuple],
+    "target_weights": ["array-like", None],
     "nll_beta": [Interval(Real, 0, 1, closed="both")],
     "quantiles": ["array-like"],
     "size_exponent": [Interval(Real, 0, 1, closed="both")],
@@ -76,7 +77,8 @@ class Front(NetworkEstimator):
     and trains on what `_goals` gives. See `NeuralNetworkRegressor` for the parameters.
     """
 
-    target: str | Target = "energy"
+    target: str | Target | Sequence = "energy"
+    target_weights: Sequence[float] | None = None
     nll_beta: float = 0.5
     quantiles: Sequence[float] = (0.05, 0.5, 0.95)
     size_exponent: float = 0.5
@@ -138,13 +140,32 @@ class Front(NetworkEstimator):
         check_is_fitted(self)
         X = self._inputs(X)
         atoms, rows = self._atoms(X), self._rows(X)
-        y = self._predictions(atoms, rows)
+        y = self._head.predictions(atoms, rows)
         if not (return_std or return_quantiles):
             return y
-        spreads = self._kind.read(self._reading(atoms), self._spreads(rows))
+        spreads = self._kind.read(self._head.reading(atoms), self._spreads(rows))
         return with_spreads(
             y, spreads, self._shape, type(self).__name__, return_std, return_quantiles
         )
+
+    def predict_targets(self, X) -> dict:
+        """Predict all targets of every structure.
+
+        Parameters
+        ----------
+        X : features of atoms, sequence of ase.Atoms, or array-like
+            As in `fit`.
+
+        Returns
+        -------
+        predictions : dict of str to ndarray, or to list of ndarray
+            By the names of the targets, in their units: one row a structure, or one array
+            a structure for numbers of atoms.
+        """
+        check_is_fitted(self)
+        X = self._inputs(X)
+        atoms, rows = self._atoms(X), self._rows(X)
+        return self._properties(atoms, rows)
 
     def score(self, X, y, sample_weight=None) -> float:
         """Give the coefficient of determination of the predictions.
@@ -180,7 +201,8 @@ class Front(NetworkEstimator):
     def _goals(self, X, y, sample_weight, forces, stress, *, fresh: bool) -> Goals:
         """Measure baseline and scales, or take those there are, and scale targets."""
         atoms = self._atoms(X)
-        kind = kind_of(as_target(self.target)) if fresh else self._kind
+        first, *others = as_targets(self.target)
+        kind = kind_of(first) if fresh else self._kind
         y = kind.check(atoms, y)
         if not fresh and y.shape[1] != self._shape["n_targets"]:
             raise ValueError(
@@ -189,8 +211,9 @@ class Front(NetworkEstimator):
             )
         target = with_columns_of(kind.target, y)
         weights = mean_one(check_sample_weight(sample_weight, len(atoms)))
-        labels = self._labels(atoms, y, forces, stress, target)
+        labels = slope_labels(self, atoms, y, forces, stress, target)
         check_one_target(self, y.shape[1])
+        beside = read_beside(atoms, others, weights, self.target_weights)
         side = torch_side(type(self).__name__)
         if labels is not None:
             side.refuse_kinks(
@@ -200,62 +223,32 @@ class Front(NetworkEstimator):
             self._measure(
                 atoms, y, weights, target, mean_square_force(labels, atoms.n_atoms)
             )
+            self._add_heads(atoms, beside)
         else:
-            self._go_on(X, y, weights)
+            self._go_on(X, y, weights, [one.target for one in beside])
         remember(self, X, y, again=not fresh)
-        goals = self._scaled_goals(atoms, y, weights)
+        goals = self._scaled_goals(atoms, y, weights, beside)
         if labels is None:
             return goals
         return goals.with_labels(atoms.structures, labels, float(self._scales[0]))
 
-    def _scaled_goals(self, atoms: AtomRows, y, weights) -> Goals:
+    def _scaled_goals(
+        self, atoms: AtomRows, y, weights, beside: Sequence[Labelled] = ()
+    ) -> Goals:
         """Put targets above the baseline in units of training."""
-        kind = self._kind
-        return torch_side(type(self).__name__).Goals(
-            atoms.offsets,
-            kind.subtract(atoms, y, self._baseline, self.numbers_) / self._scales,
-            weights,
-            self.size_exponent if self.target_.kind == "sum" else 0.0,
-            self.target_.per_atom,
-            **kind.beside(atoms, self._scales[0]),
+        given = [(y, weights), *((one.y, one.weights) for one in beside)]
+        first, *further = (
+            torch_side(type(self).__name__).Goals(
+                atoms.offsets,
+                head.scaled(atoms, labels),
+                of_structures,
+                self.size_exponent if head.target.kind == "sum" else 0.0,
+                head.target.per_atom,
+            )
+            for head, (labels, of_structures) in zip(self._heads, given)
         )
-
-    def _labels(self, atoms: AtomRows, y, forces, stress, target) -> Labels | None:
-        """Read what there is to train on besides energies, as far as it has weight."""
-        if forces is not None or stress is not None:
-            target.refuse_slopes(self, "forces and stress to train on")
-        labels = self._read_labels(atoms, forces, stress) if target.is_energy else None
-        if labels is not None:
-            labels = replace(
-                labels,
-                has_forces=labels.has_forces & (largest_weight(self.force_weight) > 0),
-                has_stress=labels.has_stress & (largest_weight(self.stress_weight) > 0),
-            )
-        unit = 1.0
-        if target.is_energy:
-            unit = target.factor_to("eV")
-            self._judge(atoms, unit * y[:, 0], labels, forces, stress)
-        if labels is not None and (labels.has_forces.any() or labels.has_stress.any()):
-            return replace(
-                labels, forces=labels.forces / unit, stress=labels.stress / unit
-            )
-        if largest_weight(self.energy_weight) == 0:
-            raise ValueError(
-                "energy_weight is 0 and there are no forces or stress to train on: raise "
-                "energy_weight, or give structures with forces and a force_weight."
-            )
-        return None
-
-    def _judge(self, atoms: AtomRows, y, labels, forces, stress) -> None:
-        """Judge energies, and labels that have weight."""
-        places = (
-            None if largest_weight(weight) == 0 else stored if given is None else given
-            for weight, stored, given in (
-                (self.force_weight, self.forces, forces),
-                (self.stress_weight, self.stress, stress),
-            )
-        )
-        judge_fit(atoms.structures, y, labels, *places)
+        given = beside_all(self._heads, atoms)
+        return replace(first, further=tuple(further), **given)
 
     def _measure(
         self, atoms: AtomRows, y, weights, target: Target, square: float | None
@@ -283,50 +276,55 @@ class Front(NetworkEstimator):
             "activations": self._activations(),
             **spread,
         }
+        self._beside = []
 
-    def _go_on(self, X, y, weights) -> None:
+    def _add_heads(self, atoms: AtomRows, beside: Sequence[Labelled]) -> None:
+        """Set baselines, scales and columns of the targets beside the first."""
+        for one in beside:
+            head = one.head(atoms, self.numbers_, self._heads[-1].stop)
+            self._beside.append(
+                {name: value for name, value in vars(head).items() if name != "numbers"}
+            )
+            self._shape["n_outputs"] += head.stop - head.first
+
+    def _go_on(self, X, y, weights, beside: list[Target]) -> None:
         """Refuse another network, and adapt the baseline to another reference."""
         check_same_distribution(self, self._shape)
+        known = [head.target for head in self._heads[1:]]
+        if beside != known:
+            raise ValueError(
+                f"Beside the first, target names {[one.name for one in beside]}, but the "
+                f"network that goes on was fitted to {[one.name for one in known]}: set "
+                "target as it was, or warm_start=False."
+            )
         if self.warm_start == "transfer":
             atoms = self._atoms(X)
-            shares = self._in_units(atoms, self._rows(X))
-            left = y - self._kind.read(self._reading(atoms), shares)
+            head = self._head
+            shares = head.shares(atoms, self._rows(X))
+            left = y - self._kind.read(head.reading(atoms), shares)
             shift = self._kind.baseline(atoms, left, weights, self.numbers_)
             self.baseline_ = squeezed(self._baseline + shift)
 
     def _net_settings(self) -> dict:
         weights = ("energy_weight", "force_weight", "stress_weight")
         shape = self._shape
-        reading = torch_side(type(self).__name__).AtomReading
+        reading, heads = torch_side(type(self).__name__).AtomReading, self._heads
+        kinds, edges = [h.kind for h in heads], [0, *(h.stop for h in heads)]
         return {
-            "reading": reading(self._kind, shape["n_spreads"]),
+            "reading": reading(tuple(kinds), tuple(edges), shape["n_spreads"]),
             **{f"criterion__{name}": getattr(self, name) for name in weights},
             "criterion__beta": self.nll_beta,
             "criterion__quantiles": self.quantiles,
             "criterion__spread_unit": shape["spread_unit"],
         }
 
-    def _predictions(self, atoms: AtomRows, rows: np.ndarray):
-        """Give predictions in the shape of y."""
-        columns = self._kind.read(self._reading(atoms), self._in_units(atoms, rows))
-        if self.target_.per_atom:
-            return (
-                np.split(squeezed(columns), atoms.offsets[1:-1]) if len(atoms) else []
-            )
-        return squeezed(columns)
-
-    def _reading(self, atoms: AtomRows) -> ArrayAtoms:
-        """Give atoms as predictions are read from them, in the unit of y."""
-        return ArrayAtoms(atoms.offsets, self._scales, **self._kind.beside(atoms))
-
-    def _in_units(self, atoms: AtomRows, rows: np.ndarray) -> np.ndarray:
-        """Put scale and baseline back to values."""
-        baseline = self._baseline[np.searchsorted(self.numbers_, atoms.numbers)]
-        return baseline + self._scales * rows[:, : baseline.shape[1]]
+    def _properties(self, atoms: AtomRows, rows: np.ndarray) -> dict:
+        """Give the predictions of all targets by their names."""
+        return {h.target.name: h.predictions(atoms, rows) for h in self._heads}
 
     def _spreads(self, rows: np.ndarray) -> np.ndarray:
         """Give the spreads of atoms, in squares of the unit of y."""
-        return self._scales[0] ** 2 * rows[:, self._baseline.shape[1] :]
+        return self._scales[0] ** 2 * rows[:, self._heads[-1].stop :]
 
     def _std(self, spreads: np.ndarray) -> np.ndarray:
         return std_of(spreads, self._shape, type(self).__name__)
@@ -334,6 +332,21 @@ class Front(NetworkEstimator):
     @property
     def _kind(self) -> Kind:
         return kind_of(self.target_)
+
+    @property
+    def targets_(self) -> list[Target]:
+        """All targets; the first is that of y."""
+        return [head.target for head in self._heads]
+
+    @property
+    def _head(self) -> Head:
+        return Head(self.target_, self.numbers_, self._baseline, self._scales)
+
+    @property
+    def _heads(self) -> list[Head]:
+        """One for each target; the first is that of y."""
+        further = (Head(numbers=self.numbers_, **one) for one in self._beside)
+        return [self._head, *further]
 
     @property
     def _baseline(self) -> np.ndarray:

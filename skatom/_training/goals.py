@@ -33,8 +33,10 @@ class Goals:
     has_virials : ndarray of bool, shape (n_structures,), or None
     positions : ndarray of shape (n_atoms, 3) or None
         What dipoles are made from, beside charges of atoms.
-    charges : ndarray of shape (n_structures,) or None
+    charges : ndarray of shape (n_structures, n_heads) or None
         Of whole structures, for dipoles.
+    further : tuple of Goals
+        Values of targets beside the first.
     """
 
     offsets: np.ndarray
@@ -48,6 +50,7 @@ class Goals:
     has_virials: np.ndarray | None = None
     positions: np.ndarray | None = None
     charges: np.ndarray | None = None
+    further: tuple[Goals, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of structures."""
@@ -100,6 +103,7 @@ class Goals:
             tensor(self.values[rows]),
             tensor(of_values),
             tensor(of_rows),
+            further=tuple(one.batch(structures, dtype, device) for one in self.further),
         )
         if self.forces is not None:
             share = weights * self.has_forces[structures] / (3.0 * sizes)
@@ -124,4 +128,5 @@ class Goals:
             self.positions, self.charges,
         )  # fmt: skip
         given = [array for array in optional if array is not None]
-        return [self.offsets, self.values, self.weights, *given]
+        further = [array for one in self.further for array in one.arrays()]
+        return [self.offsets, self.values, self.weights, *given, *further]

@@ -52,7 +52,7 @@ class Kind(ABC):
         """Give units of training of what is said of an atom: (n_shares,), or one."""
 
     def beside(self, X: AtomRows, unit: float = 1.0) -> dict[str, np.ndarray]:
-        """Give what `read` takes beside what the network says, charges in a unit."""
+        """Give what `read` takes beside what the network says, charges over a unit."""
         return {}
 
     @abstractmethod

@@ -25,12 +25,15 @@ class Prediction(NamedTuple):
     virials : Tensor of shape (n_structures, 3, 3) or None
     spreads : Tensor of shape (n_structures, n_spreads) or None
         Variances, or squares of the distances between neighbouring quantiles.
+    further : tuple of Tensor
+        Of targets beside the first.
     """
 
     values: Tensor
     forces: Tensor | None = None
     virials: Tensor | None = None
     spreads: Tensor | None = None
+    further: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class Targets:
     force_weights : Tensor of shape (n_atoms,) or None
     virials : Tensor of shape (n_structures, 3, 3) or None
     virial_factors, virial_weights : Tensor of shape (n_structures,) or None
+    further : tuple of Targets
+        Values of targets beside the first.
     """
 
     n_structures: int
@@ -64,6 +69,7 @@ class Targets:
     virials: Tensor | None = None
     virial_factors: Tensor | None = None
     virial_weights: Tensor | None = None
+    further: tuple[Targets, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of structures."""
@@ -77,7 +83,8 @@ class WeightedLoss(nn.Module):
 
         w_E l(dE / N^p) + w_F sum l(dF) / (3 N) + w_S sum l(dW / N^p) / 9
 
-    with W the virial (stress times volume), sums over components, and l the square, the
+    and for targets beside the first the loss of the first, with their weights. W is the
+    virial (stress times volume), sums over components, and l the square, the
     absolute value, or Huber's function. For distributions, l(dE / N^p) is a likelihood,
     or the loss of quantiles, and the others are squares or absolute values.
 
@@ -141,6 +148,9 @@ class WeightedLoss(nn.Module):
             error = predicted.virials - targets.virials
             error = self._of(error * targets.virial_factors[:, None, None])
             total = total + w_stress * (targets.virial_weights @ error.sum((1, 2)))
+        for values, other in zip(predicted.further, targets.further):
+            error = (values - other.values) * other.factors[:, None]
+            total = total + other.weights @ self._of(error).mean(1)
         return total / max(1, len(targets))  # a share of a small batch may be empty
 
     def _of_values(

@@ -33,8 +33,8 @@ class AtomBatch(Protocol):
     n_atoms : Tensor of shape (n_structures,)
     positions : Tensor of shape (n_atoms, 3) or None
         Of every row, for dipoles.
-    charges : Tensor of shape (n_structures,) or None
-        Total charges, for dipoles.
+    charges : Tensor of shape (n_structures, n_heads) or None
+        Total charges, for dipoles, in the unit of every head.
     leaf : Tensor
     has_forces : bool
         Whether forces are asked for.
@@ -65,6 +65,7 @@ class TensorAtoms:
     """
 
     batch: AtomBatch
+    head: int = 0
 
     unit = 1.0
 
@@ -81,7 +82,7 @@ class TensorAtoms:
     @property
     def charges(self) -> Tensor:
         """Charges of the structures."""
-        return self.batch.charges
+        return self.batch.charges[:, self.head]
 
     def row(self, numbers: tuple[float, ...]) -> Tensor:
         """Give constants as they meet rows of numbers."""
@@ -132,35 +133,40 @@ class AtomReading:
 
     Parameters
     ----------
-    kind : Kind
-        Of the target.
+    kinds : tuple of Kind
+        Of the targets, the first one first.
+    edges : tuple of int
+        First column of the contributions of every target, and of the spreads.
     n_spreads : int
-        How many of the last contributions are spreads rather than shares of values.
+        How many of the last contributions are spreads of the first target.
     """
 
-    kind: Kind
+    kinds: tuple[Kind, ...]
+    edges: tuple[int, ...]
     n_spreads: int = 0
 
     def __call__(self, module: nn.Module, batch: AtomBatch) -> Prediction:
         """Predict a batch, with forces when it asks for them."""
         if not batch.has_forces:
-            return self._prediction(self._read(batch, module(batch)))
+            return self._prediction(batch, module(batch))
         # validation runs under no_grad, but forces are a gradient themselves
         with torch.enable_grad():
             leaf = batch.leaf.detach().requires_grad_(True)
             batch = batch.with_leaf(leaf)
             atoms = module(batch)
-            energies = atoms[:, 0] if self.n_spreads else atoms
             gradient = torch.autograd.grad(
-                energies.sum(), leaf, create_graph=module.training
+                atoms[:, 0].sum(), leaf, create_graph=module.training
             )[0]
-        return self._prediction(self._read(batch, atoms), *batch.forces(gradient))
+        return self._prediction(batch, atoms, *batch.forces(gradient))
 
-    def _read(self, batch: AtomBatch, shares: Tensor) -> Tensor:
-        return self.kind.read(TensorAtoms(batch), shares)
-
-    def _prediction(self, rows, forces=None, virials=None) -> Prediction:
-        if not self.n_spreads:
-            return Prediction(rows, forces, virials)
-        n = rows.shape[1] - self.n_spreads
-        return Prediction(rows[:, :n], forces, virials, rows[:, n:])
+    def _prediction(self, batch, atoms, forces=None, virials=None) -> Prediction:
+        values, *further = (
+            kind.read(TensorAtoms(batch, k), atoms[:, first:stop])
+            for k, (kind, first, stop) in enumerate(
+                zip(self.kinds, self.edges[:-1], self.edges[1:])
+            )
+        )
+        spreads = None
+        if self.n_spreads:
+            spreads = self.kinds[0].read(TensorAtoms(batch), atoms[:, self.edges[-1] :])
+        return Prediction(values, forces, virials, spreads, tuple(further))

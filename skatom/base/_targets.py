@@ -25,6 +25,8 @@ KINDS = {
 }
 # Numbers that a structure, or an atom, has in one column.
 WIDTHS = {"vector": 3, "tensor": 6}
+# Units of the properties that ASE's calculators have beside energies.
+ASE_UNITS = {"dipole": "e·Å", "charges": "e"}
 # Dimension of a unit, and its size in the unit of ASE.
 UNITS = {
     "eV": ("energy", 1.0),
@@ -244,6 +246,36 @@ def as_target(given: str | Target) -> Target:
     )
 
 
+def as_targets(given) -> tuple[Target, ...]:
+    """Give the targets that a parameter names, the first one first.
+
+    Parameters
+    ----------
+    given : str or Target, or list or tuple of these
+
+    Returns
+    -------
+    targets : tuple of Target
+
+    Raises
+    ------
+    ValueError
+        If there is no target of a name, none at all, or two have the same name.
+    """
+    several = list(given) if isinstance(given, list | tuple) else [given]
+    if not several:
+        raise ValueError("target is empty: name what is predicted, such as 'energy'.")
+    targets = tuple(map(as_target, several))
+    names = [target.name for target in targets]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"target names {name!r} {names.count(name)} times: give every target a "
+                "name of its own, skatom.base.Target(name, unit, kind)."
+            )
+    return targets
+
+
 def one_number(estimator) -> Target:
     """Give the target that an estimator of sums over atoms declares, or refuse it.
 
@@ -343,6 +375,8 @@ def _declared(estimator) -> Target | None:
     if isinstance(fitted, Target):
         return fitted
     given = getattr(estimator, "target", None)
+    if isinstance(given, list | tuple) and given:
+        given = given[0]  # what predict gives
     if isinstance(given, Target) or (isinstance(given, str) and given in NAMED):
         given = as_target(given)
         if hasattr(estimator, "steps"):

@@ -33,8 +33,10 @@ class MessagePassingRegressor(StructureNetwork):
     r_cut : float, default=5.0
         Radius within which atoms are neighbours, in Å. That energies go smoothly to those
         of separate atoms there is up to the module.
-    target : str or Target, default="energy"
+    target : str, Target or list of these, default="energy"
         What is predicted, as in :class:`NeuralNetworkRegressor`.
+    target_weights : sequence of float, default=None
+        Weights of the targets after the first, as there.
     optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
             max_epochs, loss, huber_delta, nll_beta, quantiles, size_exponent
         How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs

@@ -26,7 +26,7 @@ from skatom._validation import (
     check_sample_weight,
 )
 from skatom.base import AtomicRegressor
-from skatom.base._targets import as_target
+from skatom.base._targets import as_targets
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.features._fitted_on import remember
 from skatom.models._feature_network.element_scaling import (
@@ -69,14 +69,21 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         Root mean square of the features as they enter the networks. The smaller, the
         smoother is what is learned, like a longer length scale of a kernel. None is 0.3
         when forces or stress are trained on, and 1 otherwise.
-    target : str or Target, default="energy"
+    target : str, Target or list of these, default="energy"
         What is predicted, see :class:`skatom.base.Target`. "energy": total energies in eV;
         "sum", "mean": other extensive, and intensive numbers; "max", "softmax": numbers
         that few atoms decide. "dipole": vectors (n_structures, 3) in e·Å from charges that
         add up to ``info["charge"]`` or zero, about the centre of mass; "dipole_magnitude":
         their lengths. "charges": one array of charges of atoms a structure, in e; "atoms":
         other numbers of atoms. Sums, means and numbers of atoms may have several columns.
-        For other names and units, ``Target("band gap", "eV", "mean")``.
+        For other names and units, ``Target("band gap", "eV", "mean")``. A list has the
+        target of y first and others after it, such as ["energy", "dipole", "charges"]:
+        their labels are read from the structures (results of calculators, in ASE's units,
+        else ``info[name]``, ``arrays[name]`` for numbers of atoms), where there are any;
+        ``predict_targets`` gives all.
+    target_weights : sequence of float, default=None
+        Weights of the losses of the targets after the first, in units of the spread of
+        their labels. None is 1 for each.
     optimizer : {"adam", "adamw", "layerwise_adam", "sgd", "adagrad", "lbfgs"}, \
             default="adam"
         "layerwise_adam" is Adam along the principal directions of the gradients of each
@@ -366,7 +373,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
         rows = self._rows(X)
         if not return_std:
             return self._shares(X, rows)
-        atoms = self._reading(self._atoms(X))
+        atoms = self._head.reading(self._atoms(X))
         spreads = self._kind.contributions(atoms, self._spreads(rows))
         return self._shares(X, rows), self._std(spreads)
 
@@ -452,7 +459,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             self.net_.module_, *self._scaled(X), X.structure_index, len(X)
         )
         atoms = self._atoms(X)
-        return self._predictions(atoms, rows), sums
+        return self._head.predictions(atoms, rows), sums
 
     def latent_pushforward(self, values, numbers, v) -> np.ndarray:
         """Carry changes of features on to the last hidden layer.
@@ -495,8 +502,8 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
     def _shares(self, X: AtomFeatures, rows: np.ndarray) -> np.ndarray:
         """Give what atoms contribute to the targets, in their unit."""
         atoms = self._atoms(X)
-        shares = self._in_units(atoms, rows)
-        return squeezed(self._kind.contributions(self._reading(atoms), shares))
+        shares = self._head.shares(atoms, rows)
+        return squeezed(self._kind.contributions(self._head.reading(atoms), shares))
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Run the network."""
@@ -515,7 +522,7 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
             self.net_.module_, self._scaling, X.values, X.numbers
         )
         atoms = self._atoms(X)
-        reading, shares = self._reading(atoms), self._in_units(atoms, rows)
+        reading, shares = self._head.reading(atoms), self._head.shares(atoms, rows)
         each = self._kind.slopes(reading, shares) * self._scales[0]
         return squeezed(self._kind.contributions(reading, shares)), each * slopes
 
@@ -569,10 +576,10 @@ class NeuralNetworkRegressor(Front, AtomicRegressor):
 
     def _stream(self, store, y, sample_weight, *, fresh: bool) -> TrainingData:
         """Measure a store in one pass, and leave its features on disk."""
-        target = as_target(self.target)
-        if target.kind != "sum" or not fresh:
+        target, *others = as_targets(self.target)
+        if target.kind != "sum" or others or not fresh:
             raise ValueError(
-                "A store is trained on afresh, with a target of kind 'sum': give the "
+                "A store is trained on afresh, with one target of kind 'sum': give the "
                 "features themselves, store[...], for anything else."
             )
         side = _side("streamed_data")

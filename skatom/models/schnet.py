@@ -44,8 +44,10 @@ class SchNetRegressor(StructureNetwork):
         One small network from representations to energies, or one for every element.
     n_head_layers : int, default=2
         Its layers, each half as wide as the one before.
-    target : str or Target, default="energy"
+    target : str, Target or list of these, default="energy"
         What is predicted, as in :class:`NeuralNetworkRegressor`.
+    target_weights : sequence of float, default=None
+        Weights of the targets after the first, as there.
     optimizer, lr, lr_schedule, weight_decay, max_grad_norm, ema, batch_size, \
             max_epochs, loss, huber_delta, nll_beta, quantiles, size_exponent
         How it is trained, as in :class:`NeuralNetworkRegressor`, by default 300 epochs

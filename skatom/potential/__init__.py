@@ -7,6 +7,7 @@ from skatom.potential._evaluate import (
     predict_atomic_energies,
     predict_forces,
     predict_stress,
+    predict_targets,
 )
 from skatom.potential.answers import Answer, Context, Deviations
 from skatom.potential.calculator_regressor import CalculatorRegressor
@@ -28,5 +29,6 @@ __all__ = [
     "predict_atomic_energies",
     "predict_forces",
     "predict_stress",
+    "predict_targets",
     "r_cut_of",
 ]

@@ -99,7 +99,7 @@ def evaluate(
     context = Context(forces or stress, stress, atomic, pairs, std)
     found = answer(estimator, structures, context)
     _refuse_slopes(found.target, estimator, asked)
-    properties = {found.target.name: found.predictions(structures)}
+    properties = found.further() | {found.target.name: found.predictions(structures)}
     of_properties = {}
     if std:
         deviations = found.std.energies()
@@ -193,6 +193,24 @@ def predict_stress(estimator, X: Sequence[Atoms]) -> np.ndarray:
         If a step or model has no derivative rule.
     """
     return evaluate(estimator, X, forces=False, stress=True).stress
+
+
+def predict_targets(estimator, X: Sequence[Atoms]) -> dict:
+    """Predict all targets of an estimator, those of networks beside their first too.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As in :func:`evaluate`. Wrappers of other estimators have the first target.
+    X : sequence of ase.Atoms
+
+    Returns
+    -------
+    predictions : dict of str to ndarray, or to list of ndarray
+        By the names of the targets, in their units: one row a structure, or one array a
+        structure for numbers of atoms.
+    """
+    return evaluate(estimator, X, forces=False).properties
 
 
 def predict_atomic_energies(estimator, X: Sequence[Atoms], return_std: bool = False):

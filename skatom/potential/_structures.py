@@ -107,6 +107,7 @@ def _evaluated(estimator, X: Structures, context: Context) -> Answer:
             lambda: np.concatenate(std("atomic_energy_std", atomic=True)) / unit,
         ),
         target=target,
+        further=lambda: first.properties,
     )
 
 

@@ -127,6 +127,8 @@ class Answer:
         Steps of pipelines that X went through, one after the other, and what each gave.
     target : Target
         What the values are.
+    further : callable
+        Gives predictions of other targets of the same estimator, by their names.
     """
 
     values: np.ndarray
@@ -135,6 +137,7 @@ class Answer:
     std: Deviations
     seen: tuple = ()
     target: Target = ENERGY
+    further: Callable[[], dict] = dict
 
     def like(self, y: np.ndarray, X) -> np.ndarray:
         """Give the values in the form of a checked y of the same structures."""

@@ -7,7 +7,7 @@ features inside a pipeline, or over rows of pooled features.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce, singledispatch
+from functools import partial, reduce, singledispatch
 from operator import add
 
 import numpy as np
@@ -46,14 +46,18 @@ def answer(estimator, X, context: Context) -> Answer:
     if isinstance(X, Structures):
         return answer_of_structures(estimator, X, context)
     target, std = target_of(estimator), deviations(estimator, X)
+    further = dict
+    if len(getattr(estimator, "targets_", ())) > 1:
+        further = partial(estimator.predict_targets, X)
     has_atoms = isinstance(X, AtomFeatures) and hasattr(estimator, "predict_atoms")
     if has_atoms and target.adds_up:
         atoms, pull = _atoms_and_pull(estimator, X, context, target)
         values = sum_atoms(atoms, X.offsets)
-        return Answer(values, pull, lambda: atoms, std, target=target)
+        return Answer(values, pull, lambda: atoms, std, target=target, further=further)
     values, target = as_rows(estimator.predict(X), target)
     pull = _leaf(estimator, X, target)
-    return Answer(values, pull, _no_atoms(estimator), std, target=target)
+    atoms = _no_atoms(estimator)
+    return Answer(values, pull, atoms, std, target=target, further=further)
 
 
 def _atoms_and_pull(estimator, X: AtomFeatures, context: Context, target: Target):

@@ -15,6 +15,7 @@ from skatom.potential._evaluate import (
     predict_atomic_energies,
     predict_forces,
     predict_stress,
+    predict_targets,
 )
 
 
@@ -89,6 +90,20 @@ class PotentialMethods:
             In eV/Å³, Voigt order xx yy zz yz xz xy, positive = tension.
         """
         return predict_stress(self, X)
+
+    def predict_targets(self, X: Sequence[Atoms]) -> dict:
+        """Predict all targets, those of networks beside their first too.
+
+        Parameters
+        ----------
+        X : sequence of ase.Atoms
+
+        Returns
+        -------
+        predictions : dict of str to ndarray, or to list of ndarray
+            By the names of the targets, in their units.
+        """
+        return predict_targets(self, X)
 
     def predict_atomic_energies(self, X: Sequence[Atoms], return_std: bool = False):
         """Predict the energy of every atom, for models that are sums over atoms.

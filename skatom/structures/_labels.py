@@ -149,6 +149,32 @@ def read_labels(
     return labels
 
 
+def read_property(X: Structures, name: str, store: str) -> tuple[list, list]:
+    """Find a property that is stored with structures.
+
+    Parameters
+    ----------
+    X : Structures
+    name : str
+    store : {"info", "arrays"}
+        Where it is beside the results of calculators.
+
+    Returns
+    -------
+    stored : list of object or None
+        Of the results of calculators, in their units.
+    named : list of object or None
+        Of ``info`` or ``arrays``.
+
+    Raises
+    ------
+    ValueError
+        If a structure was moved after its property was stored.
+    """
+    stored = [_lookup(a, s, name, "calc", {}) for s, a in enumerate(X)]
+    return stored, [getattr(atoms, store).get(name) for atoms in X]
+
+
 def relabel(
     X: Structures,
     energies: np.ndarray,
@@ -177,7 +203,7 @@ def relabel(
         copy = atoms.copy()
         copy.arrays.pop("forces", None)  # the old labels must not be found again
         copy.info.pop("stress", None)
-        results = {"energy": float(e)}
+        results = {"energy": float(e)} | _beside_energies(atoms)
         if f is not None:
             results["forces"] = f
         if t is not None:
@@ -185,6 +211,12 @@ def relabel(
         copy.calc = SinglePointCalculator(copy, **results)
         copies.append(copy)
     return Structures(copies)
+
+
+def _beside_energies(atoms: Atoms) -> dict:
+    """Give stored results that do not change with the energies."""
+    results = getattr(atoms.calc, "results", {})
+    return {n: results[n] for n in ("dipole", "charges") if results.get(n) is not None}
 
 
 def warn_of_ignored_info(X: Structures) -> None:

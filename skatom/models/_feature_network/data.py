@@ -140,7 +140,7 @@ class Batch:
     n_structures : int
     gradients : StoredBatch, RecomputedBatch or None
     positions : Tensor of shape (n_atoms, 3) or None
-    charges : Tensor of shape (n_structures,) or None
+    charges : Tensor of shape (n_structures, n_heads) or None
     """
 
     values: Tensor

@@ -48,11 +48,11 @@ class StructureModule(nn.Module):
         """Give what atoms contribute, (n_atoms, n_outputs)."""
         out = self.inner(batch)
         out = out[:, None] if out.ndim == 1 else out
-        if self.n_spreads and out.shape[1] != self.n_outputs:
+        if self.n_outputs > 1 and out.shape[1] != self.n_outputs:
             raise ValueError(
                 f"{type(self.inner).__name__} gives {out.shape[1]} numbers an atom, but "
-                f"this loss needs {self.n_outputs}, the energy first: make as many as the "
-                "argument n_outputs says."
+                f"this loss needs {self.n_outputs} in all, those of y first: "
+                "make as many as the argument n_outputs says."
             )
         return positive_spreads(out, self.n_spreads, self.spread_unit)
 

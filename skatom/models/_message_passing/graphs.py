@@ -35,7 +35,7 @@ class GraphBatch:
     has_forces, has_virials : bool
         Whether forces are asked for, and virials with them.
     positions : Tensor of shape (n_atoms, 3) or None
-    charges : Tensor of shape (n_structures,) or None
+    charges : Tensor of shape (n_structures, n_heads) or None
         Of whole structures, for dipoles.
     """
 

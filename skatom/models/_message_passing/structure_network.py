@@ -143,10 +143,10 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
             refuse_without_std(self._shape, type(self).__name__)
         atoms, name = self._atoms(structures), self.target_.name
         rows, motion, virials = self._pass(structures, pairs, forces or stress)
-        found = Evaluation(properties={name: self._predictions(atoms, rows)})
+        found = Evaluation(properties=self._properties(atoms, rows))
         if std:
             spreads = self._spreads(rows)
-            of_values = self._std(self._kind.read(self._reading(atoms), spreads))
+            of_values = self._std(self._kind.read(self._head.reading(atoms), spreads))
             found = replace(found, properties_std={name: of_values})
         if not self.target_.is_energy:
             return found
@@ -162,7 +162,7 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         if stress:
             found = replace(found, stress=stress_of(unit * virials, structures))
         if atomic:
-            shares = self._in_units(atoms, rows)[:, 0]
+            shares = self._head.shares(atoms, rows)[:, 0]
             found = replace(found, atomic_energies=split(shares))
         if std:
             found = replace(
