@@ -39,12 +39,10 @@ def add(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    from ase.io import read
-
     from skatom.persistence import load
     from skatom.report import UncertaintyReport
 
-    frames = read(arguments.frames, ":")
+    frames = _read(arguments.frames)
     groups = {}
     for key in arguments.group:
         groups[key] = [atoms.info.get(key, "none") for atoms in frames]
@@ -57,3 +55,22 @@ def run(arguments: argparse.Namespace) -> None:
     print(report.to_markdown())
     for path in report.save(arguments.out):
         print(f"written: {path}")
+
+
+def _read(path: Path) -> list:
+    """Read structures, whatever a reader of ASE makes of a file that holds none."""
+    from ase.io import read
+
+    try:
+        frames = read(path, ":")
+    except OSError:
+        raise
+    except Exception as error:
+        why = str(error) or type(error).__name__
+        raise ValueError(
+            f"{path} cannot be read as structures ({why}): give a file in a format of "
+            "ASE, such as extxyz."
+        ) from error
+    if not frames:
+        raise ValueError(f"{path} holds no structures.")
+    return frames

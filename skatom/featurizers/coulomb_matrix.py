@@ -12,6 +12,7 @@ from skatom._validation import (
     check_is_fitted,
     check_random_state,
 )
+from skatom.base._atom_transformer import ReadsOnce
 from skatom.features import AtomFeatures, NoDerivativeError
 from skatom.features._fitted_on import remember
 from skatom.featurizers._structure_rows.base import warn_of_new_elements
@@ -34,7 +35,7 @@ from skatom.structures import Structures, check_structures
 DIAGONAL = 0.5 * np.arange(119.0) ** 2.4
 
 
-class CoulombMatrix(TransformerMixin, BaseEstimator):
+class CoulombMatrix(ReadsOnce, TransformerMixin, BaseEstimator):
     """Repulsion of nuclei: Z_i Z_j / r_ij, and 0.5 Z^2.4 on the diagonal.
 
     One row of features a molecule, padded with zeros to the size of the largest

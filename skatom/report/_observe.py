@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from skatom._validation import check_is_fitted, check_targets
 from skatom.base import NoStandardDeviationError
+from skatom.base._inside import last_model
 from skatom.features import NoDerivativeError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
 from skatom.potential.deviations import with_std
@@ -83,6 +84,11 @@ def observe(model, X, y, *, flags=None, detector=None) -> Observations:
         or the grades of flags.
     """
     check_is_fitted(model)
+    if not hasattr(model, "predict"):
+        raise TypeError(
+            f"{type(model).__name__} predicts nothing to report on: give a fitted "
+            "regressor, or a pipeline that ends in one."
+        )
     X, structures = rows_and_structures(X)
     if structures is None:
         X = np.asarray(X)
@@ -102,9 +108,10 @@ def observe(model, X, y, *, flags=None, detector=None) -> Observations:
         half = std[:, None] * norm.ppf((1 + LEVELS) / 2)
         intervals = np.stack([y_pred[:, None] - half, y_pred[:, None] + half], axis=1)
     else:
-        raise TypeError(
-            f"{type(model).__name__} has neither predict_interval nor standard deviations "
-            "to report on: wrap it in a ConformalRegressor."
+        raise NoStandardDeviationError(
+            f"{type(last_model(model)).__name__} has neither intervals nor standard "
+            "deviations to report on: wrap what was fitted in a ConformalRegressor, or "
+            "fit an EnsembleRegressor of it."
         )
     seconds["predict with intervals"] = (time.perf_counter() - begin) / n
     n_atoms = np.ones(n) if structures is None else structures.n_atoms

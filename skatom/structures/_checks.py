@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from ase import Atom, Atoms
@@ -28,7 +28,8 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     ----------
     X : sequence of ase.Atoms
         A list, tuple, trajectory or other iterable, an object array of shape (n,) or
-        (n, 1), a pandas column, or `Structures`. The frames are not copied or changed.
+        (n, 1), a pandas column, or `Structures`. The frames are not copied or changed;
+        an iterator is read to its end.
     name : str, default="X"
         How messages call the argument.
     allow_empty : bool, default=False
@@ -43,9 +44,10 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     TypeError
         If X is a single Atoms, numbers, or holds anything but Atoms.
     ValueError
-        If X is empty, or a structure has no atoms, a position or cell vector that is
-        not finite, an unknown atomic number, or a periodic direction without a usable
-        cell vector. The message names the structure, the atom and the remedy.
+        If X is empty, or an iterator that was read before; if a structure has no atoms, a
+        position or cell vector that is not finite, an unknown atomic number, or a
+        periodic direction without a usable cell vector. The message names the structure,
+        the atom and the remedy.
 
     Examples
     --------
@@ -55,6 +57,11 @@ def check_structures(X, *, name: str = "X", allow_empty: bool = False) -> Struct
     Structures(1 structures, 3 atoms)
     """
     structures = Structures(_frames(X, name))
+    if not len(structures) and isinstance(X, Iterator):
+        raise ValueError(
+            f"{name} is an iterator ({type(X).__name__}) that gives no structures, or was "
+            "read before: iterators can be read once. Give a list of structures."
+        )
     if not len(structures) and not allow_empty:
         raise ValueError(f"{name} is empty: at least one structure is needed.")
     if all(isinstance(atoms, Atoms) for atoms in structures.frames):
@@ -91,7 +98,8 @@ def _frames(X, name: str) -> list:
         raise TypeError(
             f"{name} is a single ase.Atoms; give a list of structures: [atoms]."
         )
-    if isinstance(X, (str, bytes, Mapping)) or not isinstance(X, Iterable):
+    sliced = hasattr(X, "__getitem__") and hasattr(X, "__len__")  # as trajectories are
+    if isinstance(X, (str, bytes, Mapping)) or not (isinstance(X, Iterable) or sliced):
         hint = " Read the file first, for example with ase.io.read(name, ':')."
         raise TypeError(
             f"Expected a sequence of ase.Atoms as {name}, got {type(X).__name__}."

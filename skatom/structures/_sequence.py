@@ -124,8 +124,11 @@ class Structures(Sequence):
 
 
 def holds_structures(X) -> bool:
-    """Whether X is a sequence of structures, in any form, and not rows of numbers."""
-    if isinstance(X, (Structures, Atoms)):
+    """Whether X is a sequence of structures, in any form, and not rows of numbers.
+
+    An iterator, which is not read here, can be nothing else.
+    """
+    if isinstance(X, (Structures, Atoms, Iterator)):
         return True
     if hasattr(X, "iloc"):  # pandas: a Series, or a DataFrame of one column
         if len(X) == 0 or (X.ndim == 2 and X.shape[1] != 1):

@@ -177,9 +177,10 @@ class DomainFlags(Grader):
             train, held_out = self._hold_out(structures, len(X), rng)
             X, X_calibration = _safe_indexing(X, train), _safe_indexing(X, held_out)
         else:
+            X_calibration = rows_and_structures(X_calibration)[0]
             refuse_trained_on(self.estimator_, X_calibration, None)
         self._learn(X, rng)
-        raw = self._raw(rows_and_structures(X_calibration)[0])
+        raw = self._raw(X_calibration)
         self.n_calibration_ = len(next(iter(raw.values())))
         self.units_ = {}
         for name, values in raw.items():

@@ -146,6 +146,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         -------
         self : object
         """
+        X = rows_and_structures(X)[0]
         self.estimator_ = self.estimator
         check_is_fitted(last_model(self.estimator_))
         _refuse_without_last_layer(linear_model(self.estimator_))
@@ -158,6 +159,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         self.alpha_, self.std_floor_ = 1.0, SMALLEST
         remember(self, X)
         if X_calibration is not None:
+            X_calibration = rows_and_structures(X_calibration)[0]
             refuse_trained_on(self.estimator_, X_calibration, y_calibration)
             self._calibrate(X_calibration, y_calibration)
         return self

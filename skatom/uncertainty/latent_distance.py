@@ -278,6 +278,7 @@ class LatentDistance(OutlierDetector):
 
     def _distances(self, X) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
+        X = rows_and_structures(X)[0]
         if not count_rows(X):
             return np.empty(0), np.empty(0, dtype=np.int64)
         return self._far(*self._latent(X))

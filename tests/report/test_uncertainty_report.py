@@ -13,6 +13,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skatom.base import NoStandardDeviationError
 from skatom.cli import main
 from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
@@ -297,7 +298,7 @@ def test_streams_are_reported_as_they_were_calibrated(gp):
 
 def test_what_cannot_be_reported_is_refused(gp):
     X, y = rows(50)
-    with pytest.raises(TypeError, match="neither predict_interval nor standard dev"):
+    with pytest.raises(NoStandardDeviationError, match="neither intervals nor stand"):
         UncertaintyReport.from_estimator(LinearRegression().fit(X, y), X, y)
     with pytest.raises(ValueError, match=r"groups\['kind'\] has 2 entries"):
         UncertaintyReport.from_estimator(gp, X, y, groups={"kind": [1, 2]})

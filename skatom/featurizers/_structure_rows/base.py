@@ -14,6 +14,7 @@ from skatom._validation import (
     refuse_unseen,
     warn_of_unseen,
 )
+from skatom.base._atom_transformer import ReadsOnce
 from skatom.base._featurizer import _species_numbers
 from skatom.features import AtomFeatures
 from skatom.features._fitted_on import remember
@@ -21,7 +22,7 @@ from skatom.structures import Structures, check_structures
 from skatom.structures._labels import warn_of_ignored_info
 
 
-class StructureRows(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class StructureRows(ReadsOnce, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """One row of features a structure, from structures of any kind.
 
     A subclass defines `_learn`, `_rows` and `_names`; `_check` may refuse structures.
