@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from joblib import parallel_config
 from sklearn.gaussian_process.kernels import Matern, RationalQuadratic
+from sklearn.utils.metaestimators import available_if
 
 from skatom._validation import (
     Integral,
@@ -26,7 +27,7 @@ from skatom.models._gaussian_process.hyperparameters import (
     choose,
     draw_inducing,
 )
-from skatom.models._gaussian_process.process import Process
+from skatom.models._gaussian_process.process import Process, appends_labels
 from skatom.models._gaussian_process.regressor import ProcessRegressor
 from skatom.models._labelled.training_set import TrainingSet, training_set
 
@@ -321,12 +322,17 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
             self.baseline_ = self.baseline_ + left.baseline(self.numbers_)
         return self
 
+    @available_if(appends_labels)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
         """Learn from more structures; hyperparameters and baseline stay.
 
-        The result is that of one fit at the same hyperparameters. Rows are appended to
-        the Cholesky factor, in time that grows as the square of the number of labels.
+        The result of a dense solver is that of one fit at the same hyperparameters. Rows
+        are appended to the Cholesky factor, in time that grows as the square of the
+        number of labels. That of a sparse one is that of one fit at the same
+        hyperparameters whose functions are spanned by the inducing structures of the
+        first: later structures are learned from, but do not become inducing. A model
+        that is solved by iteration has no `partial_fit`.
 
         Parameters
         ----------

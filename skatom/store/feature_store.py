@@ -181,6 +181,15 @@ class FeatureStore:
         records = self._layout.read(self._indices(key))
         return features_of(records, self.featurizer, self.columns)
 
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "A FeatureStore is no array, it is read by parts. Give features that fit into "
+            "memory, store[:5000] with store.energies[:5000], and for a stock estimator "
+            "pool them with skatom.preprocessing.Pool. Of more, AtomicRidge learns by "
+            "partial_fit(X, y) for X, y in store.batches(), and fit of "
+            "NeuralNetworkRegressor takes the store itself."
+        )
+
     def batches(
         self,
         n_structures: int = 256,

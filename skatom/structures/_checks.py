@@ -98,6 +98,11 @@ def _frames(X, name: str) -> list:
         raise TypeError(
             f"{name} is a single ase.Atoms; give a list of structures: [atoms]."
         )
+    if hasattr(X, "feature_names") and hasattr(X, "n_atoms"):  # on a floor above
+        raise TypeError(
+            f"{name} holds features of structures ({type(X).__name__}), and structures "
+            "are expected: give these, or use what stands behind the featurizer alone."
+        )
     sliced = hasattr(X, "__getitem__") and hasattr(X, "__len__")  # as trajectories are
     if isinstance(X, (str, bytes, Mapping)) or not (isinstance(X, Iterable) or sliced):
         hint = " Read the file first, for example with ase.io.read(name, ':')."

@@ -58,6 +58,7 @@ from skatom.uncertainty import (
 ROWS = [
     AlchemicalKernelRidge(n_steps=5),
     AtomicGaussianProcessRegressor(),
+    AtomicGaussianProcessRegressor(solver="iterative", tol=1e-12, random_state=0),
     AtomicKernelRidge(),
     AtomicKernelRidge(kernel="polynomial", n_references=20),
     AtomicKernelRidgeCV([1e-6, 1e-2], gammas=["scale"], cv=3),

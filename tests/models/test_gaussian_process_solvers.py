@@ -135,9 +135,13 @@ def test_progress_is_shown_when_asked_for(molecules, capsys):
 def test_iterated_models_are_not_extended(molecules):
     frames, y = molecules
     X = near().fit_transform(frames)
-    model = AtomicGaussianProcessRegressor(**FIXED, solver="iterative").fit(X, y)
-    with pytest.raises(ValueError, match="solved by iteration"):
-        model.partial_fit(X[:1], y[:1])
+    model = AtomicGaussianProcessRegressor(**FIXED, solver="iterative")
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="no attribute 'partial_fit'") as told:
+        model.fit(X, y).set_params(solver="dense").partial_fit(X[:1], y[:1])
+    assert "is solved by iteration: fit to all structures" in str(told.value.__cause__)
+    dense = AtomicGaussianProcessRegressor(**FIXED).fit(X, y)
+    assert hasattr(dense.set_params(solver="iterative"), "partial_fit")
 
 
 def test_conjugate_gradients_solve_a_system_and_keep_the_best_iterate():

@@ -15,14 +15,28 @@ from conftest import labelled, rattled
 from joblib import Parallel, delayed
 from radial import RadialSums
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom.features import NoDerivativeError
-from skatom.models import AtomicRidge
+from skatom.models import (
+    AlchemicalKernelRidge,
+    AtomicGaussianProcessRegressor,
+    AtomicKernelRidge,
+    AtomicKernelRidgeCV,
+    AtomicRidge,
+    AtomicRidgeCV,
+    CompositionBaseline,
+)
 from skatom.preprocessing import AtomFeatureUnion, PerAtom, Pool
 from skatom.store import FeatureStore
 from skatom.structures import read_energies, read_labels
+from skatom.uncertainty import (
+    ConformalRegressor,
+    CrossConformalRegressor,
+    EnsembleRegressor,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,6 +142,47 @@ def test_a_model_trains_on_forces_from_a_store(store):
     np.testing.assert_array_equal(from_store.coef_, direct.coef_)
     energies_only = AtomicRidge(1e-3, forces=None).fit(store[:], store.energies)
     assert np.abs(energies_only.coef_ - direct.coef_).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AtomicRidge(),
+        AtomicRidgeCV(),
+        AtomicKernelRidge(),
+        AtomicKernelRidgeCV(),
+        AlchemicalKernelRidge(),
+        AtomicGaussianProcessRegressor(),
+        CrossConformalRegressor(AtomicRidge()),
+        Pool(),
+        PerAtom(StandardScaler()),
+        Ridge(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_what_cannot_take_a_store_says_what_to_give_it(estimator, tmp_path):
+    store = FeatureStore(tmp_path / "store", ACSF)
+    store.extend(FRAMES)
+    told = "no array, it is read by parts. Give features that fit into memory"
+    with pytest.raises(TypeError, match=told):
+        estimator.fit(store, store.energies)
+    with pytest.raises(TypeError, match=told):
+        AtomicRidge().fit(store[:], store.energies).predict(store)
+
+
+@pytest.mark.parametrize("cls", [ConformalRegressor, EnsembleRegressor])
+def test_wrappers_that_take_parts_by_index_take_a_store(cls, store):
+    model = cls(AtomicRidge(), random_state=0).fit(store, store.energies)
+    listed = cls(AtomicRidge(), random_state=0).fit(store[:], store.energies)
+    np.testing.assert_array_equal(model.predict(store[:3]), listed.predict(store[:3]))
+
+
+def test_estimators_of_structures_tell_features_from_them(store):
+    with pytest.raises(TypeError, match="X holds features of structures"):
+        CompositionBaseline().fit(store, store.energies)
+    for X in (store, store[:]):
+        with pytest.raises(TypeError, match="use what stands behind the featurizer"):
+            make_pipeline(RadialSums(), AtomicRidge()).fit(X, store.energies)
 
 
 def test_batches_cover_everything_once_in_order(store):

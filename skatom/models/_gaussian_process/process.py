@@ -96,12 +96,6 @@ class Process(State):
     def extended(self, given: TrainingSet) -> Process:
         """Learn from another batch."""
         at = self.hyperparameters
-        if isinstance(self.posterior, IterativePosterior):
-            raise ValueError(
-                "partial_fit appends to a factored matrix, but this model was solved by "
-                "iteration: fit to all structures again, or use solver='dense' or "
-                "'sparse'."
-            )
         if isinstance(self.posterior, ProjectedPosterior):
             posterior = self.posterior.extended(_seen(given, at), at.kernel, at.noise)
             return replace(self, posterior=posterior)
@@ -191,6 +185,25 @@ class Process(State):
         """Give standard deviations of force components, (n_atoms_total, 3)."""
         at = self.hyperparameters
         return np.sqrt(force_variance(X, self.posterior, at.kernel) + at.noise[1])
+
+
+def appends_labels(model) -> bool:
+    """Refuse partial_fit of a process that is, or will be, solved by iteration.
+
+    Raises
+    ------
+    AttributeError
+        So that the model counts as one without that method.
+    """
+    iterative = model.solver == "iterative"
+    if hasattr(model, "_process"):
+        iterative = isinstance(model._process.posterior, IterativePosterior)
+    if iterative:
+        raise AttributeError(
+            "partial_fit appends to a factored matrix, and this model is solved by "
+            "iteration: fit to all structures again, or use solver='dense' or 'sparse'."
+        )
+    return True
 
 
 def _seen(given: TrainingSet, at: Hyperparameters) -> Iterator[Seen]:

@@ -191,6 +191,7 @@ class ProcessRegressor(SumOrMean):
         if len(at.blocks) == 1:
             self.variance_, self.length_scale_ = map(float, at.values[:2])
         self.noise_energy_, self.noise_forces_ = map(float, at.values[-2:])
-        self.n_iter_, self.residual_ = process.posterior.effort
+        n_iter, self.residual_ = process.posterior.effort
+        self.n_iter_ = max(n_iter, 1)  # the first guess may be the solution
         value = process.posterior.log_likelihood(at.noise)
         self.log_marginal_likelihood_value_ = value
