@@ -1,14 +1,20 @@
 """Compiled functions: kept on disk, and announced where a first use has to wait."""
 
+import atexit
 import logging
+import os
 import re
+import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 
-from numba import njit
+from numba import config, njit
 from numba.core import event
 
 LOGGER = logging.getLogger("skatom")
@@ -17,18 +23,78 @@ IMPORT = re.compile(r"^ *(?:from|import) ([\w.]+)(?: import (\([^)]*\)|.*))?", r
 PATIENCE = 2.0  # seconds of compiling, in all, before the user is told
 
 
-def kernel(function):
+def kernel(function=None, *, fastmath: bool | set[str] = False):
     """Compile without the GIL, and cache on disk.
 
     Numba's cache watches the file of the function alone, so a change in a helper of
     another file would go unnoticed and old machine code would run. This one watches all
     files that are reached by imports.
+
+    Parameters
+    ----------
+    function : callable
+    fastmath : bool or set of str, default=False
+        Liberties with floats, as in numba.
     """
-    compiled = njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
-    source = Path(function.__code__.co_filename)
-    compiled._cache._cache_file._source_stamp = stamp_of(source)
+    if function is None:
+        return partial(kernel, fastmath=fastmath)
+    if config.DISABLE_JIT:
+        return function
+    compiled = _cached(function, fastmath)
+    if hasattr(compiled._cache, "_cache_file"):
+        source = Path(function.__code__.co_filename)
+        compiled._cache._cache_file._source_stamp = stamp_of(source)
     _listener()
     return compiled
+
+
+def _cached(function, fastmath):
+    """Cache beside the source, in the user's own folder, or in a temporary one."""
+    compile_ = partial(njit, nogil=True, no_cfunc_wrapper=True, fastmath=fastmath)
+    try:
+        return compile_(cache=True)(function)
+    except RuntimeError:  # neither can be written
+        folder = temporary_folder()
+    if folder is None:
+        return compile_(cache=False)(function)
+    usual, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    try:  # numba reads this once, when a function is decorated
+        return compile_(cache=True)(function)
+    finally:
+        config.CACHE_DIR = usual
+
+
+@cache
+def temporary_folder() -> Path | None:
+    """Give a folder for compiled code that only this user can write, None if none can be.
+
+    It is that of earlier processes, unless somebody else could have put code there: then
+    it is a new one, which lasts as long as this process.
+    """
+    try:
+        shared = Path(gettempdir())
+    except FileNotFoundError:
+        return None
+    user = os.getuid() if hasattr(os, "getuid") else None
+    folder = shared / ("skatom-kernels" if user is None else f"skatom-kernels-{user}")
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        open_to_others = user is not None and (
+            found.st_uid != user or found.st_mode & 0o077
+        )
+        if stat.S_ISDIR(found.st_mode) and not open_to_others:
+            return folder
+        LOGGER.warning(
+            "%s is not a folder of yours alone, so compiled code is not kept there: remove "
+            "it, or set NUMBA_CACHE_DIR.", folder,
+        )  # fmt: skip
+        own = Path(mkdtemp(prefix="skatom-kernels-"))
+    except OSError:
+        return None
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
 
 
 def stamp_of(source: Path) -> tuple[float, int]:
@@ -135,6 +201,8 @@ class Announcer(event.Listener):
             self._told = True
             LOGGER.warning(
                 "Compiling skatom's kernels for this processor: a few seconds for each "
-                "featurizer, at its first use only. They are kept in %s.",
-                dispatcher.stats.cache_path,
+                "featurizer, at its first use only. %s",
+                f"They are kept in {kept}."
+                if (kept := dispatcher.stats.cache_path)
+                else "No folder can be written to keep them: set NUMBA_CACHE_DIR.",
             )

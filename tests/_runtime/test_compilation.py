@@ -1,6 +1,9 @@
 """First uses are announced: which kernel, and once to the user if it takes long."""
 
 import logging
+import os
+import stat
+import tempfile
 from pathlib import Path
 
 import numba
@@ -118,3 +121,78 @@ def test_kernels_of_acsf_are_stale_when_the_vector_instructions_change():
     featurizers = Path(skatom.featurizers.__file__).parent
     reached = compilation.reached_from(featurizers / "_acsf/values.py")
     assert featurizers / "_simd/lanes.py" in reached
+
+
+# -- where compiled code is kept ---------------------------------------------------------
+
+# A file that exists in a folder that nobody can write to, not even the superuser.
+READ_ONLY = "/proc/self/status"
+
+
+@pytest.fixture
+def read_only(monkeypatch, tmp_path):
+    """Neither source nor home can be written; the temporary folder is this test's."""
+    if not Path(READ_ONLY).exists():
+        pytest.skip("needs a folder that nobody can write to")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/proc/nope")
+    (tmp_path / "tmp").mkdir(mode=0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    compilation.temporary_folder.cache_clear()
+    yield tmp_path / "tmp"
+    compilation.temporary_folder.cache_clear()
+
+
+def from_read_only():
+    scope = {}
+    exec(compile("def double(x):\n    return 2 * x\n", READ_ONLY, "exec"), scope)
+    scope["double"].__module__ = "skatom.made_up"
+    return compilation.kernel(scope["double"])
+
+
+def test_kernels_are_kept_in_a_temporary_folder_where_nothing_else_can_be_written(
+    read_only,
+):
+    assert from_read_only()(2) == 4
+    (folder,) = read_only.iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(folder.rglob("*.nbc"))
+    again = from_read_only()
+    assert again(3) == 6
+    assert again.stats.cache_hits
+    assert not numba.config.CACHE_DIR
+
+
+@pytest.mark.parametrize("planted", ["open", "link", "file"])
+def test_no_code_is_read_from_a_folder_that_others_could_write_to(
+    read_only, planted, caplog, tmp_path
+):
+    folder = read_only / f"skatom-kernels-{os.getuid()}"
+    if planted == "open":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif planted == "link":
+        (tmp_path / "others").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "others")
+    else:
+        folder.write_bytes(b"")
+    assert from_read_only()(2) == 4
+    assert "not a folder of yours alone" in caplog.text
+    assert not list(folder.rglob("*.nbc")) + list(tmp_path.glob("others/*"))
+    assert stat.S_IMODE(compilation.temporary_folder().stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("temporary", ["/proc/nope", None])
+def test_kernels_work_where_nothing_can_be_written(
+    read_only, temporary, monkeypatch, caplog
+):
+    def nowhere():
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
+    if temporary is None:
+        monkeypatch.setattr(compilation, "gettempdir", nowhere)
+    monkeypatch.setattr(compilation, "PATIENCE", 0.0)
+    assert from_read_only()(2) == 4
+    assert "No folder can be written to keep them: set NUMBA_CACHE_DIR" in caplog.text

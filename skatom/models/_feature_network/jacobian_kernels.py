@@ -8,11 +8,13 @@ and ``columns[kind]`` says which features the ``widths[kind]`` columns are.
 import numpy as np
 from numba import njit
 
+from skatom._runtime.compilation import kernel
+
 # Sums may be reordered into lanes; nothing is assumed about infinities.
 FAST = {"reassoc", "contract", "nsz"}
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def multiply(
     structures, atoms, edges, centres, neighbors, kinds, vectors, starts, blocks,
     columns, widths, g, forces, virials,
@@ -49,7 +51,7 @@ def multiply(
         first += atoms[s + 1] - atoms[s]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def multiply_transpose(
     structures, atoms, edges, centres, neighbors, kinds, vectors, starts, blocks,
     columns, widths, forces, virials, g,

@@ -1,12 +1,11 @@
 """Compiled assembly of derivative-derivative kernels, one product a pair of structures."""
 
 import numpy as np
-from numba import njit
 
 from skatom._runtime.compilation import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_dense(owners, starts, targets):
     """Whether all atoms of a structure have rows for the same targets, in a row."""
     first = 0
@@ -22,7 +21,7 @@ def _is_dense(owners, starts, targets):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _edges(owners):
     """First atom of each structure, and the end."""
     edges = [0]
@@ -33,7 +32,7 @@ def _edges(owners):
     return edges
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def _combine(rows, starts, i0, i1, t, weights, j, line):
     """Make line = sum_i weights[i, j] rows of i for target t."""
     i = i0
@@ -54,7 +53,7 @@ def _combine(rows, starts, i0, i1, t, weights, j, line):
         i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _side_by_side(rows, starts, j0, j1):
     """Rows of atoms j0 to j1 for the same targets in one line each."""
     n, n_features = starts[j0 + 1] - starts[j0], rows.shape[1]
@@ -66,7 +65,7 @@ def _side_by_side(rows, starts, j0, j1):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _combined(rows, starts, i0, i1, c, j0, j1):
     """Rows summed over the atoms i with weights c, side by side for the atoms j."""
     n, n_features = starts[i0 + 1] - starts[i0], rows.shape[1]
@@ -78,7 +77,7 @@ def _combined(rows, starts, i0, i1, c, j0, j1):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weighted(d, p, starts, i0, i1, j0, j1):
     """Products d p of every target of the left, side by side for all m, i and j."""
     n, n_terms = starts[i0 + 1] - starts[i0], d.shape[0]
@@ -93,7 +92,7 @@ def _weighted(d, p, starts, i0, i1, j0, j1):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _opposite(q, starts, i0, i1, j0, j1):
     """Products q of every target of the right, in the order of `_weighted`."""
     n, n_terms = starts[j0 + 1] - starts[j0], q.shape[0]
@@ -108,7 +107,7 @@ def _opposite(q, starts, i0, i1, j0, j1):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_dense(left, right, c, d, p, q, out):
     """Do it where all atoms of a structure have rows for the same targets.
 
@@ -136,7 +135,7 @@ def _add_dense(left, right, c, d, p, q, out):
                     out[v + t, u + s] += block[t, s]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_atom(rows, starts, targets, c, d, p, i, j, place, n, t0, sums):
     """Add the rows of atom i, and its terms in columns of its own, as seen by j."""
     same, n_features = c[i, j], rows.shape[1]
@@ -148,7 +147,7 @@ def _add_atom(rows, starts, targets, c, d, p, i, j, place, n, t0, sums):
             sums[t, n_features + m * n + place] = d[m, i, j] * p[m, r, j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_sparse(left, right, c, d, p, q, out):
     """Do it for any rows: one product for each atom j, the atoms i summed before."""
     owners, starts, targets, rows = left

@@ -1,10 +1,11 @@
 """Compiled sums of a matrix of atoms over the structures on both sides."""
 
 import numpy as np
-from numba import njit
+
+from skatom._runtime.compilation import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_structures(k, row_starts, column_starts, out):
     """Sum k into out[s, t] over the rows of structure s and the columns of t.
 

@@ -5,10 +5,10 @@ Every pair (i, j) is met once and serves both directions. Features of atoms have
 the same seen from either end, or (n_pairs, 3, n_channels) where they change sign.
 """
 
-from numba import njit
+from skatom._runtime.compilation import kernel
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def gather_symmetric(first, second, x, w, out):
     """Add w_p x_j to atom i and w_p x_i to atom j."""
     n_components, n_channels = x.shape[1], x.shape[2]
@@ -21,7 +21,7 @@ def gather_symmetric(first, second, x, w, out):
                 out[j, c, f] += w[p, f] * x[i, c, f]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def pair_symmetric(first, second, g, x, out):
     """Write sum_c (g_i x_j + g_j x_i) to pair p."""
     n_components, n_channels = x.shape[1], x.shape[2]
@@ -32,7 +32,7 @@ def pair_symmetric(first, second, g, x, out):
                 out[p, f] += g[i, c, f] * x[j, c, f] + g[j, c, f] * x[i, c, f]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def gather_odd(first, second, x, v, out):
     """Add v_p x_j to atom i and -v_p x_i to atom j, v a vector in every channel."""
     n_channels = x.shape[1]
@@ -45,7 +45,7 @@ def gather_odd(first, second, x, v, out):
                 out[j, c, f] -= v[p, c, f] * x[i, f]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def contract_odd(first, second, g, v, out):
     """Add v_p . g_i to atom j and -v_p . g_j to atom i."""
     n_channels = out.shape[1]
@@ -58,7 +58,7 @@ def contract_odd(first, second, g, v, out):
                 out[i, f] -= v[p, c, f] * g[j, c, f]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(fastmath=True)
 def pair_odd(first, second, g, x, out):
     """Write g_i x_j - g_j x_i to pair p."""
     n_channels = x.shape[1]
