@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from os import PathLike
 from threading import RLock
@@ -17,9 +18,10 @@ from ase.calculators.calculator import (
 
 from skatom._runtime.threads import few_blas_threads
 from skatom._validation import check_is_fitted, closest
-from skatom.base import NoStandardDeviationError, Target, target_of
-from skatom.base._inside import last_model, the_one, walk
-from skatom.calculator._look import Look, results_of
+from skatom.base import NoStandardDeviationError, target_of
+from skatom.base._inside import the_one, walk
+from skatom.calculator._beside import how_to_have, property_of, refuse_other, sources_of
+from skatom.calculator._look import Look, check_finite, results_of
 from skatom.neighbors._skin import SkinPairs
 from skatom.potential import CalculatorRegressor, r_cut_of
 from skatom.potential.answers import Context
@@ -59,12 +61,15 @@ class SkatomCalculator(Calculator):
         there when asked for), warn once per crossing, or raise ExtrapolationError.
     threshold : float, default=1.0
         Largest grade that counts as inside.
+    properties : dict of str to fitted estimator, optional
+        Estimators of "dipole" and "charges", which the estimator need not have itself.
 
     Attributes
     ----------
     results : dict
-        Energy, free energy, energies of atoms (eV), forces (eV/Å) and stress (eV/Å³,
-        Voigt, positive = tension) of the last structure, as far as asked for.
+        Energy, free energy, energies of atoms (eV), forces (eV/Å), stress (eV/Å³,
+        Voigt, positive = tension), dipole (e·Å) and charges (e) of the last structure, as
+        far as asked for.
     extras : dict
         What ASE has no names for, as far as asked for; see the notes.
 
@@ -89,7 +94,10 @@ class SkatomCalculator(Calculator):
 
     A structure with NaN positions or with elements that the estimator has not seen, and
     an estimator that gives NaN, are errors. Charges, magnetic moments and ``info`` do not
-    enter, unless a base beneath the model reads them. Stress exists where there is a
+    enter, unless a base beneath the model reads them; dipole moments know
+    ``info["charge"]``, and those of ions are measured from the centre of mass. Both
+    moments and charges are there where the estimator, such as a network of several
+    targets, predicts them, or one in `properties` does. Stress exists where there is a
     volume: a cell of three vectors, periodic along one or more. Several threads may share
     a calculator; they take turns.
 
@@ -124,10 +132,11 @@ class SkatomCalculator(Calculator):
         skin: float = 0.5,
         on_extrapolation: str = "ignore",
         threshold: float = 1.0,
+        properties: Mapping | None = None,
     ):
         check_is_fitted(estimator)
         _check_options(novelty, skin, on_extrapolation)
-        _refuse_other(target_of(estimator), estimator)
+        refuse_other(target_of(estimator), estimator)
         self._lock = RLock()
         self.extras: dict = {}
         super().__init__()
@@ -138,8 +147,15 @@ class SkatomCalculator(Calculator):
         meaning = getattr(self.novelty, "meaning", MEANING)
         self._guard = ExtrapolationGuard(on_extrapolation, threshold, meaning)
         self._neighbors = self._new_neighbors()
+        self._beside = sources_of(estimator, properties)
+        self.implemented_properties = [
+            *type(self).implemented_properties,
+            *self._beside,
+        ]
         parts = walk(estimator)
-        self._reads_charges = any(isinstance(p, CalculatorRegressor) for p in parts)
+        self._reads_charges = bool(self._beside) or any(
+            isinstance(p, CalculatorRegressor) for p in parts
+        )
         self._look: Look | None = None
 
     @classmethod
@@ -185,7 +201,7 @@ class SkatomCalculator(Calculator):
             if name not in known:
                 raise PropertyNotImplementedError(
                     f"SkatomCalculator has no property {name!r}.{closest(name, known)} "
-                    f"It has {', '.join(known)}."
+                    f"It has {', '.join(known)}.{how_to_have(name)}"
                 )
             atoms = self._current(atoms)
             changes = self.check_state(atoms)
@@ -229,6 +245,10 @@ class SkatomCalculator(Calculator):
                 results = results_of(look, properties)
                 if is_new and self._guard.is_on:
                     self._guard.check(self._grades(look), look.atoms)
+                for name in self._beside:
+                    if name in properties:
+                        value = property_of(self._beside[name], name, look)
+                        results |= check_finite({name: value})
                 for name in properties:
                     if name in self.extra_properties and name not in self.extras:
                         self._compute_extra(name, look)
@@ -300,7 +320,7 @@ class SkatomCalculator(Calculator):
             pairs=None if known is None else known.pairs_of(atoms),
         )
         found = answer(self.estimator, structures, context)
-        _refuse_other(found.target, self.estimator)
+        refuse_other(found.target, self.estimator)
         return Look(structures, context.pairs, found)
 
     def _grades(self, look: Look) -> np.ndarray:
@@ -370,15 +390,6 @@ def _enters(atoms: Atoms) -> tuple:
 
 def _charges(atoms: Atoms) -> list:
     return [atoms.arrays.get(name, atoms.info.get(name)) for name in CHARGES]
-
-
-def _refuse_other(target: Target, estimator) -> None:
-    if not target.is_energy:
-        raise ValueError(
-            f"SkatomCalculator moves atoms by the slope of an energy, and "
-            f"{type(last_model(estimator)).__name__} predicts {target.words}. Give an "
-            "estimator of energies, and ask this one by predict."
-        )
 
 
 def _check_options(novelty, skin: float, on_extrapolation: str) -> None:

@@ -51,6 +51,11 @@ def results_of(look: Look, properties) -> dict:
             results["energies"] = look.unit * np.asarray(look.found.atoms())
     except NoDerivativeError as error:
         raise PropertyNotImplementedError(str(error)) from error
+    return check_finite(results)
+
+
+def check_finite(results: dict) -> dict:
+    """Refuse results that are NaN or infinite, and give the others."""
     for name, value in results.items():
         if not np.isfinite(value).all():
             raise ValueError(
