@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pickle
 from abc import ABCMeta, abstractmethod
+from collections.abc import Container
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import ClassVar
 
 import joblib
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.data import chemical_symbols
@@ -54,7 +54,7 @@ class Base(BaseEstimator, metaclass=ABCMeta):
         Distribution that computes, whose version is part of what results are kept under.
     extra : str or None
         Extra of skatom that installs the package.
-    numbers : ndarray of int or None
+    numbers : container of int or None
         Atomic numbers that it has parameters for; None is all of them.
     starts_anew : bool
         Whether every structure gets a new calculator, because one that is used again
@@ -75,7 +75,7 @@ class Base(BaseEstimator, metaclass=ABCMeta):
     name: ClassVar[str] = ""
     package: ClassVar[str] = "ase"
     extra: ClassVar[str | None] = None
-    numbers: ClassVar[np.ndarray | None] = None
+    numbers: ClassVar[Container[int] | None] = None
     starts_anew: ClassVar[bool] = False
     _parameter_constraints: dict = {}
 
@@ -117,10 +117,10 @@ class Base(BaseEstimator, metaclass=ABCMeta):
         """
         if self.numbers is None:
             return None
-        unknown = np.setdiff1d(atoms.numbers, self.numbers)
-        if not len(unknown):
+        unknown = {z for z in atoms.numbers.tolist() if z not in self.numbers}
+        if not unknown:
             return None
-        symbols = [chemical_symbols[z] for z in unknown]
+        symbols = [chemical_symbols[z] for z in sorted(unknown)]
         return f"there are no parameters for {listing(symbols)}"
 
     def remedy(self, reason: str) -> str:

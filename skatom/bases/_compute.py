@@ -161,8 +161,15 @@ def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
     if hasattr(worker, "reset"):  # ASE would take another charge in info for no change
         worker.reset()
     copy.calc = worker
+    asked = {}
     try:
-        asked = {name: getattr(copy, ASK[name])() for name in names}
+        for name in sorted(
+            names, key=KEPT.index, reverse=True
+        ):  # forces bring energies
+            found = getattr(worker, "results", {}).get(name)
+            if found is None or name == "stress":  # in whatever order it is stored
+                found = getattr(copy, ASK[name])()
+            asked[name] = found
     except PropertyNotImplementedError as error:
         raise ValueError(
             f"The {base.label} does not give every property that is asked for "
@@ -170,9 +177,11 @@ def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
         ) from error
     except Exception as error:  # calculators raise anything
         return str(error) or type(error).__name__
-    by_the_way = {name: worker.results.get(name) for name in KEPT}
-    kept = {**{k: v for k, v in by_the_way.items() if v is not None}, **asked}
-    results = {k: np.array(v, dtype=np.float64) for k, v in kept.items()}
+    results = getattr(worker, "results", {})
+    by_the_way = {k: results[k] for k in KEPT if results.get(k) is not None}
+    results = {
+        k: np.array(v, dtype=np.float64) for k, v in (by_the_way | asked).items()
+    }
     if not is_whole(results, len(atoms)):
         results = {k: results[k] for k in names}  # some calculators leave more, crudely
         if not is_whole(results, len(atoms)):

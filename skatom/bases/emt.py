@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from ase.data import atomic_numbers
 
 from skatom.bases._base import Base
@@ -33,7 +32,7 @@ class EMT(Base):
     """
 
     name = "emt"
-    numbers = np.array([atomic_numbers[symbol] for symbol in SPECIES])
+    numbers = frozenset(atomic_numbers[symbol] for symbol in SPECIES)
 
     def calculator(self):
         """Make a calculator."""

@@ -18,7 +18,7 @@ class _XTB(Base):
 
     package = "tblite"
     extra = "xtb"
-    numbers = np.arange(1, 87)
+    numbers = range(1, 87)
     starts_anew = True  # energies would differ by 1e-9 eV from order to order
     method: ClassVar[str]
     _parameter_constraints: dict = {

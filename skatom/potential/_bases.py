@@ -26,8 +26,11 @@ def answer_of_base(base: Base, X: Structures, context: Context, means: Means) ->
     -------
     answer : Answer
     """
+    first: list = []
 
     def ask(*names):
+        if first and all(set(names) <= set(one) for one in first):
+            return first
         found = results_of(base, X, ("energy", *names), means)
         refuse_failures(base, X, found)
         return found
@@ -46,7 +49,7 @@ def answer_of_base(base: Base, X: Structures, context: Context, means: Means) ->
     def atoms():
         return np.concatenate([one["energies"] for one in ask("energies")])
 
-    first = ask(*(motion(context) if context.forces else ()))
+    first += ask(*(motion(context) if context.forces else ()))
     return Answer(
         np.array([float(one["energy"]) for one in first]),
         pull,

@@ -7,13 +7,15 @@ from threading import Lock
 import joblib
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
+from ase.calculators.emt import EMT as ASEsEMT
+from ase.stress import voigt_6_to_full_3x3_stress
 from conftest import rattled
 
 from skatom.bases import BaseError
 from skatom.bases._results import CACHE, ResultFolder
-from skatom.potential import CalculatorRegressor
+from skatom.potential import CalculatorRegressor, evaluate
 
 RUNS: list[str] = []
 
@@ -166,3 +168,19 @@ def test_two_jobs_give_the_same_bits(frames):
 def test_progress_is_shown_when_asked_for(frames, capsys):
     CalculatorRegressor("lj", verbose=1).predict(frames)
     assert "base 'lj': 4 structures" in capsys.readouterr().err
+
+
+def test_stress_is_read_in_whatever_form_it_is_stored():
+    class Full(ASEsEMT):
+        """Stress as a matrix, and energies of atoms of the wrong length."""
+
+        def calculate(self, *arguments):
+            super().calculate(*arguments)
+            self.results["stress"] = voigt_6_to_full_3x3_stress(self.results["stress"])
+            self.results["energies"] = self.results["energies"][:-1]
+
+    crystal = [rattled(bulk("Cu", cubic=True))]
+    found = evaluate(CalculatorRegressor(Full()), crystal, stress=True)
+    expected = evaluate(CalculatorRegressor(ASEsEMT()), crystal, stress=True)
+    np.testing.assert_allclose(found.stress, expected.stress)
+    np.testing.assert_array_equal(found.forces, expected.forces)

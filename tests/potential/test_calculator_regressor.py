@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skatom import SkatomCalculator
 from skatom.bases import BaseError, LennardJones
 from skatom.models import AtomicRidge, CompositionBaseline
+from skatom.persistence import load, save
 from skatom.potential import CalculatorRegressor, DeltaRegressor, evaluate, r_cut_of
 from skatom.report import UncertaintyReport
 from skatom.structures import read_energies
@@ -225,3 +226,14 @@ def test_the_calculator_sees_charges_that_a_base_reads(frames, y, wrapped):
     assert atoms.get_potential_energy() == pytest.approx(neutral + 1)
     atoms.set_initial_charges([2.0] + [0.0] * (len(atoms) - 1))
     assert atoms.get_potential_energy() == pytest.approx(neutral + 3)
+
+
+def test_a_file_whose_factors_are_not_those_of_its_bases_is_refused(
+    frames, y, tmp_path
+):
+    model = CalculatorRegressor(["emt", "zbl"]).fit(frames, y)
+    model.scales_ = np.ones(3)
+    with pytest.raises(
+        ValueError, match="bases of a CalculatorRegressor have no factor"
+    ):
+        load(save(model, tmp_path / "model"))
