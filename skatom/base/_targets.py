@@ -142,6 +142,21 @@ class Target:
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
+    def fine(self) -> tuple[str, float]:
+        """Unit that errors are written in, and how many of these the own unit has."""
+        return ("meV", 1e3) if self.unit == "eV" else (self.unit, 1.0)
+
+    def error_label(self, what: str) -> str:
+        """Name an error and its unit, as they stand on axes and over columns.
+
+        Parameters
+        ----------
+        what : str
+            Such as "MAE".
+        """
+        return f"{what} ({self.fine[0]})" if self.unit else what
+
+    @property
     def words(self) -> str:
         """Name, unit and kind, as they stand in sentences."""
         unit = f" in {self.unit}" if self.unit else ""

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from skatom._validation import check_is_fitted
+from skatom.base import Target, target_of
+from skatom.base._targets import ENERGY
 from skatom.plotting._axes import INSIDE, LINE, new_axes
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ class ErrorDistanceDisplay:
     Parameters
     ----------
     errors : ndarray of shape (n,)
-        In eV.
+        In the unit of the target.
     distances : ndarray of shape (n,)
         In the unit of whatever measured them; infinite for unknown species.
+    target : Target, default=Target()
+        What is predicted, energies in eV by default.
 
     Attributes
     ----------
@@ -55,9 +59,10 @@ class ErrorDistanceDisplay:
     True
     """
 
-    def __init__(self, errors, distances):
+    def __init__(self, errors, distances, *, target: Target = ENERGY):
         self.errors = errors
         self.distances = distances
+        self.target = target
 
     @classmethod
     def from_estimator(cls, distance, X, y, *, ax=None):
@@ -69,7 +74,7 @@ class ErrorDistanceDisplay:
             Holds the estimator; distances, or grades, are minus its ``score_samples``.
         X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
         y : array-like of shape (n_structures,)
-            In eV.
+            In the unit of the target.
         ax : matplotlib Axes, optional
 
         Returns
@@ -78,17 +83,22 @@ class ErrorDistanceDisplay:
         """
         check_is_fitted(distance)
         y_pred = distance.estimator.predict(X)
-        return cls.from_predictions(y, y_pred, -distance.score_samples(X), ax=ax)
+        distances, target = -distance.score_samples(X), target_of(distance.estimator)
+        return cls.from_predictions(y, y_pred, distances, target=target, ax=ax)
 
     @classmethod
-    def from_predictions(cls, y, y_pred, distances, *, ax=None):
+    def from_predictions(
+        cls, y, y_pred, distances, *, target: Target = ENERGY, ax=None
+    ):
         """Draw errors and distances that are known already.
 
         Parameters
         ----------
         y, y_pred : array-like of shape (n,)
-            Labels and predictions in eV.
+            Labels and predictions in the unit of the target.
         distances : array-like of shape (n,)
+        target : Target, default=Target()
+            What is predicted, energies in eV by default.
         ax : matplotlib Axes, optional
 
         Returns
@@ -108,7 +118,7 @@ class ErrorDistanceDisplay:
                 f"There are {len(y)} labels, {len(y_pred)} predictions and "
                 f"{len(distances)} distances: give one of each for every structure."
             )
-        return cls(np.abs(y - y_pred), distances).plot(ax)
+        return cls(np.abs(y - y_pred), distances, target=target).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> ErrorDistanceDisplay:
         """Draw the display.
@@ -124,7 +134,7 @@ class ErrorDistanceDisplay:
         """
         ax = new_axes() if ax is None else ax
         finite = np.isfinite(self.distances)
-        x, y = self.distances[finite], 1e3 * self.errors[finite]
+        x, y = self.distances[finite], self.target.fine[1] * self.errors[finite]
         varied = len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0
         self.correlation_ = float(spearmanr(x, y).statistic) if varied else float("nan")
         ax.plot(x, y, ".", ms=3, color=INSIDE, label="structures")
@@ -138,7 +148,8 @@ class ErrorDistanceDisplay:
         title = f"rank correlation {self.correlation_:.2f}"
         if not finite.all():
             title += f", {(~finite).sum()} infinitely far"
-        ax.set(xlabel="distance to training structures", ylabel="|error| (meV)")
+        label = self.target.error_label("|error|")
+        ax.set(xlabel="distance to training structures", ylabel=label)
         ax.set_title(title, fontsize=9)
         ax.legend(loc="upper left", fontsize=8)
         self.ax_, self.figure_ = ax, ax.figure

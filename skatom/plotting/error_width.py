@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skatom._validation import check_is_fitted
+from skatom.base import Target, target_of
+from skatom.base._targets import ENERGY
 from skatom.plotting._axes import INSIDE, LINE, OUTSIDE, check_intervals, new_axes
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ class ErrorWidthDisplay:
     Parameters
     ----------
     errors, half_widths : ndarray of shape (n,)
-        In eV.
+        In the unit of the target.
+    target : Target, default=Target()
+        What is predicted, energies in eV by default.
 
     Attributes
     ----------
@@ -46,9 +50,10 @@ class ErrorWidthDisplay:
     'half-width of the interval (meV)'
     """
 
-    def __init__(self, errors, half_widths):
+    def __init__(self, errors, half_widths, *, target: Target = ENERGY):
         self.errors = errors
         self.half_widths = half_widths
+        self.target = target
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, confidence_level=None, ax=None):
@@ -68,10 +73,11 @@ class ErrorWidthDisplay:
         """
         check_is_fitted(estimator)
         _, intervals = estimator.predict_interval(X, confidence_level)
-        return cls.from_predictions(y, intervals, ax=ax)
+        target = target_of(estimator)
+        return cls.from_predictions(y, intervals, target=target, ax=ax)
 
     @classmethod
-    def from_predictions(cls, y, intervals, *, ax=None):
+    def from_predictions(cls, y, intervals, *, target: Target = ENERGY, ax=None):
         """Draw labels and intervals that are known already.
 
         Parameters
@@ -79,6 +85,8 @@ class ErrorWidthDisplay:
         y : array-like of shape (n,)
         intervals : array-like of shape (n, 2)
             Finite.
+        target : Target, default=Target()
+            What is predicted, energies in eV by default.
         ax : matplotlib Axes, optional
 
         Returns
@@ -87,7 +95,8 @@ class ErrorWidthDisplay:
         """
         y, intervals = check_intervals(y, intervals)
         low, high = intervals[:, 0, 0], intervals[:, 1, 0]
-        return cls(np.abs(y - (low + high) / 2), (high - low) / 2).plot(ax)
+        errors = np.abs(y - (low + high) / 2)
+        return cls(errors, (high - low) / 2, target=target).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> ErrorWidthDisplay:
         """Draw the display.
@@ -102,13 +111,14 @@ class ErrorWidthDisplay:
             Itself.
         """
         ax = new_axes() if ax is None else ax
-        x, y = 1e3 * self.half_widths, 1e3 * self.errors
+        scale, label = self.target.fine[1], self.target.error_label
+        x, y = scale * self.half_widths, scale * self.errors
         missed = y > x
         ax.plot(x[~missed], y[~missed], ".", ms=3, color=INSIDE, label="inside")
         ax.plot(x[missed], y[missed], ".", ms=3, color=OUTSIDE, label="missed")
         top = np.array([0.0, 1.05 * x[np.isfinite(x)].max(initial=1e-9)])
         ax.plot(top, top, color=LINE, lw=0.8)
-        ax.set(xlabel="half-width of the interval (meV)", ylabel="|error| (meV)")
+        ax.set(xlabel=label("half-width of the interval"), ylabel=label("|error|"))
         ax.set_title(f"{missed.mean():.1%} of {len(x)} missed", fontsize=9)
         ax.legend(loc="upper left", fontsize=8)
         self.ax_, self.figure_ = ax, ax.figure

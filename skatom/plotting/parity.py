@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skatom._validation import check_is_fitted, closest
+from skatom.base import Target, target_of
+from skatom.base._targets import ENERGY
 from skatom.plotting._axes import INSIDE, LINE, OUTSIDE, new_axes
 from skatom.structures import check_structures, read_energies, read_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# quantity: (symbol on axes, unit)
-_QUANTITIES = {"energy": ("E", "eV"), "forces": ("F", "eV/Å")}
+_QUANTITIES = ("energy", "forces")
 _KINDS = ("parity", "error")
 
 
@@ -29,10 +30,12 @@ class ParityDisplay:
     Parameters
     ----------
     y_true, y_pred : ndarray of shape (n,)
-        Reference and prediction: energies in eV or force components in eV/Å.
+        Reference and prediction: energies in eV, force components in eV/Å, or numbers
+        in the unit of the target.
     intervals : ndarray of shape (n, 2), optional
         Lower and upper end of an interval around every prediction.
-    quantity : {"energy", "forces"}, default="energy"
+    quantity : {"energy", "forces"} or Target, default="energy"
+        What is drawn.
     level : float, optional
         Level of the intervals, for the legend.
 
@@ -67,7 +70,7 @@ class ParityDisplay:
         y_pred: np.ndarray,
         *,
         intervals: np.ndarray | None = None,
-        quantity: str = "energy",
+        quantity: str | Target = "energy",
         level: float | None = None,
     ):
         self.y_true = y_true
@@ -83,7 +86,7 @@ class ParityDisplay:
         X,
         y: ArrayLike | None = None,
         *,
-        quantity: str = "energy",
+        quantity: str | Target = "energy",
         confidence_level: float | None = None,
         ax: Axes | None = None,
         **options,
@@ -98,9 +101,10 @@ class ParityDisplay:
         X : sequence of ase.Atoms
             Structures that the estimator was not fitted on.
         y : array-like of shape (n_structures,), optional
-            Reference energies in eV; by default those stored with the structures.
-            Reference forces are always those.
+            Reference in the unit of the target; by default the energies stored with the
+            structures. Reference forces are always those.
         quantity : {"energy", "forces"}, default="energy"
+            "energy" is whatever else the estimator predicts, too.
         confidence_level : float, optional
             Level of the intervals; by default that of the estimator.
         ax : matplotlib Axes, optional
@@ -117,8 +121,10 @@ class ParityDisplay:
         X = check_structures(X)
         level = confidence_level or getattr(estimator, "confidence_level", None)
         if quantity == "energy":
-            y_true = read_energies(X) if y is None else np.asarray(y, dtype=float)
+            target = target_of(estimator)
+            y_true = _reference(target, X) if y is None else y
             y_pred, intervals = _energies(estimator, X, confidence_level)
+            quantity = quantity if target == ENERGY else target
         else:
             labels = read_labels(X, forces="auto", required=True)
             y_true = labels.forces
@@ -140,7 +146,7 @@ class ParityDisplay:
         y_pred: ArrayLike | Sequence,
         *,
         intervals: ArrayLike | Sequence | None = None,
-        quantity: str = "energy",
+        quantity: str | Target = "energy",
         level: float | None = None,
         ax: Axes | None = None,
         **options,
@@ -150,10 +156,11 @@ class ParityDisplay:
         Parameters
         ----------
         y_true, y_pred : array-like, or sequence of ndarray of shape (n_atoms, 3)
-            Reference and prediction: energies in eV, or forces in eV/Å.
+            Reference and prediction: energies in eV, forces in eV/Å, or numbers in the
+            unit of the target.
         intervals : array-like of shape (n, 2), or sequence of (n_atoms, 3, 2), optional
             Lower and upper ends.
-        quantity : {"energy", "forces"}, default="energy"
+        quantity : {"energy", "forces"} or Target, default="energy"
         level : float, optional
             Level of the intervals, for the legend.
         ax : matplotlib Axes, optional
@@ -170,7 +177,8 @@ class ParityDisplay:
         ValueError
             If reference, prediction and intervals do not belong together.
         """
-        _check_option("quantity", quantity, _QUANTITIES)
+        if not isinstance(quantity, Target):
+            _check_option("quantity", quantity, _QUANTITIES)
         y_true, y_pred = _flat(y_true), _flat(y_pred)
         if y_true.shape != y_pred.shape or not y_true.size:
             raise ValueError(
@@ -205,7 +213,7 @@ class ParityDisplay:
             By default a new figure is made.
         kind : {"parity", "error"}, default="parity"
             "parity": prediction against reference. "error": prediction minus reference,
-            a thousand times magnified (meV), where small error bars can be seen.
+            energies a thousand times magnified (meV), where small error bars can be seen.
         max_points : int, default=2000
             Points to draw at most, evenly taken; the numbers count all of them.
         title : str, optional
@@ -219,13 +227,13 @@ class ParityDisplay:
         ax = new_axes() if ax is None else ax
         n = len(self.y_true)
         shown = np.unique(np.linspace(0, n - 1, min(n, max_points)).astype(int))
-        origin = float(np.mean(self.y_true)) if self.quantity == "energy" else 0.0
+        origin = float(np.mean(self.y_true)) if self._is_about_mean else 0.0
         if kind == "parity":
             x, y, scale = self.y_true - origin, self.y_pred - origin, 1.0
             span = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
             ax.plot(span, span, color=LINE, lw=0.8, zorder=1)
         else:
-            scale = 1000.0
+            scale = self._axis[2]
             x, y = self.y_true - origin, scale * (self.y_pred - self.y_true)
             ax.axhline(0.0, color=LINE, lw=0.8, zorder=1)
             ax.margins(y=0.2)  # room for numbers and legend
@@ -264,28 +272,67 @@ class ParityDisplay:
         legend = ax.legend(loc="lower right", fontsize=7, framealpha=0.9)
         legend.set_zorder(5)
 
+    @property
+    def _axis(self) -> tuple[str, str, float, str]:
+        """Name on axes, unit, and how much finer the unit of errors is, which it is."""
+        if not isinstance(self.quantity, Target):
+            symbol, unit = {"energy": ("E", "eV"), "forces": ("F", "eV/Å")}[
+                self.quantity
+            ]
+            return symbol, unit, 1e3, f"m{unit}"
+        fine, scale = self.quantity.fine
+        return self.quantity.name, self.quantity.unit, scale, fine
+
+    @property
+    def _is_about_mean(self) -> bool:
+        """Whether the mean of the reference is taken off: not of directions."""
+        of_structures = ("sum", "mean", "max", "softmax")
+        return getattr(self.quantity, "kind", self.quantity) in (
+            "energy",
+            *of_structures,
+        )
+
     def _label(self, ax: Axes, kind: str, n_shown: int) -> None:
-        symbol, unit = _QUANTITIES[self.quantity]
-        origin = " − mean" if self.quantity == "energy" else ""
-        ax.set_xlabel(f"reference {symbol}{origin} ({unit})")
+        symbol, unit, scale, fine = self._axis
+        origin = " − mean" if self._is_about_mean else ""
+        ax.set_xlabel(_with_unit(f"reference {symbol}{origin}", unit))
         if kind == "parity":
-            ax.set_ylabel(f"predicted {symbol}{origin} ({unit})")
+            ax.set_ylabel(_with_unit(f"predicted {symbol}{origin}", unit))
             ax.set_aspect("equal", adjustable="box")
         else:
-            ax.set_ylabel(f"predicted − reference {symbol} (m{unit})")
-        error = 1000 * (self.y_pred - self.y_true)
+            ax.set_ylabel(_with_unit(f"predicted − reference {symbol}", fine))
+        error = scale * (self.y_pred - self.y_true)
         part = f" ({n_shown} shown)" if n_shown < len(error) else ""
         ax.text(
             0.03,
             0.97,
-            f"MAE {np.abs(error).mean():.2f} m{unit}\n"
-            f"RMSE {np.sqrt(np.mean(error**2)):.2f} m{unit}\n"
+            f"MAE {_number(np.abs(error).mean())} {fine}\n"
+            f"RMSE {_number(np.sqrt(np.mean(error**2)))} {fine}\n"
             f"n = {len(error)}" + part,
             transform=ax.transAxes,
             va="top",
             fontsize=8,
             zorder=5,
         )
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def _number(value: float) -> str:
+    """Write two decimals, or three digits of what is small."""
+    return f"{value:.2f}" if value >= 0.1 or not value else f"{value:.3g}"
+
+
+def _reference(target: Target, X) -> np.ndarray:
+    """Read energies in the unit of the target."""
+    if not target.is_energy:
+        raise ValueError(
+            f"The estimator predicts {target.words}, which is not stored as an energy: "
+            "give y."
+        )
+    return read_energies(X) / target.factor_to("eV")
 
 
 def _energies(estimator, X, confidence_level):

@@ -1,4 +1,4 @@
-"""Tables of energies: errors, coverage, deviations, groups."""
+"""Tables of predictions: errors, coverage, deviations, groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skatom import metrics
 from skatom.metrics.intervals import coverage_band
 from skatom.report._bootstrap import bootstrap
 from skatom.report._observe import LEVELS, Observations
-from skatom.report._tables import Table
+from skatom.report._tables import Table, number
 
 NINETY = 3  # place of 0.9 among LEVELS
 SMALL_GROUP = 5
@@ -20,25 +20,29 @@ SMALL_GROUP = 5
 def errors(seen: Observations, draws) -> Table:
     """Put errors beside those of a constant."""
     e, n = seen.y_pred - seen.y, seen.n_atoms
-    rows = []
-    for name, values in (("total", e), ("per atom", e / n)):
-        scale = 1.0 if name == "total" else 1.0 / n
-        labels = seen.y * scale
+    target, rows = seen.target, []
+    (_, fine), label = target.fine, target.error_label
+    if target.kind == "sum":
+        parts = [("total", e, seen.y), ("per atom", e / n, seen.y / n)]
+    else:
+        parts = [("of structures", e, seen.y)]
+    for name, values, labels in parts:
         rows.append(
             [
                 name,
-                bootstrap(lambda v: 1e3 * np.mean(np.abs(v)), [values], draws),
-                bootstrap(lambda v: 1e3 * np.sqrt(np.mean(v**2)), [values], draws),
-                bootstrap(lambda v: 1e3 * np.std(v), [labels], draws),
+                bootstrap(lambda v: fine * np.mean(np.abs(v)), [values], draws),
+                bootstrap(lambda v: fine * np.sqrt(np.mean(v**2)), [values], draws),
+                bootstrap(lambda v: fine * np.std(v), [labels], draws),
             ]
         )
-    columns = ["energy", "MAE (meV)", "RMSE (meV)", "spread of labels (meV)"]
-    return Table("Errors of energies", columns, rows)
+    columns = [target.name, *map(label, ("MAE", "RMSE", "spread of labels"))]
+    plural = "energies" if target.name == "energy" else target.name
+    return Table(f"Errors of {plural}", columns, rows)
 
 
 def coverage(seen: Observations, draws, n_calibration: int | None) -> Table:
     """Give coverage and width at every level, and the width without a model."""
-    rows = []
+    rows, (unit, fine) = [], seen.target.fine
     for k, level in enumerate(LEVELS):
         width, ends = seen.widths(k), seen.intervals[..., k]
         low, high = coverage_band(level, len(seen.y), n_calibration)
@@ -47,25 +51,32 @@ def coverage(seen: Observations, draws, n_calibration: int | None) -> Table:
                 f"{level:g}",
                 bootstrap(np.mean, [seen.covered(k).astype(float)], draws),
                 f"{low:.3f} to {high:.3f}",
-                bootstrap(lambda w: 1e3 * np.mean(w), [width], draws),
-                bootstrap(lambda w: 1e3 * np.median(w), [width], draws),
+                bootstrap(lambda w: fine * np.mean(w), [width], draws),
+                bootstrap(lambda w: fine * np.median(w), [width], draws),
                 bootstrap(partial(_share, level=level), [width, seen.y], draws),
                 bootstrap(
-                    lambda y, i, p=level: 1e3 * metrics.winkler_score(y, i, p),
+                    lambda y, i, p=level: fine * metrics.winkler_score(y, i, p),
                     [seen.y, ends],
                     draws,
                 ),
             ]
         )
+    label = seen.target.error_label
     columns = [
-        "level", "share inside", "95 % by chance", "mean width (meV)",
-        "median width (meV)", "width / no model", "Winkler score (meV)",
+        "level", "share inside", "95 % by chance", label("mean width"),
+        label("median width"), "width / no model", label("Winkler score"),
     ]  # fmt: skip
     note = (
         "By chance: what valid intervals give with as many test (and calibration) "
         "structures. No model: the interval of a constant with the spread of the labels. "
         "Coverage alone says nothing: a useless model is covered too, at a ratio of 1."
     )
+    if seen.alike:
+        half = fine * seen.widths(NINETY)[0] / 2
+        note += (
+            f" All intervals are equally wide, ±{number(half)} {unit} at 0.9: widths do "
+            "not tell where the model errs, so there is no figure of them."
+        )
     return Table("Coverage and width", columns, rows, note)
 
 
@@ -84,13 +95,14 @@ def deviations(seen: Observations, draws, random_state: int) -> Table | None:
     ideal = np.abs(seen.std * rng.normal(size=(50, len(seen.std))))
     oracle = np.mean([spearmanr(e, seen.std).statistic for e in ideal])
     n_bins = min(10, len(seen.y))
+    (_, fine), label = seen.target.fine, seen.target.error_label
     rows = [
         [
-            "sharpness (meV)",
-            bootstrap(lambda s: 1e3 * metrics.sharpness(s), [seen.std], draws),
+            label("sharpness"),
+            bootstrap(lambda s: fine * metrics.sharpness(s), [seen.std], draws),
         ],
         ["negative log likelihood", bootstrap(metrics.gaussian_nll, arrays, draws)],
-        ["CRPS (meV)", bootstrap(lambda *a: 1e3 * metrics.crps(*a), arrays, draws)],
+        [label("CRPS"), bootstrap(lambda *a: fine * metrics.crps(*a), arrays, draws)],
         ["miscalibration area", bootstrap(metrics.miscalibration_area, arrays, draws)],
         ["ENCE", bootstrap(lambda *a: metrics.ence(*a, n_bins=n_bins), arrays, draws)],
         [
@@ -108,7 +120,7 @@ def deviations(seen: Observations, draws, random_state: int) -> Table | None:
 
 def groups(seen: Observations, labels: dict[str, np.ndarray], draws_of) -> Table:
     """Give coverage and width in groups, worst first."""
-    rows = []
+    rows, (_, fine) = [], seen.target.fine
     covered, widths = seen.covered(NINETY).astype(float), seen.widths(NINETY)
     for kind, names in labels.items():
         for name in np.unique(names):
@@ -120,11 +132,19 @@ def groups(seen: Observations, labels: dict[str, np.ndarray], draws_of) -> Table
             rows.append(
                 [
                     kind, str(name), len(own), share,
-                    1e3 * float(np.mean(widths[own])), 1e3 * float(np.mean(error)),
+                    fine * float(np.mean(widths[own])), fine * float(np.mean(error)),
                 ]
             )  # fmt: skip
     rows.sort(key=lambda row: row[3].value)
-    columns = ["kind", "group", "n", "share inside at 0.9", "width (meV)", "MAE (meV)"]
+    label = seen.target.error_label
+    columns = [
+        "kind",
+        "group",
+        "n",
+        "share inside at 0.9",
+        label("width"),
+        label("MAE"),
+    ]
     note = (
         "Worst first. Only groups that were calibrated by themselves have a guarantee. "
         f"Groups of fewer than {SMALL_GROUP} structures are left out."

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 from scipy.stats import norm
 
+from skatom.base._targets import ENERGY
 from skatom.plotting import (
     CalibrationCurveDisplay,
     ErrorDistanceDisplay,
@@ -36,14 +37,17 @@ def draw_figures(seen: Observations, labels: dict, n_calibration: int | None) ->
         ),
     }
     figures = {}
+    target = seen.target
     if np.isfinite(ninety).all():
         found["Predictions and reference"] = ParityDisplay.from_predictions(
-            seen.y, seen.y_pred, intervals=ninety, level=level, kind="error"
-        )
-        found["Errors against widths"] = ErrorWidthDisplay.from_predictions(
-            seen.y, ninety
-        )
-        figures["Widths"] = _widths(seen)
+            seen.y, seen.y_pred, intervals=ninety, level=level, kind="error",
+            quantity="energy" if target == ENERGY else target,
+        )  # fmt: skip
+        if not seen.alike:
+            found["Errors against widths"] = ErrorWidthDisplay.from_predictions(
+                seen.y, ninety, target=target
+            )
+            figures["Widths"] = _widths(seen)
     for kind, names in labels.items():
         if 1 < len(np.unique(names)) <= 30:
             found[f"Coverage by {kind}"] = GroupCoverageDisplay.from_predictions(
@@ -54,7 +58,7 @@ def draw_figures(seen: Observations, labels: dict, n_calibration: int | None) ->
     )
     if seen.distance is not None and np.isfinite(seen.distance).any():
         found["Errors against distances"] = ErrorDistanceDisplay.from_predictions(
-            seen.y, seen.y_pred, seen.distance
+            seen.y, seen.y_pred, seen.distance, target=target
         )
     if seen.std is not None:
         figures["Errors against deviations"] = _errors_against_deviations(seen)
@@ -70,12 +74,21 @@ def draw_stream(model, seen: Observations):
     ).figure_
 
 
+def close(figures) -> None:
+    """Close figures in pyplot, which keeps open ones for good; they can be saved still."""
+    import matplotlib.pyplot as plt
+
+    for figure in figures:
+        plt.close(figure)
+
+
 def _widths(seen: Observations):
     ax = new_axes(4.5, 3.2)
-    alone = 1e3 * 2 * norm.ppf(0.95) * seen.y.std()
-    ax.hist(1e3 * seen.widths(NINETY), bins=30, color=INSIDE)
+    (_, fine), label = seen.target.fine, seen.target.error_label
+    alone = fine * 2 * norm.ppf(0.95) * seen.y.std()
+    ax.hist(fine * seen.widths(NINETY), bins=30, color=INSIDE)
     ax.axvline(alone, color=LINE, lw=0.8, label="without a model")
-    ax.set(xlabel="width at level 0.9 (meV)", ylabel="structures")
+    ax.set(xlabel=label("width at level 0.9"), ylabel="structures")
     ax.legend(fontsize=8)
     return ax.figure
 
@@ -83,14 +96,15 @@ def _widths(seen: Observations):
 def _errors_against_deviations(seen: Observations):
     """Points below the lines of one, two, three deviations: 68, 95, 99.7 % if normal."""
     ax = new_axes()
-    std, error = 1e3 * seen.std, 1e3 * np.abs(seen.y - seen.y_pred)
+    (_, fine), named = seen.target.fine, seen.target.error_label
+    std, error = fine * seen.std, fine * np.abs(seen.y - seen.y_pred)
     ax.plot(std, error, ".", ms=3, color=INSIDE)
     ends = np.array([0.0, 1.05 * std.max()])
     for k, style in ((1, "-"), (2, "--"), (3, ":")):
         share = np.mean(error <= k * std)
         label = f"{k} deviations, {share:.1%} below"
         ax.plot(ends, k * ends, style, color=LINE, lw=0.8, label=label)
-    ax.set(xlabel="standard deviation (meV)", ylabel="|error| (meV)")
+    ax.set(xlabel=named("standard deviation"), ylabel=named("|error|"))
     ax.legend(loc="upper left", fontsize=8)
     return ax.figure
 
@@ -111,10 +125,11 @@ def _binned(seen: Observations):
     order = np.argsort(seen.std)
     bins = np.array_split(order, min(10, max(1, len(order) // 5)))
     e = seen.y - seen.y_pred
-    rmse = [1e3 * np.sqrt(np.mean(e[b] ** 2)) for b in bins]
-    rms = [1e3 * np.sqrt(np.mean(seen.std[b] ** 2)) for b in bins]
+    (_, fine), label = seen.target.fine, seen.target.error_label
+    rmse = [fine * np.sqrt(np.mean(e[b] ** 2)) for b in bins]
+    rms = [fine * np.sqrt(np.mean(seen.std[b] ** 2)) for b in bins]
     ax.loglog(rms, rmse, "o-", ms=4, color=INSIDE)
     ends = np.array([min(rms + rmse), max(rms + rmse)])
     ax.plot(ends, ends, color=LINE, lw=0.8)
-    ax.set(xlabel="standard deviation (meV)", ylabel="root mean square error (meV)")
+    ax.set(xlabel=label("standard deviation"), ylabel=label("root mean square error"))
     return ax.figure

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import norm
 
 from skatom._validation import check_is_fitted, check_targets
-from skatom.base import NoStandardDeviationError
+from skatom.base import NoStandardDeviationError, Target, target_of
 from skatom.base._inside import last_model
 from skatom.features import NoDerivativeError
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
@@ -29,11 +29,11 @@ class Observations:
     X : Structures or array
     structures : Structures or None
     y, y_pred : ndarray of shape (n,)
-        In eV.
+        In the unit of the target.
     intervals : ndarray of shape (n, 2, 6)
         At LEVELS.
     std : ndarray of shape (n,), or None
-        In eV, of the model as it is.
+        Of the model as it is.
     n_atoms : ndarray of shape (n,)
         1 for rows of numbers.
     seconds : dict of str to float
@@ -44,6 +44,8 @@ class Observations:
         From training structures; infinite for unknown species.
     grades : dict of str to ndarray of shape (n,)
         By the flags of the domain, if any.
+    target : Target
+        What is predicted.
     """
 
     X: object
@@ -57,6 +59,13 @@ class Observations:
     conformal: bool
     distance: np.ndarray | None
     grades: dict[str, np.ndarray]
+    target: Target
+
+    @property
+    def alike(self) -> bool:
+        """Whether all intervals of a level have one width."""
+        widths = self.widths(0)
+        return bool(np.isfinite(widths).all() and np.ptp(widths) <= 1e-9 * widths.max())
 
     def covered(self, level: int) -> np.ndarray:
         """Tell which labels lie inside at LEVELS[level]."""
@@ -93,8 +102,9 @@ def observe(model, X, y, *, flags=None, detector=None) -> Observations:
     if structures is None:
         X = np.asarray(X)
     n = count_rows(X)
+    target = _one_number(model)
     if y is None and structures is not None:
-        y = read_energies(structures)
+        y = _stored(model, target, structures)
     y = check_targets(y, n)
     begin = time.perf_counter()
     y_pred = np.asarray(model.predict(X), dtype=np.float64)
@@ -122,8 +132,29 @@ def observe(model, X, y, *, flags=None, detector=None) -> Observations:
         distance = -np.asarray(detector.score_samples(X), dtype=np.float64)
     return Observations(
         X, structures, y, y_pred, intervals, std, n_atoms, seconds, conformal, distance,
-        grades,
+        grades, target,
     )  # fmt: skip
+
+
+def _one_number(model) -> Target:
+    """Give the target, if it is one number of a structure."""
+    target = target_of(model)
+    if target.per_atom or target.width > 1:
+        raise ValueError(
+            f"UncertaintyReport judges intervals of one number a structure, and "
+            f"{type(last_model(model)).__name__} predicts {target.words}: there is no "
+            "interval of several numbers at once. Fit one model of each column."
+        )
+    return target
+
+
+def _stored(model, target: Target, structures: Structures) -> np.ndarray:
+    if not target.is_energy:
+        raise ValueError(
+            f"{type(last_model(model)).__name__} predicts {target.words}, which is not "
+            "stored as an energy: give y."
+        )
+    return read_energies(structures) / target.factor_to("eV")
 
 
 def _detector_of(model):

@@ -34,6 +34,7 @@ def setup_table(estimator, seen: Observations, split: str) -> Table:
             rows.append([name.replace("_", " "), str(getattr(fitted, name))])
     for name, seconds in seen.seconds.items():
         rows.append([f"{name}, per structure (ms)", 1e3 * seconds])
+    rows.append(["what is predicted", seen.target.words])
     if seen.conformal:
         note = getattr(estimator, "guarantee", "The model states no guarantee.")
     else:

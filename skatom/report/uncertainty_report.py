@@ -38,7 +38,8 @@ class UncertaintyReport:
     ----------
     tables : list of Table
     figures : dict of str to matplotlib Figure
-        By title; empty without matplotlib.
+        By title; empty without matplotlib. They are not open in pyplot, and can be saved
+        all the same.
 
     See Also
     --------
@@ -90,7 +91,8 @@ class UncertaintyReport:
         X : sequence of ase.Atoms, or array-like of shape (n_structures, n_features)
             Test structures: seen by neither training nor calibration.
         y : array-like of shape (n_structures,), optional
-            Total energies in eV; by default those stored with the structures.
+            What the estimator predicts, in its unit; by default the energies stored with
+            the structures.
         groups : dict of str to sequence of shape (n_structures,), optional
             Further groups to look at, by name: sources, temperatures.
         flags : fitted DomainFlags, optional
@@ -132,11 +134,12 @@ class UncertaintyReport:
         tables.append(shift_table(estimator, seen, draws))
         drawn = {}
         if figures:
-            from skatom.report._figures import draw_figures, draw_stream
+            from skatom.report._figures import close, draw_figures, draw_stream
 
             drawn = draw_figures(seen, labels, n_calibration)
             if hasattr(estimator, "follow"):
                 drawn["Coverage of the stream"] = draw_stream(estimator, seen)
+            close(drawn.values())
         return cls([t for t in tables if t is not None and t.rows], drawn)
 
     def __getitem__(self, title: str) -> Table:
