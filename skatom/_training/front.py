@@ -213,7 +213,7 @@ class Front(NetworkEstimator):
         weights = mean_one(check_sample_weight(sample_weight, len(atoms)))
         labels = slope_labels(self, atoms, y, forces, stress, target)
         check_one_target(self, y.shape[1])
-        beside = read_beside(atoms, others, weights, self.target_weights)
+        beside = read_beside(atoms, [target, *others], weights, self.target_weights)
         side = torch_side(type(self).__name__)
         if labels is not None:
             side.refuse_kinks(

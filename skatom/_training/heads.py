@@ -14,11 +14,12 @@ import numpy as np
 
 from skatom._training.atom_rows import ArrayAtoms, AtomRows
 from skatom._training.kinds import Kind, kind_of, squeezed, with_columns_of
-from skatom._validation import Real
+from skatom._validation import Real, listing
 from skatom.base import Target
 from skatom.base._targets import ASE_UNITS
 from skatom.structures import Structures
-from skatom.structures._labels import read_property
+from skatom.structures._hashing import IDENTITY_INFO
+from skatom.structures._labels import read_property, warn_of_ignored_info
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,11 @@ def read_beside(
     ----------
     atoms : AtomRows
     targets : sequence of Target
+        The first one first.
     weights : ndarray of shape (n_structures,)
         Of the structures.
     factors : sequence of float or None
-        Weights of the targets, 1 by default.
+        Weights of the others, 1 by default.
 
     Returns
     -------
@@ -125,7 +127,15 @@ def read_beside(
     ------
     ValueError
         If labels are missing everywhere or of a wrong shape, or weights are not positive.
+
+    Warns
+    -----
+    UserWarning
+        If structures carry charges or spins that a target does not see.
     """
+    if atoms.structures is not None:
+        _warn_of_unseen(targets, atoms.structures)
+    targets = targets[1:]
     factors = [1.0] * len(targets) if factors is None else list(factors)
     positive = all(isinstance(f, Real) and 0 < f < np.inf for f in factors)
     if len(factors) != len(targets) or not positive:
@@ -191,3 +201,13 @@ def beside_all(heads: Sequence[Head], atoms: AtomRows) -> dict[str, np.ndarray]:
         nothing = np.zeros(len(atoms))
         given["charges"] = np.stack([one.get("charges", nothing) for one in found], 1)
     return given
+
+
+def _warn_of_unseen(targets: Sequence[Target], structures: Structures) -> None:
+    """Warn of charges and spins of structures that some target does not see."""
+    for key in IDENTITY_INFO:
+        blind = [t.name for t in targets if key not in kind_of(t).used_info]
+        if blind:
+            by = f" by {listing(blind)}" if len(blind) < len(targets) else ""
+            others = [name for name in IDENTITY_INFO if name != key]
+            warn_of_ignored_info(structures, others, by)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Kind(ABC):
     """
 
     target: Target
+    used_info: ClassVar[tuple[str, ...]] = ()  # of the info of structures
 
     @abstractmethod
     def check(self, X: AtomRows, y) -> np.ndarray:
@@ -145,6 +147,8 @@ class Pooled(Kind):
 
 class Dipole(Kind):
     """The dipole moment of charges that add up to that of the molecule, or its length."""
+
+    used_info = ("charge",)
 
     def check(self, X: AtomRows, y) -> np.ndarray:
         """Give the targets as (n_structures, 3), or (n_structures, 1) for lengths."""

@@ -33,7 +33,6 @@ from skatom.features._fitted_on import remember
 from skatom.features._origins import Featurized
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Structures, check_structures
-from skatom.structures._labels import warn_of_ignored_info
 
 # Forecasts search the neighbours of about this many atoms.
 SAMPLE_ATOMS = 20_000
@@ -189,7 +188,6 @@ class AtomFeaturizer(AtomTransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
         """
         structures = check_structures(X)
-        warn_of_ignored_info(structures)
         # what fails below leaves an unfitted estimator, not one of two fits
         vars(self).pop("n_atom_features_", None)
         if self.species is None:

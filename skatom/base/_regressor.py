@@ -24,6 +24,7 @@ from skatom._validation import (
 from skatom.features import AtomFeatures
 from skatom.features._fitted_on import remember
 from skatom.structures import Labels, read_labels
+from skatom.structures._labels import warn_of_ignored_info
 from skatom.structures._sequence import refuse_structures
 
 
@@ -265,8 +266,15 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         ------
         ValueError
             If y is missing, not finite, or of another length or shape.
+
+        Warns
+        -----
+        UserWarning
+            If structures carry charges or spins, which features do not see.
         """
         y = check_targets(y, len(X))
+        if X.structures is not None:
+            warn_of_ignored_info(X.structures)
         remember(self, X, y, again=True)
         return y
 

@@ -16,6 +16,7 @@ from skatom._validation import (
     refuse_unseen,
     validate_data,
 )
+from skatom.base._inside import walk
 from skatom.features import AtomFeatures
 from skatom.preprocessing._derivatives import transform_pullback, transform_pushforward
 
@@ -54,7 +55,8 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     Notes
     -----
     A transformer that learns from targets (``SelectKBest``, ``PLSRegression``) is given,
-    for every atom, the energy of its structure divided by the number of atoms.
+    for every atom, the energy of its structure divided by the number of atoms, or its own
+    target where atoms have targets.
 
     A plain matrix is handed to the transformer as it is.
 
@@ -86,8 +88,10 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Parameters
         ----------
         X : AtomFeatures, or array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_structures,), optional
-            Energies, for transformers that learn from targets.
+        y : array-like of shape (n_structures,) or (n_structures, n_columns), or list of \
+                ndarray of shape (n_atoms,), optional
+            Energies or other targets, for transformers that learn from targets. Others
+            are not given any that do not fit atoms.
 
         Returns
         -------
@@ -102,7 +106,7 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         for name in ("n_features_in_", "feature_names_in_"):  # of a fit to plain rows
             self.__dict__.pop(name, None)
         if y is not None:
-            y = np.repeat(check_targets(y, len(X)) / X.n_atoms, X.n_atoms)
+            y = self._targets_of_atoms(X, y)
         self.transformers_ = {
             key: clone(self.transformer).fit(
                 _guarded(X.values[rows]), None if y is None else y[rows]
@@ -144,6 +148,15 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             if len(part):
                 values[rows] = _transformed(self.transformers_[key], part)
         return X.transformed(self, values)
+
+    def _targets_of_atoms(self, X: AtomFeatures, y) -> np.ndarray | None:
+        """Share y out among atoms; None where it cannot be, and nobody learns from it."""
+        try:
+            return _shared_out(X, y)
+        except (TypeError, ValueError):
+            if any(_needs_targets(one) for one in walk(self.transformer)):
+                raise
+            return None
 
     def pullback(self, values: np.ndarray, numbers: np.ndarray, g: np.ndarray):
         """Carry the gradient by the output back to the input, for AtomFeatures.
@@ -272,6 +285,25 @@ class PerAtom(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 "n_components or k, instead of a share or threshold."
             )
         return next(iter(widths.values()))
+
+
+def _needs_targets(transformer) -> bool:
+    try:
+        return get_tags(transformer).target_tags.required
+    except AttributeError:  # of what is no estimator of scikit-learn's
+        return False
+
+
+def _shared_out(X: AtomFeatures, y) -> np.ndarray:
+    """Give atoms their own numbers, or equal shares of those of their structure."""
+    is_table = isinstance(y, np.ndarray) and y.dtype != object
+    if not is_table and [np.size(one) for one in y] == X.n_atoms.tolist():
+        own = np.concatenate([np.ravel(one) for one in y]).astype(np.float64)
+        return check_targets(own, len(X.numbers))
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        columns = [check_targets(one, len(X)) for one in np.asarray(y).T]
+        return np.repeat(np.stack(columns, 1) / X.n_atoms[:, None], X.n_atoms, axis=0)
+    return np.repeat(check_targets(y, len(X)) / X.n_atoms, X.n_atoms)
 
 
 def _groups(numbers: np.ndarray, by_species: bool) -> dict:

@@ -17,6 +17,7 @@ from skatom._validation import (
 from skatom.base import sum_atoms
 from skatom.elements._counts import species_counts
 from skatom.features import AtomFeatures
+from skatom.structures._labels import warn_of_ignored_info
 
 
 class Pool(TransformerMixin, BaseEstimator):
@@ -88,6 +89,8 @@ class Pool(TransformerMixin, BaseEstimator):
         self : object
         """
         X = self._check_X(X, reset=True)
+        if X.structures is not None:
+            warn_of_ignored_info(X.structures)
         self.species_ = [chemical_symbols[z] for z in np.unique(X.numbers)]
         self.n_atom_features_ = X.values.shape[1]
         self._way = {"method": self.method, "by_species": self.by_species}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -219,30 +220,46 @@ def _beside_energies(atoms: Atoms) -> dict:
     return {n: results[n] for n in ("dipole", "charges") if results.get(n) is not None}
 
 
-def warn_of_ignored_info(X: Structures) -> None:
-    """Warn that features do not see charges and spins that structures carry in info.
+def warn_of_ignored_info(X: Structures, used: Sequence[str] = (), by: str = "") -> None:
+    """Warn that models do not see charges and spins that structures carry in info.
 
     Parameters
     ----------
     X : Structures
+    used : sequence of str
+        What is seen, such as "charge" by dipole moments.
+    by : str
+        What does not see the others; all there is by default.
 
     Warns
     -----
     UserWarning
         Names the structures with a charge that is not 0 or a spin that is not 0 or 1.
     """
-    for key in IDENTITY_INFO:
+    for key in [key for key in IDENTITY_INFO if key not in used]:
         unusual = [
             s for s, atoms in enumerate(X) if _is_unusual(key, atoms.info.get(key))
         ]
         if unusual:
             warnings.warn(
-                f"info[{key!r}] of structures {listing(unusual)} is ignored: features are "
-                f"made of elements and positions alone, so structures that differ in "
+                f"info[{key!r}] of structures {listing(unusual)} is ignored{by}: features "
+                f"are made of elements and positions alone, so structures that differ in "
                 f"{key} only get the same prediction. Fit the structures of each {key} "
                 "by themselves.",
-                stacklevel=4,  # past the wrapper of fit
+                stacklevel=_to_caller(),
             )
+
+
+def _to_caller() -> int:
+    """Count the frames from here to the first that is not of this package, or sklearn."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and _package_of(frame) in ("skatom", "sklearn"):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _package_of(frame) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _is_unusual(key: str, value) -> bool:

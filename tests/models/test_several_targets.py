@@ -1,6 +1,7 @@
 """Several targets in one network: energies, forces, dipole moments and charges."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -290,3 +291,22 @@ def test_names_of_targets_are_read_in_order():
     gap = Target("gap", "eV", "mean")
     assert [one.name for one in as_targets(["energy", gap])] == ["energy", "gap"]
     assert as_targets(gap) == (gap,)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_charges_of_ions_are_ignored_by_those_that_do(network):
+    dipoles = [a.info["dipole"] for a in FRAMES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is used is not said to be ignored
+        network("dipole", max_epochs=1).fit(FRAMES, dipoles)
+    with pytest.warns(UserWarning, match=r"is ignored by energy, charges:") as caught:
+        network(ALL, max_epochs=1).fit(FRAMES, Y)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="is ignored: features"):
+        network("energy", max_epochs=1).fit(FRAMES, Y)
+    spins = [a.copy() for a in FRAMES]
+    for atoms in spins:
+        atoms.info["spin"] = 3
+    with pytest.warns(UserWarning, match=r"info\['spin'\].* is ignored: features"):
+        network("dipole", max_epochs=1).fit(spins, dipoles)

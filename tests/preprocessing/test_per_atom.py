@@ -9,8 +9,15 @@ from conftest import rattled
 from radial import RadialSums
 from sklearn.base import clone
 from sklearn.cluster import FeatureAgglomeration
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
-from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_regression
+from sklearn.feature_selection import (
+    SelectFromModel,
+    SelectKBest,
+    VarianceThreshold,
+    f_regression,
+)
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, QuantileTransformer, StandardScaler
 
@@ -179,3 +186,56 @@ def test_agglomerated_columns_keep_their_names(features):
     step = PerAtom(FeatureAgglomeration(2)).fit(features)
     assert step.n_atom_features_ == 2
     assert len(step.get_feature_names_out()) == 2
+
+
+def several_targets():
+    features = RadialSums().fit_transform([molecule(n) for n in ("H2O", "CH4", "NH3")])
+    rng = np.random.default_rng(0)
+    return features, {
+        "vectors": rng.normal(size=(3, 3)),
+        "numbers of atoms": [rng.normal(size=n) for n in features.n_atoms],
+        "not finite": [np.nan, 1.0, 2.0],
+        "too few": [1.0],
+        "words": ["a", "b", "c"],
+    }
+
+
+@pytest.mark.parametrize("name", several_targets()[1])
+@pytest.mark.parametrize(
+    "transformer", [StandardScaler(), make_pipeline(StandardScaler(), PCA(2))]
+)
+def test_targets_that_nobody_learns_from_are_not_looked_at(transformer, name):
+    features, targets = several_targets()
+    found = PerAtom(transformer).fit(features, targets[name]).transform(features)
+    expected = PerAtom(transformer).fit(features).transform(features)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_atoms_learn_from_targets_of_their_own():
+    features, targets = several_targets()
+    own = targets["numbers of atoms"]
+    step = PerAtom(SelectKBest(f_regression, k=2)).fit(features, own)
+    expected = SelectKBest(f_regression, k=2).fit(features.values, np.concatenate(own))
+    np.testing.assert_array_equal(
+        step.transform(features).values, expected.transform(features.values)
+    )
+
+
+def test_columns_are_shared_out_among_atoms():
+    features, targets = several_targets()
+    step = PerAtom(PLSRegression(2)).fit(features, targets["vectors"])
+    n = features.n_atoms
+    y = np.repeat(targets["vectors"] / n[:, None], n, axis=0)
+    expected = PLSRegression(2).fit(features.values, y).transform(features.values)
+    np.testing.assert_allclose(step.transform(features).values, expected)
+
+
+@pytest.mark.parametrize("name", ["not finite", "too few", "words"])
+@pytest.mark.parametrize(
+    "transformer",
+    [SelectKBest(f_regression, k=2), SelectFromModel(LinearRegression())],
+)
+def test_targets_that_are_learned_from_are_checked(transformer, name):
+    features, targets = several_targets()
+    with pytest.raises(ValueError, match=r"y|convert"):
+        PerAtom(transformer).fit(features, targets[name])

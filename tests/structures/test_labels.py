@@ -11,9 +11,11 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from conftest import labelled
+from sklearn.pipeline import make_pipeline
 
 from skatom import Structures
 from skatom.featurizers import ACSF
+from skatom.models import AtomicRidge
 from skatom.structures import read_energies, read_labels, relabel
 
 
@@ -314,7 +316,7 @@ def test_charges_and_spins_that_features_do_not_see_are_named(key, values):
     with pytest.warns(
         UserWarning, match=rf"info\['{key}'\] of structures 1, 3 is ignored"
     ) as caught:
-        ACSF(r_cut=2.0).fit(frames)
+        make_pipeline(ACSF(r_cut=2.0), AtomicRidge()).fit(frames, np.zeros(4))
     assert len(caught) == 1
     assert caught[0].filename == __file__
 
@@ -324,4 +326,4 @@ def test_neutral_singlets_are_no_reason_to_warn():
     atoms.info.update(charge=0, spin=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ACSF(r_cut=2.0).fit([pair(), atoms])
+        make_pipeline(ACSF(r_cut=2.0), AtomicRidge()).fit([pair(), atoms], np.zeros(2))

@@ -25,7 +25,6 @@ from skatom._validation import (
 from skatom.base._evaluation import Evaluation
 from skatom.neighbors import NeighborPairs, neighbor_pairs
 from skatom.structures import Labels, Structures, check_structures, read_labels
-from skatom.structures._labels import warn_of_ignored_info
 from skatom.structures._voigt import stress_of
 
 STRUCTURE_CONSTRAINTS: dict = {
@@ -94,7 +93,6 @@ class StructureNetwork(Front, RegressorMixin, BaseEstimator):
         self : object
         """
         structures = check_structures(X)
-        warn_of_ignored_info(structures)
         start = self._start()
         fresh = start is None
         if not fresh:
