@@ -56,9 +56,6 @@ class Base(BaseEstimator, metaclass=ABCMeta):
         Extra of skatom that installs the package.
     numbers : container of int or None
         Atomic numbers that it has parameters for; None is all of them.
-    starts_anew : bool
-        Whether every structure gets a new calculator, because one that is used again
-        would start from the structure before.
 
     See Also
     --------
@@ -76,7 +73,6 @@ class Base(BaseEstimator, metaclass=ABCMeta):
     package: ClassVar[str] = "ase"
     extra: ClassVar[str | None] = None
     numbers: ClassVar[Container[int] | None] = None
-    starts_anew: ClassVar[bool] = False
     _parameter_constraints: dict = {}
 
     @property

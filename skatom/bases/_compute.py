@@ -144,12 +144,9 @@ def _computed(base, missing, names, means) -> Iterator[tuple[Key, Results | str]
 
 
 def _of_chunk(base: Base, frames: list[Atoms], names) -> list[Results | str]:
-    kept = _worker(base)[0]
+    worker = _worker(base)[0]
     with _openmp(base.package).limit(limits=1):
-        return [
-            _of_one(base, base.calculator() if base.starts_anew else kept, atoms, names)
-            for atoms in frames
-        ]
+        return [_of_one(base, worker, atoms, names) for atoms in frames]
 
 
 def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
@@ -158,7 +155,9 @@ def _of_one(base: Base, worker, atoms: Atoms, names) -> Results | str:
     if reason is not None:
         return reason
     copy = base.prepared(atoms)
-    if hasattr(worker, "reset"):  # ASE would take another charge in info for no change
+    if hasattr(worker, "reset"):
+        # tight binding would start from the structure before, and results differ by
+        # 1e-9 eV from order to order; another charge in info is no change to ASE
         worker.reset()
     copy.calc = worker
     asked = {}

@@ -19,7 +19,6 @@ class _XTB(Base):
     package = "tblite"
     extra = "xtb"
     numbers = range(1, 87)
-    starts_anew = True  # energies would differ by 1e-9 eV from order to order
     method: ClassVar[str]
     _parameter_constraints: dict = {
         "electronic_temperature": [Interval(Real, 0, None, closed="left")],

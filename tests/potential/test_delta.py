@@ -303,3 +303,10 @@ def test_a_search_tries_bases_by_name():
     ).fit(molecules, y)
     assert search.best_params_ == {"base": "gfn2-xtb"}
     assert search.best_estimator_.predict(molecules).shape == (20,)
+
+
+def test_remainders_are_not_judged_as_labels(frames, y):
+    # what a poor base leaves has a stress as if it were in kbar: a warning is an error
+    model = DeltaRegressor(of_atoms(stress="auto"), "lj").fit(frames, y)
+    left = frames[0].calc.results["stress"] - model.base_.predict_stress(frames[:1])[0]
+    assert np.abs(left).max() > 1.0
