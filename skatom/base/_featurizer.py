@@ -376,6 +376,7 @@ the largest Jacobian of one structure
         origin : Featurized
             What the features of ``transform`` would remember.
         """
+        self._check_species(structures)
         pairs = neighbor_pairs(structures, self.r_cut_, self.n_jobs)
         return Featurized(self, self._known_only(pairs), structures.offsets)
 

@@ -11,7 +11,7 @@ import numpy as np
 from skatom.features._columns import Column, columns_out
 from skatom.features._features import NoDerivativeError, Origin
 from skatom.neighbors import NeighborPairs
-from skatom.structures import Structures
+from skatom.structures import Structures, check_structures
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,12 @@ class FeaturizedLater:
                 "have no derivatives: open the store as FeatureStore(path, featurizer), or "
                 "set forces=None to train on energies alone."
             )
+        structures = self.structures
+        if self.known_columns is not None:  # nobody has looked at those of a file
+            structures = check_structures(structures)
         if hasattr(self.featurizer, "find_origin"):  # values are not computed again
-            return self.featurizer.find_origin(self.structures)
-        return self.featurizer.transform(self.structures).origin
+            return self.featurizer.find_origin(structures)
+        return self.featurizer.transform(structures).origin
 
     @property
     def steps(self) -> tuple:

@@ -426,6 +426,26 @@ def test_numbers_that_compiled_code_must_not_see_are_damage(shards, part, name, 
         shards.verify()
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("atoms", "number", 26, "atom 2 is Fe, but RadialSums knows H, O"),
+        ("structures", "pbc", 1, "periodic, but its cell vector is zero"),
+        ("atoms", "position", 1e300, "too far out to tell distances"),
+    ],
+)
+def test_structures_that_no_kernel_may_see_are_refused_before_derivatives(
+    shards, part, name, value, message
+):
+    def change(records):
+        getattr(records, part)[name][-1] = value
+
+    forge_shard(shards, change)
+    X = FeatureStore(shards.path, RADIAL)[9:]
+    with pytest.raises(ValueError, match=message):
+        X.pullback(np.ones_like(X.values))
+
+
 @pytest.mark.parametrize("n_atoms", [[3, 3, 3, -3], [0, 3, 3, 6], [2**62] * 4])
 def test_numbers_of_atoms_that_are_not_there_are_refused(shards, n_atoms):
     folder = shards.path / "shards" / "00000002"
