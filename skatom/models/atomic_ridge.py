@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from skatom._validation import Interval, Real, StrOptions, _fit_context
 from skatom.base import Target
 from skatom.features import AtomFeatures
+from skatom.features._fitted_on import content_ids
+from skatom.models._algebra.left_out import merged
+from skatom.models._labelled.training_set import TrainingSet
 from skatom.models._linear.model import LinearModel
+from skatom.models._linear.penalties import (
+    WITHOUT_FOLDS,
+    left_out_losses,
+    usual_alphas,
+)
+from skatom.models._linear.problem import LinearProblem, widened
+
+# Into so many parts alpha="auto" divides structures, by their content.
+N_FOLDS = 5
 
 
 class AtomicRidge(LinearModel):
@@ -18,9 +32,11 @@ class AtomicRidge(LinearModel):
 
     Parameters
     ----------
-    alpha : float or "evidence", default=1.0
-        Strength of the penalty :math:`\alpha |w|^2`. Zero gives ordinary least squares,
-        "evidence" the strength under which the training data are the most probable.
+    alpha : float, "auto" or "evidence", default="auto"
+        Strength of the penalty :math:`\alpha |w|^2`. Zero gives ordinary least squares.
+        "auto" takes the best of those that :class:`AtomicRidgeCV` tries, by the loss on
+        structures that are left out, a fifth at a time; "evidence" the strength under
+        which the training data are the most probable. See Notes.
     fit_intercept : bool, default=True
         Whether to fit the energies of species. On a plain matrix this is the intercept.
     by_species : bool, default=True
@@ -63,7 +79,7 @@ class AtomicRidge(LinearModel):
 
     See Also
     --------
-    AtomicRidgeCV : Chooses alpha by cross-validation.
+    AtomicRidgeCV : Chooses alpha by folds, groups and penalties of your own.
     AtomicKernelRidge : Nonlinear, with the same loss.
     sklearn.linear_model.Ridge : What this model is on a plain matrix.
     sklearn.linear_model.BayesianRidge : The same with ``alpha="evidence"``.
@@ -91,6 +107,15 @@ class AtomicRidge(LinearModel):
     Standard deviations are those of new labels: of the coefficients, and of the noise.
     The energies of species count as known, as the intercept of
     :class:`~sklearn.linear_model.BayesianRidge` does.
+
+    With ``alpha="auto"`` which structures are left out together follows from their
+    content, so that neither order nor batches matter and copies of a structure stay
+    together. Each fifth has a triangle of its own, and the errors on it of a fit to the
+    others are those of :class:`AtomicRidgeCV`, for 15 penalties by one singular value
+    decomposition: each `fit`, and each `partial_fit`, takes the time of five of these
+    more. Frames of one trajectory are not independent: group them with `AtomicRidgeCV`.
+    A single structure leaves nothing to judge by, and is fitted with 1e-6 times the
+    mean square of the columns.
 
     Linear models of many-body features are known by the names of these: on the power
     spectrum (bispectrum) of `SOAP` they are SNAP-like [2]_, and on products of its
@@ -138,7 +163,10 @@ class AtomicRidge(LinearModel):
     """
 
     _parameter_constraints: dict = {
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"evidence"})],
+        "alpha": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto", "evidence"}),
+        ],
         "fit_intercept": ["boolean"],
         "by_species": ["boolean"],
         "force_weight": [Interval(Real, 0, None, closed="left")],
@@ -150,7 +178,7 @@ class AtomicRidge(LinearModel):
 
     def __init__(
         self,
-        alpha=1.0,
+        alpha="auto",
         *,
         fit_intercept=True,
         by_species=True,
@@ -198,6 +226,9 @@ class AtomicRidge(LinearModel):
         """
         X = self.check_features(X, reset=True)
         self._begin()
+        self._strength = self.alpha
+        n_parts = N_FOLDS if self.alpha == "auto" else 0
+        self._fifths = np.zeros((n_parts, *self._triangle.shape))
         return self._take_in(X, y, sample_weight, forces, stress)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -230,3 +261,54 @@ class AtomicRidge(LinearModel):
             self._make_room(X.numbers)
         X = self.check_features(X, reset=False)
         return self._take_in(X, y, sample_weight, forces, stress)
+
+    def _make_room(self, numbers: np.ndarray) -> None:
+        """Add columns for new elements, as if they had been there and zero."""
+        old, new = self.numbers_, np.union1d(self.numbers_, numbers)
+        if len(new) == len(old) or 0 in new:  # plain rows are refused elsewhere
+            return
+        kept = np.searchsorted(new, old)
+        self.numbers_ = new
+        places = kept if self._fit_intercept else np.empty(0, dtype=np.int64)
+        width = self.n_atom_features_
+        blocks = kept if self._by_species else np.zeros(1, dtype=np.int64)
+        coef = self._n_species + blocks[:, None] * width + np.arange(width)
+        places = np.concatenate([places, coef.ravel()])
+        self._triangle = widened(self._triangle, places, self._n_columns)
+        fifths = [widened(fifth, places, self._n_columns) for fifth in self._fifths]
+        self._fifths = np.reshape(fifths, (-1, *self._triangle.shape))
+        reference = np.zeros(len(new))
+        reference[kept] = self._reference
+        self._reference = reference
+
+    def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
+        """Fold the rows of structures into the triangle, and solve."""
+        given = self._read(X, y, sample_weight, forces, stress)
+        if self._strength == "auto":
+            self._take_in_by_folds(given)
+        else:
+            self._triangle, n_targets = self._folded(self._triangle, given)
+            self._n_targets += n_targets
+        self._solve()
+        return self
+
+    def _take_in_by_folds(self, given: TrainingSet) -> None:
+        """Fold the rows of structures into the triangles of folds, told by content."""
+        places = content_ids(given.X, given.y) % N_FOLDS
+        for k in np.unique(places):
+            some = given.take(np.flatnonzero(places == k))
+            self._fifths[k], n_targets = self._folded(self._fifths[k], some)
+            self._n_targets += n_targets
+        self._triangle = merged(list(self._fifths))
+
+    def _choose_alpha(self, problem: LinearProblem) -> float:
+        if self._strength == "evidence":
+            return problem.strength_of_most_evidence(self._n_targets)
+        if self._strength != "auto":
+            return float(self._strength)
+        folds = [fold for fold in self._fifths if fold.any()]
+        if len(folds) < 2:
+            return float(usual_alphas(self._triangle, self._n_species, WITHOUT_FOLDS))
+        alphas = usual_alphas(self._triangle, self._n_species)
+        losses = left_out_losses(folds, len(folds), self._n_species, alphas)
+        return float(alphas[np.argmin(losses)])

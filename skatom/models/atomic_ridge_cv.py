@@ -20,10 +20,8 @@ from skatom.base import Target
 from skatom.features import AtomFeatures
 from skatom.models._algebra.left_out import merged
 from skatom.models._linear.model import LinearModel
-from skatom.models._linear.problem import LinearProblem, LinearSolution
-
-# What "auto" tries, relative to the mean square of a column once species are eliminated.
-AUTO_ALPHAS = tuple(10.0**k for k in range(-14, 1))
+from skatom.models._linear.penalties import left_out_losses, usual_alphas
+from skatom.models._linear.problem import LinearProblem
 
 
 class AtomicRidgeCV(LinearModel):
@@ -54,6 +52,8 @@ class AtomicRidgeCV(LinearModel):
     cv_losses_ : ndarray of shape (n_alphas,)
         Loss of AtomicRidge on what was held out, without the penalty, over the number of
         energies, force and virial components.
+    best_score_ : float
+        Minus the smallest of them: higher is better.
     coef_, intercept_, noise_variance_, numbers_, n_atom_features_, n_features_in_
         As of :class:`AtomicRidge`, fitted to everything with ``alpha_``.
 
@@ -163,10 +163,14 @@ class AtomicRidgeCV(LinearModel):
         self._triangle = everything
         self._n_targets = sum(n for _, n in parts)
         self.alphas_ = self._alphas()
-        held_out = parts[:-1] if len(parts) > self._n_held_out else parts
-        self.cv_losses_ = sum(
-            self._losses(parts, k) for k in range(len(held_out))
+        held_out = parts[: self._n_held_out]
+        self.cv_losses_ = left_out_losses(
+            [triangle for triangle, _ in parts],
+            self._n_held_out,
+            self._n_species,
+            self.alphas_,
         ) / sum(n for _, n in held_out)
+        self.best_score_ = -float(self.cv_losses_.min())
         self._solve()
         return self
 
@@ -193,21 +197,11 @@ class AtomicRidgeCV(LinearModel):
     def _alphas(self) -> np.ndarray:
         """Penalties to try, ascending."""
         if isinstance(self.alphas, str):
-            problem = LinearProblem.of(self._triangle, self._n_species)
-            squares = np.sum(problem.triangle[:-1, :-1] ** 2, axis=0)
-            return np.array(AUTO_ALPHAS) * (np.mean(squares) or 1.0)
+            return usual_alphas(self._triangle, self._n_species)
         alphas = np.unique(np.ravel(np.asarray(self.alphas, dtype=np.float64)))
         if not len(alphas) or not (np.isfinite(alphas) & (alphas > 0)).all():
             raise ValueError(f"alphas must be positive numbers, got {self.alphas!r}.")
         return alphas
-
-    def _losses(self, parts: list, k: int) -> np.ndarray:
-        """Sum of squared errors on fold k without it, for every penalty."""
-        others = merged([triangle for j, (triangle, _) in enumerate(parts) if j != k])
-        problem = LinearProblem.of(others, self._n_species)
-        return np.array(
-            [_loss(parts[k][0], problem.solve(alpha)) for alpha in self.alphas_]
-        )
 
     def _choose_alpha(self, problem: LinearProblem) -> float:
         best = int(np.argmin(self.cv_losses_))
@@ -221,9 +215,3 @@ class AtomicRidgeCV(LinearModel):
                 stacklevel=4,
             )
         return float(self.alphas_[best])
-
-
-def _loss(triangle: np.ndarray, solution: LinearSolution) -> float:
-    """Sum of squared errors of a solution on the rows of a triangle."""
-    unknowns = np.concatenate([solution.energies, solution.coef])
-    return float(np.sum((triangle[:, :-1] @ unknowns - triangle[:, -1]) ** 2))

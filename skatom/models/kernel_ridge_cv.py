@@ -67,7 +67,8 @@ class AtomicKernelRidgeCV(KernelModel):
     gamma_ : float, ndarray or None
         Chosen gamma, as of :class:`AtomicKernelRidge`.
     best_score_ : float
-        Score of the choice; higher is better.
+        Score of the choice; higher is better. With ``scoring="loss"`` minus the loss over
+        the number of energies, force and virial components, as of `AtomicRidgeCV`.
     cv_results_ : dict of str to list
         "kernel", "gamma", "alpha" and "score" of all candidates.
     kernel_ : AtomKernel

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit
 from test_atomic_ridge import ROWS, TARGETS, cells, loss
 
+from skatom.features._fitted_on import content_ids
 from skatom.models import AtomicRidge, AtomicRidgeCV
 from skatom.potential import Potential
 from skatom.structures import Structures, read_energies
@@ -101,3 +102,67 @@ def test_impossible_folds_are_refused():
         AtomicRidgeCV(cv=ShuffleSplit(5, random_state=0)).fit(ROWS, TARGETS)
     with pytest.raises(ValueError, match="n_samples=1: give at least two"):
         AtomicRidgeCV().fit(ROWS[:1], TARGETS[:1])
+
+
+def test_ridge_left_to_itself_finds_what_the_search_finds(fitted_cells):
+    X, y, places = fitted_cells
+    folds = [
+        (np.flatnonzero(places != k), np.flatnonzero(places == k)) for k in range(5)
+    ]
+    search = AtomicRidgeCV(cv=folds, stress="calc").fit(X, y)
+    ours = AtomicRidge(stress="calc").fit(X, y)
+    assert ours.alpha_ == pytest.approx(search.alpha_, rel=1e-8)
+    np.testing.assert_allclose(ours.coef_, search.coef_, rtol=1e-5)
+    assert search.cv_losses_.min() < 0.9 * search.cv_losses_.max()  # it matters
+
+
+@pytest.fixture
+def fitted_cells():
+    """Features of cells with noise in their energies, and the fold of each."""
+    frames = cells(20)
+    y = read_energies(frames) + 0.2 * np.random.default_rng(0).normal(size=20)
+    X = RadialSums().fit(frames).transform(frames)
+    return X, y, content_ids(X, y) % 5
+
+
+def test_neither_order_nor_batches_nor_copies_change_what_ridge_chooses(fitted_cells):
+    X, y, places = fitted_cells
+    assert len(np.unique(places)) == 5
+    whole = AtomicRidge(stress="calc").fit(X, y)
+    order = np.random.default_rng(1).permutation(20)
+    turned = AtomicRidge(stress="calc").fit(X[order], y[order])
+    batches = AtomicRidge(stress="calc").fit(X[:7], y[:7]).partial_fit(X[7:], y[7:])
+    twice = AtomicRidge(stress="calc").fit(X, y, np.repeat([2.0, 1.0], 10))
+    again = np.append(np.arange(20), np.arange(10))
+    copied = AtomicRidge(stress="calc").fit(X[again], y[again])
+    for one, other in ((turned, whole), (batches, whole), (copied, twice)):
+        assert one.alpha_ == pytest.approx(other.alpha_, rel=1e-8)
+        np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-5)
+
+
+def test_new_elements_have_their_places_in_every_fold():
+    frames = cells(12)
+    y = read_energies(frames)
+    first = frames[:6].frames
+    for atoms in first:
+        atoms.calc, atoms.symbols[:] = None, "Cu"
+    features = RadialSums(species=["Cu", "Ni"]).fit(frames)
+    parts = features.transform(first), features.transform(frames[6:])
+    model = AtomicRidge().fit(parts[0], y[:6]).partial_fit(parts[1], y[6:])
+    whole = AtomicRidge().fit(features.transform(frames), y)
+    assert model.alpha_ == pytest.approx(whole.alpha_, rel=1e-6)
+    np.testing.assert_allclose(
+        model.predict(parts[1]), whole.predict(parts[1]), rtol=1e-6
+    )
+
+
+def test_a_single_structure_is_fitted_with_hardly_any_penalty():
+    model = AtomicRidge().fit(ROWS[:1], TARGETS[:1])
+    np.testing.assert_allclose(model.predict(ROWS[:1]), TARGETS[:1], rtol=1e-6)
+    twice = AtomicRidge(fit_intercept=False).fit(ROWS[[0, 0]], TARGETS[[0, 0]])
+    assert twice.alpha_ == pytest.approx(1e-6 * 2 * np.mean(ROWS[0] ** 2))
+
+
+def test_what_is_set_after_fit_changes_no_later_batch():
+    given = AtomicRidge(0.1).fit(ROWS[:30], TARGETS[:30]).set_params(alpha="auto")
+    assert given.partial_fit(ROWS[30:], TARGETS[30:]).alpha_ == 0.1

@@ -6,6 +6,7 @@ from ase.build import bulk
 from conftest import labelled, rattled
 from sklearn.gaussian_process.kernels import RBF, DotProduct
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -15,7 +16,7 @@ from sklearn.model_selection import (
 )
 
 from skatom.featurizers import ACSF
-from skatom.models import AtomicKernelRidge, AtomicKernelRidgeCV
+from skatom.models import AtomicKernelRidge, AtomicKernelRidgeCV, AtomicRidgeCV
 from skatom.structures import Structures, read_energies, read_labels
 
 RNG = np.random.default_rng(0)
@@ -118,7 +119,25 @@ def loss(features, energy, force, stress, weights):
     per_energy = weights * n * energy**2
     per_force = np.repeat(weights, n)[:, None] * force**2
     per_stress = (weights * volumes**2 / n)[:, None] * stress**2
-    return -(per_energy.sum() + 0.3 * per_force.sum() + 0.1 * per_stress.sum())
+    total = per_energy.sum() + 0.3 * per_force.sum() + 0.1 * per_stress.sum()
+    return -total / np.sum(weights * (1 + 3 * n + 6))
+
+
+@pytest.mark.parametrize("weights", [None, np.repeat([1.0, 2.0], 10)])
+def test_best_scores_on_rows_are_those_of_scikit_learn(weights):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3))
+    y = np.sin(X).sum(axis=1)
+    kernel = AtomicKernelRidgeCV([1e-3], gammas=[0.3], cv=KFold(4))
+    linear = AtomicRidgeCV([1e-3], cv=KFold(4), fit_intercept=False)
+    stock = KernelRidge(1e-3, kernel="rbf", gamma=0.3), KernelRidge(1e-3)
+    for ours, theirs in zip((kernel, linear), stock):
+        predicted = cross_val_predict(
+            theirs, X, y, cv=KFold(4), params={"sample_weight": weights}
+        )
+        expected = -mean_squared_error(y, predicted, sample_weight=weights)
+        score = ours.fit(X, y, weights).best_score_
+        assert score == pytest.approx(expected, rel=1e-6)
 
 
 def test_weights_are_those_of_refits(alloys):

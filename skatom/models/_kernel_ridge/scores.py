@@ -60,7 +60,8 @@ def score(
     weights = table.weights[labels]
     errors = residuals / np.sqrt(weights)
     if kind is None:
-        return summary(errors, weights)
+        n_labels = given.samples[table.owners[labels]].sum()
+        return summary(errors, weights) / float(n_labels)
     of_kind = table.kinds[labels] == kind
     errors, owners = errors[of_kind], table.owners[labels][of_kind]
     if kind == ENERGY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from skatom._validation import check_is_fitted
@@ -16,7 +18,7 @@ from skatom.models._labelled.training_set import (
     every_force,
     training_set,
 )
-from skatom.models._linear.problem import LinearProblem, spread, widened
+from skatom.models._linear.problem import LinearProblem, spread
 
 
 class LinearModel(SumOrMean):
@@ -35,31 +37,6 @@ class LinearModel(SumOrMean):
 
     def _no_rows(self) -> np.ndarray:
         return np.zeros((self._n_columns + 1,) * 2, order="F")
-
-    def _make_room(self, numbers: np.ndarray) -> None:
-        """Add columns for new elements, as if they had been there and zero."""
-        old, new = self.numbers_, np.union1d(self.numbers_, numbers)
-        if len(new) == len(old) or 0 in new:  # plain rows are refused elsewhere
-            return
-        kept = np.searchsorted(new, old)
-        self.numbers_ = new
-        places = kept if self._fit_intercept else np.empty(0, dtype=np.int64)
-        width = self.n_atom_features_
-        blocks = kept if self._by_species else np.zeros(1, dtype=np.int64)
-        coef = self._n_species + blocks[:, None] * width + np.arange(width)
-        places = np.concatenate([places, coef.ravel()])
-        self._triangle = widened(self._triangle, places, self._n_columns)
-        reference = np.zeros(len(new))
-        reference[kept] = self._reference
-        self._reference = reference
-
-    def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
-        """Fold the rows of structures into the triangle, and solve."""
-        given = self._read(X, y, sample_weight, forces, stress)
-        self._triangle, n_targets = self._folded(self._triangle, given)
-        self._n_targets += n_targets
-        self._solve()
-        return self
 
     def _read(self, X: AtomFeatures, y, sample_weight, forces, stress) -> TrainingSet:
         """Check what a fit is given; the first energies of species are subtracted."""
@@ -109,10 +86,9 @@ class LinearModel(SumOrMean):
         if len(self.numbers_) == 1 and self.numbers_[0] == 0:  # plain rows
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
 
+    @abstractmethod
     def _choose_alpha(self, problem: LinearProblem) -> float:
-        if isinstance(self.alpha, str):
-            return problem.strength_of_most_evidence(self._n_targets)
-        return float(self.alpha)
+        """Give the penalty, all rows being known."""
 
     # -- uncertainty -------------------------------------------------------------------
 
