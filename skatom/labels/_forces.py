@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import binom
+from collections.abc import Callable
 
-from skatom.labels._near import NearPairs, near_pairs
-from skatom.labels._slopes import CERTAIN, Slope, slope_of
-from skatom.labels._units import CLOSE, closer, explain
+import numpy as np
+
+from skatom.labels._near import near_pairs
+from skatom.labels._slopes import Slope, slope_of
+from skatom.labels._units import CLOSE, explain, rivals
 from skatom.labels.report import Finding
 from skatom.structures import Labels, Structures
 
 # What the trapezoidal rule is off by at most where every pair errs in one direction, as in
 # a scan of one steep bond (docs/explanation/labels.md).
 BIAS = 1.5
-# Share of pairs in which forces drive atoms on rather than back, of gradients.
-MOSTLY = 0.9
 # How forces are changed where they are stored; {} is what they are multiplied by.
 IN_CALC = "for atoms in frames: atoms.calc.results['forces'] *= {}"
 IN_ARRAYS = "for atoms in frames: atoms.arrays[{name!r}] *= {}"
@@ -48,10 +47,10 @@ def judge_forces(
     change = y[pairs.second] - y[pairs.first]
     told = np.isfinite(change)
     slope = slope_of(change[told], pairs.work[told], pairs.scale[told], pairs.freedom)
-    mend = _line(structures, source)
+    mend = line_of(structures, source)
     if not slope.known:
         unknown = "Forces against energies: cannot be known from these structures."
-        return _driving_on(pairs, structures, mend), [unknown], slope
+        return [], [unknown], slope
     measured = f"Forces against energies: {slope} of near structures."
     if slope.may_be(1.0, BIAS):
         return [], [measured], slope
@@ -67,17 +66,19 @@ def _contradiction(slope: Slope, per_atom: Slope, restoring: bool, mend) -> Find
     factor, causes, lines = float(f"{slope.value:.3g}"), [], []
     if slope.may_be(-1.0, BIAS):
         factor = -1
-    elif per_atom.may_be(sign, CLOSE) and not closer(units, slope, per_atom):
-        causes.append("y holds energies per atom, forces are slopes of total energies")
-        lines.append("y = y * [len(atoms) for atoms in frames]")
     else:
-        owners = {"energies": "y is", "forces": "they are"}
-        names = [f"{owners[unit.of]} in {unit.name}" for unit in units]
+        units, by_atoms = rivals(units, slope, per_atom, CLOSE)
+        owners, names = {"energies": "y is", "forces": "they are"}, []
+        if by_atoms:
+            names.append(
+                "y holds energies per atom, forces are slopes of total energies"
+            )
+            lines.append("y = y * [len(atoms) for atoms in frames]")
+        for unit in units:
+            names.append(f"{owners[unit.of]} in {unit.name}")
+            of_y = unit.of == "energies"
+            lines.append(f"y = y * {unit.factor:.8g}" if of_y else mend(unit.factor))
         causes += [" or ".join(names)] if names else []
-        lines += [
-            f"y = y * {u.factor:.8g}" if u.of == "energies" else mend(u.factor)
-            for u in units
-        ]
     if sign < 0:
         causes.append(
             "y has the sign of binding energies"
@@ -100,7 +101,7 @@ def listed(lines: list[str]) -> str:
     return " or ".join(f"`{line}`" for line in lines)
 
 
-def _line(structures: Structures, source):
+def line_of(structures: Structures, source) -> Callable:
     """Give the line of code that multiplies forces, for where they are stored."""
     if not isinstance(source, str):
         return GIVEN.format
@@ -109,25 +110,3 @@ def _line(structures: Structures, source):
         return IN_CALC.format
     name = "forces" if source == "auto" else source
     return lambda factor: IN_ARRAYS.format(factor, name=name)
-
-
-def _driving_on(pairs: NearPairs, structures: Structures, mend) -> list[Finding]:
-    """Notice forces that grow in the direction of motion, whatever energies are.
-
-    Structures are sampled near minima, to which forces drive atoms back. Two atoms beyond
-    the inflection of their curve are not driven back, and are not judged.
-    """
-    bend = pairs.bend[structures.n_atoms[pairs.first] > 2]
-    onwards = int(np.sum(bend < 0))
-    if onwards < MOSTLY * len(bend) or binom.sf(onwards - 1, len(bend), 0.5) > CERTAIN:
-        return []
-    return [
-        Finding(
-            "warning",
-            "forces",
-            f"In {onwards} of {len(bend)} pairs of near structures forces drive atoms on "
-            "from where they have moved, not back",
-            "gradients may have been given",
-            f"If so, mend it by {listed([mend(-1)])}.",
-        )
-    ]

@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 import numpy as np
 
-from skatom.labels._forces import BIAS, judge_forces
+from skatom.labels._first_fit import FirstFit, first_fit
+from skatom.labels._forces import BIAS, judge_forces, line_of
+from skatom.labels._geometry import judge_geometry, judge_odd_forces, judge_sign
 from skatom.labels._mixed_units import judge_mixed_units
 from skatom.labels._names import (
     judge_free_energies,
@@ -18,6 +21,7 @@ from skatom.labels._names import (
     unread_energies,
 )
 from skatom.labels._rescaled import judge_scale
+from skatom.labels._sizes import judge_sizes
 from skatom.labels._stress import judge_stress
 from skatom.labels.report import Finding, LabelReport, LabelWarning
 from skatom.structures import Labels, Structures, read_labels
@@ -90,24 +94,52 @@ def judge(
     findings += judge_names(structures, labels, forces, stress)
     if look_for_lost and isinstance(forces, str) and forces == "auto":
         findings += judge_lost(structures, labels.has_forces)
-    wrong = False
+    wrong, fit, settled = False, None, False
     if labels.has_forces.any():
-        contradictions, told, slope = judge_forces(structures, y, labels, forces)
-        scale = _scale(structures, y, labels, forces, slope)
-        # what stored energies explain is more than what a slope can say
-        contradictions = scale or contradictions
-        wrong = any(f.severity == "error" for f in contradictions)
-        findings += contradictions
+        found, told, fit, settled = _judge_forces(structures, y, labels, forces)
+        wrong = bool(found)
+        findings += found
         known += told
         findings += judge_free_energies(structures, y, labels)
     elif labels.has_stress.any():
         findings += judge_scale(y, structures)
+    if not settled and np.isfinite(y).all():
+        findings += judge_sizes(structures, y)
     if labels.has_stress.any() and not wrong:
-        contradictions, told = judge_stress(structures, y, labels, by_forces=True)
+        contradictions, told = judge_stress(structures, y, labels, fit, by_forces=True)
         findings += contradictions
         known += told
     findings.sort(key=lambda finding: finding.severity)
     return LabelReport(tuple(findings), tuple(known), len(structures))
+
+
+def _judge_forces(
+    structures: Structures, y: np.ndarray, labels: Labels, source
+) -> tuple[list[Finding], list[str], FirstFit | None, bool]:
+    """Judge forces by themselves, then against energies, then y against stored ones.
+
+    Returns
+    -------
+    findings : list of Finding
+    known : list of str
+    fit : FirstFit or None
+    settled : bool
+        Whether these findings, or the slope, have settled what energies are.
+    """
+    fit = first_fit(structures, labels.forces, labels.has_forces)
+    contradictions, told, slope = judge_forces(structures, y, labels, source)
+    amiss = judge_geometry(structures, labels, fit)
+    if amiss:  # then a slope has no meaning, but one that is wrong is certain
+        sure = "error" if contradictions else "warning"
+        amiss = [replace(finding, severity=sure) for finding in amiss]
+    scale = _scale(structures, y, labels, source, slope)
+    # what stored energies explain is more than what a slope can say
+    findings = scale or amiss or contradictions
+    if not findings and fit is not None:
+        findings = judge_odd_forces(fit)
+        if not findings and not slope.known:
+            findings = judge_sign(fit, line_of(structures, source))
+    return findings, told, fit, bool(findings) or slope.known
 
 
 def _scale(structures, y, labels: Labels, source, slope) -> list[Finding]:

@@ -48,7 +48,7 @@ def judge_scale(
         return _standard_scales(y)
     energies, y = energies[known], y[known]
     n_atoms = structures.n_atoms[known]
-    if np.ptp(n_atoms) and np.any(y) and _same(y * n_atoms, energies):
+    if n_atoms.max() > 1 and np.any(y) and _same(y * n_atoms, energies):
         return [
             Finding(
                 "error",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from ase import units
 
 from skatom.labels._slopes import Slope
@@ -60,13 +61,15 @@ class Unit(NamedTuple):
     slope: float
 
 
-def explain(slope: Slope, of: str) -> list[Unit]:
+def explain(slope: Slope, of: str, bias: float = 1.0) -> list[Unit]:
     """Give at most two units that explain the size of a slope, the closest first.
 
     Parameters
     ----------
     slope : Slope
     of : {"forces", "stress"}
+    bias : float, default=1.0
+        The slope may be off by such a factor beyond its bounds.
     """
     table = FORCES if of == "forces" else STRESSES
     found = [Unit(of, name, factor, factor) for name, factor in table.items()]
@@ -74,7 +77,7 @@ def explain(slope: Slope, of: str) -> list[Unit]:
     size = abs(slope.value)
     found.sort(key=lambda unit: ratio(unit.slope, size))
     sign = -1 if slope.value < 0 else 1
-    inside = [unit for unit in found if slope.may_be(sign * unit.slope)]
+    inside = [unit for unit in found if slope.may_be(sign * unit.slope, bias)]
     near = [unit for unit in found if ratio(unit.slope, size) < CLOSE]
     return near[:2] or inside[:1]
 
@@ -84,9 +87,34 @@ def ratio(a: float, b: float) -> float:
     return max(a / b, b / a)
 
 
-def closer(units: list[Unit], slope: Slope, other: Slope) -> bool:
-    """Whether a unit explains a slope better than another slope is 1 or -1."""
-    if not other.known:
-        return True
-    size, rest = abs(slope.value), ratio(abs(other.value), 1.0)
-    return any(ratio(unit.slope, size) < rest for unit in units)
+def rivals(
+    units: list[Unit], slope: Slope, other: Slope, factor: float
+) -> tuple[list[Unit], bool]:
+    """Keep what explains a slope about as well as the best of all does.
+
+    Parameters
+    ----------
+    units : list of Unit
+    slope : Slope
+    other : Slope
+        Of the same energies over something else, which is right if it is 1.
+    factor : float
+        Its bounds may be moved apart by so much.
+
+    Returns
+    -------
+    units : list of Unit
+    other : bool
+        Whether the other slope explains it.
+    """
+    sign = -1 if slope.value < 0 else 1
+    off = [ratio(unit.slope, abs(slope.value)) for unit in units]
+    other_off = np.inf
+    if other.known and other.may_be(sign, factor):
+        other_off = ratio(abs(other.value), 1.0)
+    # two standard deviations: the bounds are certain to four or five
+    low, high = sorted((abs(slope.low), abs(slope.high)))
+    blur = max(CLOSE, np.sqrt(factor), (high / low) ** 0.25)
+    most = blur * min([other_off, *off])
+    kept = [unit for unit, by in zip(units, off) if by <= most]
+    return kept, np.isfinite(other_off) and other_off <= most

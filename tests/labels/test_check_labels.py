@@ -153,7 +153,85 @@ def test_gradients_alone_are_doubted(molecules):
     for atoms, gradient in zip(frames, forces_of(molecules, -1)):
         atoms.arrays["forces"] = gradient
     report = check_labels(frames, np.zeros(len(frames)))
-    assert "drive atoms on" in str(report.warnings[0])
+    assert "stretched bonds push" in str(report.warnings[0])
+    assert "atoms.arrays['forces'] *= -1" in str(report.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (-1.0, "point against what a fit to all expects: gradients"),
+        (units.Bohr / units.Hartree, "another size: they may be in another unit"),
+    ],
+)
+def test_a_fifth_of_forces_of_another_sign_or_unit_are_noticed(
+    factor, words, molecules
+):
+    odd = [k for k in range(len(molecules)) if k % 5 == 3]
+    factors = [factor if k in odd else 1.0 for k in range(len(molecules))]
+    forces = [c * f for c, f in zip(factors, forces_of(molecules))]
+    for y in (read_energies(molecules), np.zeros(len(molecules))):
+        (finding,) = check_labels(bare(molecules), y, forces=forces).warnings
+        assert words in str(finding)
+        assert list(finding.where) == odd
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_forces_of_other_axes_or_another_order_are_noticed(periodic, molecules):
+    frames = molecules
+    if periodic:
+        cell = bulk("Cu", cubic=True).repeat((2, 1, 1))
+        frames = [labelled(rattled(cell, k)) for k in range(24)]
+    rng = np.random.default_rng(0)
+    forces = [rng.permutation(f) for f in forces_of(frames)]
+    text = str(check_labels(bare(frames), read_energies(frames), forces=forces))
+    assert "another order than positions" in text
+    if not periodic:
+        turned = [f[:, [1, 2, 0]] for f in forces_of(frames)]
+        report = check_labels(bare(frames), read_energies(frames), forces=turned)
+        assert "a torque" in str(report)
+    pushed = [f + np.array([0.0, 0.0, 0.3]) for f in forces_of(frames)]
+    report = check_labels(bare(frames), read_energies(frames), forces=pushed)
+    assert "a net force" in str(report.warnings[0])
+
+
+def test_held_atoms_take_up_a_net_force(slab):
+    frames = [labelled(rattled(slab, k)) for k in range(12)]
+    forces = [f * (np.arange(len(f)) > 1)[:, None] for f in forces_of(frames)]
+    assert not check_labels(bare(frames), read_energies(frames), forces=forces).findings
+
+
+def test_energies_per_atom_are_noticed_without_forces():
+    kinds = [
+        molecule(name) for name in ("H2O", "CH4", "CH3OH", "C2H6", "H2O2", "CH3CHO")
+    ]
+    frames = [rattled(kinds[k % 6], k) for k in range(60)]
+    bonds = np.random.default_rng(0).normal(-4.0, 0.1, size=60)  # in eV an atom
+    energies = {"H": -13.6, "C": -1029.5, "O": -2041.0}
+    y = np.array(
+        [
+            sum(energies[s] for s in a.symbols) + len(a) * e
+            for a, e in zip(frames, bonds)
+        ]
+    )
+    assert not check_labels(frames, y).findings
+    (finding,) = check_labels(frames, y / [len(atoms) for atoms in frames]).warnings
+    assert "does not grow with the number of atoms" in finding.what
+
+
+def test_energies_per_atom_of_one_size_are_named_beside_stored_ones(molecules):
+    y = read_energies(molecules[::2]) / len(molecules[0])
+    assert "energies per atom" in only_error(check_labels(molecules[::2], y))
+
+
+def test_what_explains_a_slope_as_well_is_named_beside_it():
+    # 23.06 atoms would be as many as a kcal/mol has in an eV
+    frames = [rattled(bulk("Cu", cubic=True).repeat((3, 2, 1)), k) for k in range(30)]
+    frames = [labelled(atoms) for atoms in frames]
+    forces = forces_of(frames, units.mol / units.kcal)
+    text = only_error(check_labels(frames, forces=forces))
+    assert "energies per atom" in text
+    assert "or they are in kcal/mol/Å" in text
 
 
 def test_y_from_0_to_1_is_not_refused():
@@ -210,14 +288,32 @@ def test_stress_of_another_sign_unit_or_order_is_named(change, words, strained):
         assert not check_labels(strained, stress=list(names["stress"])).findings
 
 
-def test_stress_of_one_cell_is_doubted_by_its_size():
+def test_stress_without_forces_is_doubted_by_its_size():
     frames = [
         labelled(rattled(bulk("Cu", cubic=True), k), stress=True) for k in range(6)
     ]
     assert not check_labels(frames).findings
     kbar = list(1602 * stress_of(frames))
-    report = check_labels(frames, stress=kbar)
+    report = check_labels(frames, forces=None, stress=kbar)
     assert "centre of the Earth" in str(report.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: -s, "multiplied by -1"),
+        (lambda s: s / (0.1 * units.GPa), "in kbar"),
+        (lambda s: s[:, [0, 1, 2, 5, 3, 4]], "in the order xx yy zz xy yz xz"),
+    ],
+)
+def test_stress_of_one_cell_is_compared_with_forces(change, words):
+    cell = bulk("Cu", cubic=True).repeat((2, 1, 1))
+    frames = [labelled(rattled(cell, k), stress=True) for k in range(40)]
+    report = check_labels(frames)
+    assert not report.findings
+    assert "Stress against a first fit of forces" in report.known[-1]
+    report = check_labels(frames, stress=list(change(stress_of(frames))))
+    assert words in str(report.warnings[0])
 
 
 @pytest.mark.parametrize("name", ["REF_forces", "dft_forces", "forces_xtb", "force"])

@@ -251,6 +251,7 @@ def test_features_joined_from_two_featurizers_train_alike():
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore::skatom.labels.LabelWarning")  # made-up forces
 def test_columns_that_only_a_later_structure_moves_are_not_lost():
     """The first look meets O beyond the reach of H; a smaller structure has it near."""
     far = molecule("H2O") + molecule("H2O")
