@@ -21,12 +21,7 @@ from skatom._training.distributions import (
 )
 from skatom._training.estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skatom._training.heads import Head, Labelled, beside_all, read_beside
-from skatom._training.kinds import (
-    Kind,
-    kind_of,
-    squeezed,
-    with_columns_of,
-)
+from skatom._training.kinds import Kind, kind_of, squeezed, with_columns_of
 from skatom._training.slope_labels import slope_labels
 from skatom._training.torch_side import torch_side
 from skatom._training.weights import (
@@ -143,7 +138,9 @@ class Front(NetworkEstimator):
         y = self._head.predictions(atoms, rows)
         if not (return_std or return_quantiles):
             return y
-        spreads = self._kind.read(self._head.reading(atoms), self._spreads(rows))
+        spreads = self._spreads(rows)
+        if spreads.shape[1]:
+            spreads = self._kind.read(self._head.reading(atoms), spreads)
         return with_spreads(
             y, spreads, self._shape, type(self).__name__, return_std, return_quantiles
         )

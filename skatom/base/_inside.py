@@ -11,6 +11,8 @@ from skatom._runtime.state import State
 from skatom._validation import BaseSearchCV, check_is_fitted
 
 # Where wrappers keep what they have fitted; one of several members stands for all.
+# Parameters that hold the estimator which predicts.
+_GIVEN = ("estimator", "conformal", "regressor")
 _FITTED = ("best_estimator_", "conformal_", "regressor_", "estimators_", "estimator_")
 
 
@@ -73,6 +75,19 @@ def last_model(estimator):
     while isinstance(estimator, Pipeline):
         estimator = bare(estimator.steps[-1][1])
     return estimator
+
+
+def name_of_model(estimator) -> str:
+    """Name the class that predicts at the end of pipelines and wrappers, fitted or not."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            inner = estimator.steps[-1][1]
+        else:
+            held = [getattr(estimator, name, None) for name in _GIVEN]
+            inner = next((one for one in held if hasattr(one, "predict")), None)
+        if inner is None:
+            return type(estimator).__name__
+        estimator = inner
 
 
 def the_one(estimator, kind: type):

@@ -22,6 +22,7 @@ from skatom._validation import (
     check_targets,
 )
 from skatom.base import Target, target_of
+from skatom.base._inside import name_of_model
 from skatom.base._targets import ENERGY, check_y
 from skatom.bases import Base
 from skatom.features._fitted_on import remember
@@ -252,6 +253,7 @@ class DeltaRegressor(KeepsState, PotentialMethods, RegressorMixin, BaseEstimator
         if base is None:
             return None
         if isinstance(base, str) and base == "composition":
+            _refuse_without_shares(self, target)
             return CompositionBaseline(target=target).fit(structures, y)
         if hasattr(base, "predict"):
             base = clone(base)
@@ -344,6 +346,16 @@ def _labels_of(labels, X: Structures) -> tuple[list, list]:
 def _rows(forces: np.ndarray, has_forces: np.ndarray, X: Structures) -> list:
     rows = np.split(forces, X.offsets[1:-1])
     return [row if has else None for row, has in zip(rows, has_forces)]
+
+
+def _refuse_without_shares(model, target: Target) -> None:
+    """Refuse to subtract numbers of elements from what these do not add up to."""
+    if not (target.adds_up and target.width == 1):
+        raise ValueError(
+            f"DeltaRegressor(base='composition') subtracts what elements contribute to one "
+            f"sum, or mean, and {name_of_model(model)} predicts {target.words}: give an "
+            "estimator of the same as base, or base=None."
+        )
 
 
 def _refuse_other(target: Target, base: Target, name: str) -> None:

@@ -17,8 +17,8 @@ from skatom._validation import (
     check_is_fitted,
     check_targets,
 )
-from skatom.base import NoStandardDeviationError, Target, target_of
-from skatom.base._inside import last_model
+from skatom.base import NoStandardDeviationError, target_of
+from skatom.base._inside import last_model, name_of_model
 from skatom.elements._counts import species_counts
 from skatom.features._fitted_on import remember
 from skatom.features._kinds_of_x import count_rows, rows_and_structures
@@ -150,7 +150,7 @@ class LastLayerRigidity(ErrorBarRegressor):
         self.estimator_ = self.estimator
         check_is_fitted(last_model(self.estimator_))
         _refuse_without_last_layer(linear_model(self.estimator_))
-        _refuse_not_linear(target_of(self.estimator_))
+        _refuse_not_linear(self.estimator_)
         seen = [look(self.estimator_, part, ENERGIES)[1] for part in _parts(X)]
         self.numbers_ = np.unique(np.concatenate([one.inputs.numbers for one in seen]))
         rows = [self._rows(one) / _usual_error(one)[:, None] for one in seen]
@@ -231,14 +231,15 @@ def _refuse_without_last_layer(model) -> None:
         )
 
 
-def _refuse_not_linear(target: Target) -> None:
+def _refuse_not_linear(estimator) -> None:
     """Refuse targets that are no linear function of summed features."""
+    target = target_of(estimator)
     if target.adds_up and target.width == 1:
         return
     raise NoStandardDeviationError(
         f"LastLayerRigidity needs predictions that are one sum, or mean, over atoms of a "
-        f"linear layer, and the estimator predicts {target.words}: take error bars of "
-        "another kind, such as EnsembleRegressor."
+        f"linear layer, and {name_of_model(estimator)} predicts {target.words}: take error "
+        "bars of another kind, such as EnsembleRegressor."
     )
 
 

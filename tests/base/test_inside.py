@@ -5,17 +5,20 @@ import pytest
 from ase.build import molecule
 from conftest import rattled
 from radial import RadialSums
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skatom.base._inside import (
     bare,
     children,
     fitted_part,
     last_model,
+    name_of_model,
     r_cut_of,
     the_one,
     walk,
@@ -141,3 +144,17 @@ def test_members_of_an_ensemble_stand_behind_what_they_share(fitted):
             fitted_part(part).predict(FRAMES),
         )
         assert isinstance(part.steps[0][1], RadialSums)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Ridge(),
+        make_pipeline(StandardScaler(), Ridge()),
+        GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": [1.0]}),
+        TransformedTargetRegressor(Ridge()),
+        FrozenEstimator(Ridge()),
+    ],
+)
+def test_what_predicts_is_named_before_any_fit(estimator):
+    assert name_of_model(estimator) == "Ridge"

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skatom import SkatomCalculator, predict_forces
-from skatom.base import Target, target_of
+from skatom.base import NoStandardDeviationError, Target, target_of
 from skatom.base._targets import KINDS, NAMED, UNITS, as_target, check_y
 from skatom.features import NoDerivativeError
 from skatom.metrics import neg_energy_mae, neg_force_mae
@@ -408,7 +408,7 @@ def test_delta_learning_adds_what_it_subtracted(target):
 
 def test_baselines_that_do_not_add_up_are_refused():
     rest = make_pipeline(RadialSums(), network("dipole"))
-    with pytest.raises(ValueError, match="CompositionBaseline adds up"):
+    with pytest.raises(ValueError, match="subtracts what elements contribute"):
         DeltaRegressor(rest).fit(FRAMES, MOMENTS)
     with pytest.raises(ValueError, match=r"The base Ridge predicts energy.*not add up"):
         DeltaRegressor(rest, Ridge()).fit(FRAMES, MOMENTS)
@@ -440,3 +440,27 @@ def test_energies_in_other_units_move_atoms_all_the_same():
     assert neg_energy_mae(other, FRAMES, y / factor) == pytest.approx(
         neg_energy_mae(in_ev, FRAMES, y), rel=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    "target", ["dipole", "dipole_magnitude", "charges", "polarizability"]
+)
+def test_networks_of_other_kinds_have_no_std_and_say_so(target):
+    X = RadialSums().fit_transform(FRAMES)
+    y = np.zeros((len(FRAMES), 6)) if target == "polarizability" else labels(target)
+    model = network(target).fit(X, y)
+    with pytest.raises(NoStandardDeviationError, match="Regressor was trained"):
+        model.predict(X, return_std=True)
+    with pytest.raises(ValueError, match="knows no quantiles"):
+        model.predict(X, return_quantiles=True)
+    assert len(model.predict(X[:0])) == 0
+
+
+def test_elements_have_no_share_in_vectors():
+    model = DeltaRegressor(make_potential(RadialSums(), network("dipole")))
+    with pytest.raises(
+        ValueError, match=r"elements contribute.*NeuralNetworkRegressor predicts dipole"
+    ):
+        model.fit(FRAMES, MOMENTS)
+    free = DeltaRegressor(make_potential(RadialSums(), network("dipole")), base=None)
+    assert free.fit(FRAMES, MOMENTS).predict(FRAMES).shape == (12, 3)

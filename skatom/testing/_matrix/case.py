@@ -37,8 +37,8 @@ class Case:
 
     @cached_property
     def y(self) -> np.ndarray:
-        """Targets of all structures: energies, or a number of their size for means."""
-        return read_energies(self.frames)
+        """Targets of all structures, of the kind that the model predicts."""
+        return labels_of(self.frames, target_of(self.estimator).kind)
 
     @property
     def train(self) -> tuple[Structures, np.ndarray]:
@@ -71,13 +71,45 @@ class Case:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """Predictions of new structures."""
-        return np.asarray(self.fitted.predict(self.new))
+        """Predictions of new structures, numbers of atoms one after the other."""
+        return flat_of(self.fitted.predict(self.new))
 
     @cached_property
     def names(self) -> set[str]:
         """Names of the classes that the model is made of."""
         return {type(part).__name__ for part in walk(self.estimator)}
+
+
+def labels_of(frames: Structures, kind: str) -> np.ndarray:
+    """Make up labels of a kind: energies, or what charges of atoms amount to."""
+    charges = [a.arrays["charges"] for a in frames]
+    centred = [a.positions - a.get_center_of_mass() for a in frames]
+    moments = np.array([q @ r for q, r in zip(charges, centred)])
+    if kind == "vector":
+        return moments
+    if kind == "magnitude":
+        return np.linalg.norm(moments, axis=1)
+    if kind == "tensor":
+        squares = [
+            (q**2 * r.T) @ r + len(r) * np.eye(3) for q, r in zip(charges, centred)
+        ]
+        return np.array(
+            [one[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] for one in squares]
+        )
+    if kind == "atoms":
+        rows = np.empty(len(frames), dtype=object)
+        rows[:] = charges
+        return rows
+    return read_energies(frames)
+
+
+def flat_of(values) -> np.ndarray:
+    """Give numbers of atoms one after the other, and all else as an array."""
+    if isinstance(values, list) or getattr(values, "dtype", np.dtype(float)).hasobject:
+        rows = [np.asarray(one, dtype=float) for one in values]
+        if any(row.ndim for row in rows):
+            return np.concatenate(rows)
+    return np.asarray(values, dtype=float)
 
 
 def with_std_of(estimator, X: Structures) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +152,7 @@ def require(true: bool, what: str) -> None:
 
 def require_same(one, two, what: str, tolerance: float = 1e-8) -> None:
     """Fail with a sentence unless numbers agree, 0 is to the last bit."""
-    one, two = np.asarray(one, dtype=float), np.asarray(two, dtype=float)
+    one, two = flat_of(one), flat_of(two)
     scale = 1.0 + np.abs(two[np.isfinite(two)]).max(initial=0.0)
     close = one.shape == two.shape and np.allclose(
         one, two, rtol=0, atol=tolerance * scale, equal_nan=True

@@ -60,6 +60,8 @@ INSIDE = {
 def matrix_frames() -> list[Atoms]:
     """Give small molecules of H and O with energies and forces of ASE's EMT.
 
+    Charges and dipole moments are made up: they vary with the geometry.
+
     Returns
     -------
     frames : list of ase.Atoms
@@ -69,6 +71,11 @@ def matrix_frames() -> list[Atoms]:
         atoms = molecule(("H2O", "H2O2")[k % 2])
         noise = np.random.default_rng(k).normal(scale=0.06, size=atoms.positions.shape)
         atoms.positions += noise
+        charges = np.where(atoms.numbers == 1, 0.2, -0.2) + 0.1 * noise[:, 0]
+        charges -= charges.mean()
+        atoms.arrays["charges"] = charges
+        centre = atoms.get_center_of_mass()
+        atoms.info["dipole"] = charges @ (atoms.positions - centre)
         frames.append(atoms)
     return with_labels(frames)
 
@@ -176,7 +183,19 @@ def stock_models() -> dict:
         "NeuralNetworkRegressor of means": network(target="mean"),
         "SchNetRegressor of means": clone(schnet).set_params(target="mean"),
         **models_of_means(),
+        **networks_of_kinds(schnet),
     }
+
+
+def networks_of_kinds(schnet) -> dict:
+    """Make networks of every other kind of target, and of several at once."""
+    found = {}
+    for name in ("dipole", "dipole_magnitude", "charges", "polarizability"):
+        found[f"NeuralNetworkRegressor of {name}"] = network(target=name)
+        found[f"SchNetRegressor of {name}"] = clone(schnet).set_params(target=name)
+    both = ["energy", "dipole", "charges"]
+    found["NeuralNetworkRegressor of several targets"] = network(target=both)
+    return found
 
 
 def models_of_means() -> dict:

@@ -11,8 +11,11 @@ from skatom.testing._matrix.models import matrix_frames, public_models, stock_mo
 from skatom.testing._matrix.users import USERS
 from skatom.testing._matrix.wrappers import wrapper_checks
 
-# A guard asks these two.
-ALSO = {"ExtrapolationGuard": ("FeatureDistance", "SkatomCalculator")}
+# A guard asks two, and a stream the intervals that it begins with.
+ALSO = {
+    "ExtrapolationGuard": ("FeatureDistance", "SkatomCalculator"),
+    "AdaptiveConformalRegressor": ("ConformalRegressor",),
+}
 SIGNS = {"right": "+", "refused": "-", "wrong": "!"}
 
 

@@ -17,6 +17,7 @@ from skatom.potential import DeltaRegressor, predict_forces
 from skatom.testing._discovery import all_estimators
 from skatom.testing._matrix.case import (
     Case,
+    flat_of,
     require,
     require_forces_of,
     require_same,
@@ -49,7 +50,7 @@ def check_ensemble(case: Case):
     model = EnsembleRegressor(case.unfitted(), 2, random_state=0).fit(*case.train)
     shared = [] if model.features_ is None else model.features_.steps
     members = [_behind(shared, member) for member in model.estimators_]
-    values = np.array([member.predict(case.new) for member in members])
+    values = np.array([flat_of(member.predict(case.new)) for member in members])
     y, std = model.predict(case.new, return_std=True)
     require_same(y, values.mean(0), "the mean is not that of the members")
     scatter = np.maximum(values.std(0, ddof=1), model.std_floor_)
@@ -234,8 +235,8 @@ def check_delta(case: Case):
     """Predictions are those of the baseline and of the rest."""
     X, y = case.train
     target = target_of(case.fitted)
-    base = CompositionBaseline(target=target).fit(X, y)
     model = DeltaRegressor(case.unfitted(), forces=None, stress=None).fit(X, y)
+    base = CompositionBaseline(target=target).fit(X, y)
     expected = base.predict(case.new) + model.estimator_.predict(case.new)
     require_same(model.predict(case.new), expected, "not the sum of its two parts")
     if target.is_energy:

@@ -15,6 +15,7 @@ from skatom._validation import (
     listing,
 )
 from skatom.base import Target, target_of
+from skatom.base._inside import name_of_model
 from skatom.features._fitted_on import remember
 from skatom.model_selection._content_groups import (
     content_groups,
@@ -91,10 +92,10 @@ def refuse_columns(model, target: Target) -> None:
     """Refuse several numbers a structure, whose errors have no one rank."""
     if target.width > 1 or target.per_atom:
         raise ValueError(
-            f"{type(model).__name__} ranks errors of one number a structure, and the "
-            f"estimator predicts {target.words}: several numbers have no order to rank "
-            "them by. Fit an estimator of one of them (or of their magnitude), or take "
-            "standard deviations of each from EnsembleRegressor and "
+            f"{type(model).__name__} ranks errors of one number a structure, and "
+            f"{name_of_model(model)} predicts {target.words}: several numbers have no "
+            "order to rank them by. Fit an estimator of one of them (or of their "
+            "magnitude), or take standard deviations of each from EnsembleRegressor and "
             "CalibratedStdRegressor."
         )
 
