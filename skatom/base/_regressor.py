@@ -13,7 +13,7 @@ from abc import ABCMeta, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skatom._runtime.state import KeepsState
+from skatom._runtime.state import KeepsState, StateError
 from skatom._validation import (
     check_is_fitted,
     check_targets,
@@ -121,6 +121,22 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
         gradient : ndarray of shape (n_atoms_total, n_features)
         """
         return self.compute_atoms(X), self.compute_gradient(X)
+
+    def _check_state(self) -> None:
+        """Refuse a model file whose elements, and what they contribute, do not fit."""
+        numbers = getattr(self, "numbers_", None)
+        if numbers is None:
+            return
+        ascending = (
+            isinstance(numbers, np.ndarray)
+            and numbers.ndim == 1
+            and numbers.dtype.kind in "iu"
+            and (np.diff(numbers) > 0).all()
+        )
+        if not ascending:
+            raise StateError("numbers_ are not those of elements in ascending order")
+        if np.shape(getattr(self, "baseline_", numbers)) != numbers.shape:
+            raise StateError("baseline_ has not one number for each of the elements")
 
     def predict(self, X) -> np.ndarray:
         """Predict the energy of every structure.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from forging import forge, forge_schema, write_body, write_forged
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
@@ -440,3 +440,20 @@ def test_what_is_no_estimator_is_refused(path):
 
     forge_schema(path, change)
     refused(path, "holds str in place of an estimator")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("numbers_", np.array([8, 1]), "in ascending order"),
+        ("numbers_", np.array([1, 1, 8]), "in ascending order"),
+        ("numbers_", np.array([1.0, 8.0]), "in ascending order"),
+        ("numbers_", [1, 8], "in ascending order"),
+        ("baseline_", np.zeros(1), "one number for each"),
+    ],
+)
+def test_elements_that_do_not_fit_are_refused(process, name, value, message):
+    model = clone(process[-1])
+    vars(model).update({**vars(process[-1]), name: value})
+    with pytest.raises(StateError, match=message):
+        check_states(model)
