@@ -3,6 +3,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -820,3 +821,20 @@ def test_it_loads_saved_models(model, crystal, tmp_path):
         attached(crystal, model).get_forces(),
         atol=1e-10,
     )
+
+
+@pytest.mark.parametrize("path", ["model.skatom", Path("runs") / "model.skatom"])
+def test_a_path_is_told_to_be_loaded(path):
+    with pytest.raises(TypeError, match=r"is a path: SkatomCalculator.from_file\('"):
+        SkatomCalculator(path)
+
+
+@pytest.mark.parametrize("steps", [[ACSF(3.0)], [ACSF(3.0), Pool()]])
+def test_a_pipeline_without_its_model_is_refused_at_once(steps):
+    fitted = make_pipeline(*steps).fit([bulk("Cu").repeat(2)])
+    last = type(steps[-1]).__name__
+    for estimator in (fitted, fitted[-1]):
+        with pytest.raises(
+            TypeError, match=f"predicts nothing, it ends in {last}: put"
+        ):
+            SkatomCalculator(estimator)

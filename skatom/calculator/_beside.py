@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 
@@ -113,3 +114,20 @@ def refuse_other(target: Target, estimator) -> None:
         f"{type(last_model(estimator)).__name__} predicts {target.words}. Give an "
         f"estimator of energies, and ask this one {rest}."
     )
+
+
+def check_estimator(estimator) -> None:
+    """Refuse what predicts nothing, before a run asks it."""
+    if isinstance(estimator, str | PathLike):
+        path = str(estimator)
+        raise TypeError(
+            f"SkatomCalculator takes a fitted estimator, and {path!r} is a path: "
+            f"SkatomCalculator.from_file({path!r}) loads the model in it."
+        )
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "predict"):
+        last = type(last_model(estimator)).__name__
+        raise TypeError(
+            f"The estimator predicts nothing, it ends in {last}: put a fitted model "
+            "behind it, as in make_pipeline(ACSF(), AtomicRidge())."
+        )

@@ -17,10 +17,16 @@ from ase.calculators.calculator import (
 )
 
 from skatom._runtime.threads import few_blas_threads
-from skatom._validation import check_is_fitted, closest
+from skatom._validation import closest
 from skatom.base import NoStandardDeviationError, target_of
 from skatom.base._inside import the_one, walk
-from skatom.calculator._beside import how_to_have, property_of, refuse_other, sources_of
+from skatom.calculator._beside import (
+    check_estimator,
+    how_to_have,
+    property_of,
+    refuse_other,
+    sources_of,
+)
 from skatom.calculator._look import Look, check_finite, results_of
 from skatom.neighbors._skin import SkinPairs
 from skatom.potential import CalculatorRegressor, r_cut_of
@@ -134,7 +140,7 @@ class SkatomCalculator(Calculator):
         threshold: float = 1.0,
         properties: Mapping | None = None,
     ):
-        check_is_fitted(estimator)
+        check_estimator(estimator)
         _check_options(novelty, skin, on_extrapolation)
         refuse_other(target_of(estimator), estimator)
         self._lock = RLock()
