@@ -316,13 +316,13 @@ def test_energies_may_be_given_or_lack(layout, tmp_path):
 def test_charge_and_spin_are_kept(layout, tmp_path):
     ions = [molecule("OH"), molecule("OH")]
     ions[0].info["charge"] = -1
-    with pytest.warns(UserWarning, match="'charge'"):
-        fitted = RadialSums().fit(ions)
-    store = FeatureStore(tmp_path / "store", fitted, layout=layout)
+    store = FeatureStore(tmp_path / "store", RadialSums().fit(ions), layout=layout)
     assert store.extend(ions) == 2  # the charge makes them two
     found = store[:].structures
     assert (found[0].info, found[1].info) == ({"charge": -1.0}, {})
     assert store.find(found).tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="'charge'"):  # models do not see it
+        AtomicRidge().fit(store[:], [0.0, 1.0])
 
 
 def test_named_labels_are_stored(layout, tmp_path):
