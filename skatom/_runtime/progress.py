@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SECONDS_BETWEEN_REDRAWS = 0.2
 # To a file or a log, where a line cannot be rewritten.
 SECONDS_BETWEEN_LINES = 5.0
 WIDTH = 24
+# A job that takes longer is announced.
+SECONDS_BEFORE_TELLING = 2.0
 
 
 class Progress:
@@ -29,6 +34,9 @@ class Progress:
         What they are.
     shown : bool, default=True
         Whether anything is written.
+    expected : float, default=0.0
+        Seconds that everything is expected to take, if known; told at the beginning where
+        one would wait.
 
     Examples
     --------
@@ -38,7 +46,14 @@ class Progress:
     ...         progress.advance(1)
     """
 
-    def __init__(self, name: str, total: int, unit: str = "atoms", shown: bool = True):
+    def __init__(
+        self,
+        name: str,
+        total: int,
+        unit: str = "atoms",
+        shown: bool = True,
+        expected: float = 0.0,
+    ):
         self.name = name
         self.total = total
         self.unit = unit
@@ -49,6 +64,8 @@ class Progress:
         self._lock = Lock()  # chunks end in several threads
         self._live = bool(getattr(sys.stderr, "isatty", lambda: False)())
         self._began = self._written = time.perf_counter()
+        if shown and expected > SECONDS_BEFORE_TELLING:
+            self._write(f"{name}: about {clock(expected)} expected", "\n")
 
     def __enter__(self) -> Progress:
         return self
@@ -89,6 +106,12 @@ class Progress:
                 self._before = done - 1
             self._text = f"  {text}" if text else ""
             self._reach(done)
+
+    def over(self, things: Iterable[T]) -> Iterator[T]:
+        """Yield things, and count each as done when the next is asked for."""
+        for thing in things:
+            yield thing
+            self.advance()
 
     def following(self, task: Callable[[int, int], None]) -> Callable[[int, int], None]:
         """Give a task that counts the things from start to stop when it has done them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skatom._runtime.progress import Progress
 from skatom._validation import Interval, Real, StrOptions, _fit_context
 from skatom.base import Target
 from skatom.features import AtomFeatures
@@ -56,6 +57,8 @@ class AtomicRidge(LinearModel):
     target : str or Target, default="energy"
         What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
         or "mean", an intensive number. Forces are those of energies only.
+    verbose : int, default=0
+        Whether progress is shown.
 
     Attributes
     ----------
@@ -174,6 +177,7 @@ class AtomicRidge(LinearModel):
         "forces": [str, None],
         "stress": [str, None],
         "target": [str, Target],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -187,6 +191,7 @@ class AtomicRidge(LinearModel):
         forces="auto",
         stress=None,
         target="energy",
+        verbose=0,
     ):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -196,6 +201,7 @@ class AtomicRidge(LinearModel):
         self.forces = forces
         self.stress = stress
         self.target = target
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
@@ -284,20 +290,23 @@ class AtomicRidge(LinearModel):
     def _take_in(self, X: AtomFeatures, y, sample_weight, forces, stress):
         """Fold the rows of structures into the triangle, and solve."""
         given = self._read(X, y, sample_weight, forces, stress)
-        if self._strength == "auto":
-            self._take_in_by_folds(given)
-        else:
-            self._triangle, n_targets = self._folded(self._triangle, given)
-            self._n_targets += n_targets
+        with self._progress(given) as progress:
+            if self._strength == "auto":
+                self._take_in_by_folds(given, progress)
+            else:
+                taken_in = self._folded(self._triangle, given, progress)
+                self._triangle, n_targets = taken_in
+                self._n_targets += n_targets
         self._solve()
         return self
 
-    def _take_in_by_folds(self, given: TrainingSet) -> None:
+    def _take_in_by_folds(self, given: TrainingSet, progress: Progress) -> None:
         """Fold the rows of structures into the triangles of folds, told by content."""
         places = content_ids(given.X, given.y) % N_FOLDS
         for k in np.unique(places):
             some = given.take(np.flatnonzero(places == k))
-            self._fifths[k], n_targets = self._folded(self._fifths[k], some)
+            found = self._folded(self._fifths[k], some, progress)
+            self._fifths[k], n_targets = found
             self._n_targets += n_targets
         self._triangle = merged(list(self._fifths))
 

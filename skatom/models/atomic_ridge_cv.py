@@ -42,6 +42,8 @@ class AtomicRidgeCV(LinearModel):
         and ``fit(..., groups=...)``. Folds must not overlap.
     fit_intercept, by_species, force_weight, stress_weight, forces, stress, target
         As for :class:`AtomicRidge`.
+    verbose : int, default=0
+        Whether progress is shown.
 
     Attributes
     ----------
@@ -95,6 +97,7 @@ class AtomicRidgeCV(LinearModel):
         "forces": [str, None],
         "stress": [str, None],
         "target": [str, Target],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -109,6 +112,7 @@ class AtomicRidgeCV(LinearModel):
         forces="auto",
         stress=None,
         target="energy",
+        verbose=0,
     ):
         self.alphas = alphas
         self.cv = cv
@@ -119,6 +123,7 @@ class AtomicRidgeCV(LinearModel):
         self.forces = forces
         self.stress = stress
         self.target = target
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None, forces=None, stress=None):
@@ -158,7 +163,8 @@ class AtomicRidgeCV(LinearModel):
         given = self._read(X, y, sample_weight, forces, stress)
         folds = self._folds(X, given.y, groups)
         nothing = self._no_rows()
-        parts = [self._folded(nothing, given.take(keep)) for keep in folds]
+        with self._progress(given) as progress:
+            parts = [self._folded(nothing, given.take(k), progress) for k in folds]
         everything = merged([triangle for triangle, _ in parts])
         self._triangle = everything
         self._n_targets = sum(n for _, n in parts)

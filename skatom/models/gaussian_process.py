@@ -10,6 +10,7 @@ from joblib import parallel_config
 from sklearn.gaussian_process.kernels import Matern, RationalQuadratic
 from sklearn.utils.metaestimators import available_if
 
+from skatom._runtime.progress import Progress
 from skatom._validation import (
     Integral,
     Interval,
@@ -20,6 +21,7 @@ from skatom._validation import (
 )
 from skatom.base import Target
 from skatom.features import AtomFeatures
+from skatom.models._algebra.solve import factoring_time
 from skatom.models._gaussian_process.blocks import Blocks
 from skatom.models._gaussian_process.data import label_sizes
 from skatom.models._gaussian_process.hyperparameters import (
@@ -121,7 +123,8 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     n_jobs : int, default=None
         Number of threads that fit; those of BLAS, which factors the matrix, are its own.
     verbose : int, default=0
-        Whether the progress of the iteration is shown.
+        Whether the expected time and the progress are shown: of the search, then of the
+        solution.
     target : str or Target, default="energy"
         What y is, see :class:`skatom.base.Target`: an energy, or another sum over atoms,
         or "mean", an intensive number, whose noise ``noise_energy`` then is. Forces are
@@ -373,13 +376,25 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
             few = label_sizes(given).sum() <= DENSE_LABELS
             solver = "dense" if few else "iterative"
         if solver == "dense":
-            return Process.dense(given, at)
+            with self._progress(given) as progress:
+                process = Process.dense(given, at)
+                progress.advance(progress.total)
+            return process
         rng = check_random_state(self.random_state)
         some = draw_inducing(given, self.n_inducing_labels, rng)
         if solver == "sparse":
-            return Process.sparse(given, some, at)
+            with self._progress(given.take(some)) as progress:
+                process = Process.sparse(given, some, at)
+                progress.advance(progress.total)
+            return process
         options = {"tol": self.tol, "max_iter": self.max_iter, "verbose": self.verbose}
         return Process.iterative(given, some, at, **options)
+
+    def _progress(self, given: TrainingSet) -> Progress:
+        """Progress of a solution, which collects a matrix as long as it factors it."""
+        n, shown = int(label_sizes(given).sum()), bool(self.verbose)
+        seconds = 2 * factoring_time(n) if shown else 0.0
+        return Progress(type(self).__name__, n, "labels", shown, seconds)
 
     def _threads(self) -> AbstractContextManager:
         """Let what is computed inside have this many threads."""

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.gaussian_process.kernels import Kernel as StockKernel
 
 from skatom._runtime.memory import memory_limit, refuse_too_much
+from skatom._runtime.progress import Progress
 from skatom._validation import (
     Integral,
     Interval,
@@ -15,6 +16,7 @@ from skatom._validation import (
     check_random_state,
 )
 from skatom.base import Target
+from skatom.models._algebra.solve import factoring_time
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.choose_references import SELECTIONS, choose_references
 from skatom.models._kernel_ridge.exact import solve_exactly
@@ -105,6 +107,8 @@ class AtomicKernelRidge(KernelModel):
         before anything is allocated. None for all that the machine has.
     random_state : int, RandomState or None, default=None
         For choosing references by "cur", "kmeans" or "random"; nothing else draws.
+    verbose : int, default=0
+        Whether the expected time and the progress are shown.
 
     Attributes
     ----------
@@ -202,6 +206,7 @@ class AtomicKernelRidge(KernelModel):
         "stress": [str, None],
         "max_memory": [Interval(Real, 0, None, closed="neither"), str, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -223,6 +228,7 @@ class AtomicKernelRidge(KernelModel):
         stress=None,
         max_memory=None,
         random_state=None,
+        verbose=0,
     ):
         self.alpha = alpha
         self.kernel = kernel
@@ -240,6 +246,7 @@ class AtomicKernelRidge(KernelModel):
         self.stress = stress
         self.max_memory = max_memory
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, forces=None, stress=None):
@@ -282,11 +289,18 @@ class AtomicKernelRidge(KernelModel):
         kernel = self.kernel_
         scaled = kernel.scale_set(given)
         atoms = self._choose_atoms(scaled)
+        name, shown = type(self).__name__, bool(self.verbose)
+        n_labels = given.n_labels
         if atoms is None:
-            self._keep(given, *solve_exactly(scaled, kernel, self.alpha))
+            # collecting the matrix takes about as long as factoring it
+            seconds = 2 * factoring_time(n_labels) if shown else 0.0
+            with Progress(name, n_labels, "labels", shown, seconds) as progress:
+                self._keep(given, *solve_exactly(scaled, kernel, self.alpha))
+                progress.advance(n_labels)
             return
         references = take_references(scaled.X, atoms, kernel)
-        coef = solve_sparsely(scaled, references, self.alpha)
+        with Progress(name, n_labels, "labels", shown) as progress:
+            coef = solve_sparsely(scaled, references, self.alpha, progress)
         self._keep(given, references, coef, None)
 
     def _choose_atoms(self, given: TrainingSet) -> np.ndarray | None:

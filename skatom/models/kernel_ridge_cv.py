@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from sklearn.gaussian_process.kernels import Kernel as StockKernel
 from sklearn.model_selection import LeaveOneOut, check_cv
 
+from skatom._runtime.progress import Progress
 from skatom._validation import (
     HasMethods,
     Integral,
@@ -17,6 +20,7 @@ from skatom._validation import (
 from skatom.base import Target
 from skatom.elements._counts import species_counts
 from skatom.models._algebra.left_out import cross_validated_residuals, labels_of_folds
+from skatom.models._algebra.solve import factoring_time
 from skatom.models._kernel_ridge.base import KernelModel
 from skatom.models._kernel_ridge.exact import exact_problem, solve_exactly
 from skatom.models._kernel_ridge.memory import exact_memory, refuse_exact
@@ -57,7 +61,7 @@ class AtomicKernelRidgeCV(KernelModel):
         "neg_force_mae", "neg_force_rmse", "neg_stress_mae" or "neg_stress_rmse".
     degree, coef0, species_coupling, target, baseline
         As for :class:`AtomicKernelRidge`.
-    force_weight, stress_weight, forces, stress, max_memory
+    force_weight, stress_weight, forces, stress, max_memory, verbose
         As for :class:`AtomicKernelRidge`.
 
     Attributes
@@ -128,6 +132,7 @@ class AtomicKernelRidgeCV(KernelModel):
         "forces": [str, None],
         "stress": [str, None],
         "max_memory": [Interval(Real, 0, None, closed="neither"), str, None],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -148,6 +153,7 @@ class AtomicKernelRidgeCV(KernelModel):
         forces="auto",
         stress=None,
         max_memory=None,
+        verbose=0,
     ):
         self.alphas = alphas
         self.kernel = kernel
@@ -164,6 +170,7 @@ class AtomicKernelRidgeCV(KernelModel):
         self.forces = forces
         self.stress = stress
         self.max_memory = max_memory
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, groups=None, forces=None, stress=None):
@@ -201,14 +208,20 @@ class AtomicKernelRidgeCV(KernelModel):
         baselines = self._baselines(given, folds)
         results = {"kernel": [], "gamma": [], "alpha": [], "score": []}
         best = (-np.inf, None, None)
-        for kernel, gamma in self._candidates(given):
-            self.kernel_ = self._make_kernel(given, kernel, gamma)
-            scores = self._scores(given, folds, baselines, alphas)
-            for alpha, found in zip(alphas, scores):
-                for name, value in zip(results, (kernel, gamma, alpha, found)):
-                    results[name].append(value)
-                if found > best[0]:
-                    best = (found, alpha, self.kernel_)
+        kernels = list(self._candidates(given))
+        name, n = type(self).__name__, len(kernels) * len(alphas)
+        # every alpha inverts a matrix, in six times what factoring it takes
+        seconds = 6.0 * n * factoring_time(given.n_labels) if self.verbose else 0.0
+        shown = bool(self.verbose)
+        with Progress(name, n, "candidates", shown, seconds) as progress:
+            for kernel, gamma in kernels:
+                self.kernel_ = self._make_kernel(given, kernel, gamma)
+                scores = self._scores(given, folds, baselines, alphas)
+                for alpha, found in zip(alphas, progress.over(scores)):
+                    for column, value in zip(results, (kernel, gamma, alpha, found)):
+                        results[column].append(value)
+                    if found > best[0]:
+                        best = (found, alpha, self.kernel_)
         self.cv_results_ = results
         self.best_score_, self.alpha_, self.kernel_ = best
         self.gamma_ = self.kernel_.gamma
@@ -258,8 +271,8 @@ class AtomicKernelRidgeCV(KernelModel):
             for gamma in gammas if used else [1.0]:
                 yield kernel, gamma
 
-    def _scores(self, given, folds, baselines, alphas) -> list[float]:
-        """Score one kernel with all alphas."""
+    def _scores(self, given, folds, baselines, alphas) -> Iterator[float]:
+        """Score one kernel with each alpha."""
         scaled = self.kernel_.scale_set(given)
         system = exact_problem(scaled, self.kernel_, reduce=False)
         columns = np.zeros((len(system.targets), len(self.numbers_)))
@@ -268,14 +281,12 @@ class AtomicKernelRidgeCV(KernelModel):
         table = given.table()
         held_out = labels_of_folds(table.owners, table.weights > 0, folds)
         labels = np.concatenate(held_out)
-        scores = []
         for alpha in alphas:
             parts = cross_validated_residuals(
                 system.K, system.targets, columns, baselines, held_out, alpha
             )
             residuals = np.concatenate(parts)
-            scores.append(score(self.scoring, given, table, labels, residuals))
-        return scores
+            yield score(self.scoring, given, table, labels, residuals)
 
 
 def _check_alphas(alphas) -> list[float]:

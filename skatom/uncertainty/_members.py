@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -82,7 +82,9 @@ def fit_member(estimator, X, y: np.ndarray, counts: np.ndarray, params: dict):
     return estimator.fit(_safe_indexing(X, rows), y[rows], **params)
 
 
-def fit_snapshots(estimator, X, y: np.ndarray, n_members: int, params: dict) -> list:
+def fit_snapshots(
+    estimator, X, y: np.ndarray, n_members: int, params: dict
+) -> Iterator:
     """Train on and on, and keep a copy of the estimator after every training."""
     names = [name for name in estimator.get_params() if _is(name, "warm_start")]
     if not names:
@@ -92,7 +94,7 @@ def fit_snapshots(estimator, X, y: np.ndarray, n_members: int, params: dict) -> 
             "for estimators with a random_state."
         )
     estimator.set_params(**dict.fromkeys(names, True))
-    return [deepcopy(estimator.fit(X, y, **params)) for _ in range(n_members)]
+    return (deepcopy(estimator.fit(X, y, **params)) for _ in range(n_members))
 
 
 @dataclass(frozen=True, eq=False)

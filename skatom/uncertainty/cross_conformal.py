@@ -53,6 +53,8 @@ class CrossConformalRegressor(IntervalRegressor):
         one fold.
     n_jobs : int, optional
         Folds that are fitted at once.
+    verbose : int, default=0
+        Whether progress is shown, fold by fold.
 
     Attributes
     ----------
@@ -120,6 +122,7 @@ class CrossConformalRegressor(IntervalRegressor):
             None,
         ],
         "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -130,12 +133,14 @@ class CrossConformalRegressor(IntervalRegressor):
         confidence_level=0.9,
         cv=None,
         n_jobs=None,
+        verbose=0,
     ):
         self.estimator = estimator
         self.conformity_score = conformity_score
         self.confidence_level = confidence_level
         self.cv = cv
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, **fit_params):
@@ -158,7 +163,14 @@ class CrossConformalRegressor(IntervalRegressor):
         refuse_one(len(y))
         folds = folds_of(self.cv, X, y, structures)
         self.calibration_ = CrossCalibration.of(
-            self.estimator, X, y, folds, self.conformity_score, fit_params, self.n_jobs
+            self.estimator,
+            X,
+            y,
+            folds,
+            self.conformity_score,
+            fit_params,
+            self.n_jobs,
+            bool(self.verbose),
         )
         self.estimator_ = clone(self.estimator).fit(X, y, **fit_params)
         remember(self, X, y)

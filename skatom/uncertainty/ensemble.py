@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
+from skatom._runtime.progress import Progress
 from skatom._validation import (
     HasMethods,
     Integral,
@@ -90,6 +91,8 @@ class EnsembleRegressor(ErrorBarRegressor):
         Members fitted at a time, as in joblib. None is one, -1 all cores.
     random_state : int, RandomState instance or None, default=None
         Draws structures and the seeds of members.
+    verbose : int, default=0
+        Whether progress is shown, member by member.
 
     Attributes
     ----------
@@ -151,6 +154,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         "member_std": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -164,6 +168,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         member_std=False,
         n_jobs=None,
         random_state=None,
+        verbose=0,
     ):
         self.estimator = estimator
         self.n_members = n_members
@@ -173,6 +178,7 @@ class EnsembleRegressor(ErrorBarRegressor):
         self.member_std = member_std
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, **fit_params):
@@ -201,12 +207,15 @@ class EnsembleRegressor(ErrorBarRegressor):
         members = [seeded(member, rng) for member in members]
         Z = X if features is None else features.fit_transform(X, y)
         if self.diversity == "snapshots":
-            members = fit_snapshots(members[0], Z, y, len(members), fit_params)
+            made = fit_snapshots(members[0], Z, y, len(members), fit_params)
         else:
-            members = Parallel(n_jobs=self.n_jobs)(
+            made = Parallel(n_jobs=self.n_jobs, return_as="generator")(
                 delayed(fit_member)(member, Z, y, count, fit_params)
                 for member, count in zip(members, counts)
             )
+        shown = bool(self.verbose)
+        with Progress(type(self).__name__, len(members), "members", shown) as progress:
+            members = list(progress.over(made))
         self.estimators_, self.features_, self.counts_ = members, features, counts
         self.std_floor_ = smallest_std(y)
         remember(self, X, y)

@@ -116,3 +116,12 @@ def test_verbose_featurizers_tell_what_they_do(capsys, water):
 )
 def test_durations_are_written_as_people_do(seconds, text):
     assert clock(seconds) == text
+
+
+def test_a_long_job_is_announced_and_a_short_one_is_not(capsys):
+    with Progress("ridge", 1, "labels", expected=90.0):
+        pass
+    assert capsys.readouterr().err.startswith("ridge: about 1:30 expected\n")
+    with Progress("ridge", 1, "labels", expected=1.0):
+        pass
+    assert "expected" not in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from time import perf_counter
 
 import numpy as np
 from scipy import linalg
@@ -226,3 +227,13 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
         tile = matrix[rows, rows]
         tile[:] = np.tril(tile) + np.tril(tile, -1).T
     return matrix
+
+
+def factoring_time(n: int) -> float:
+    """Guess how many seconds factoring a matrix of n rows takes, by a small one."""
+    few = min(n, 512)
+    matrix = np.eye(few)
+    linalg.cholesky(matrix)
+    start = perf_counter()
+    linalg.cholesky(matrix)
+    return (perf_counter() - start) * (n / max(few, 1)) ** 3

@@ -9,11 +9,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process.kernels import Kernel as StockKernel
 
+from skatom._runtime.progress import Progress
 from skatom._runtime.state import State
 from skatom.features import AtomFeatures
 from skatom.models._gaussian_process.blocks import BlockKernel, Blocks
 from skatom.models._gaussian_process.data import Seen, collect, label_sizes
 from skatom.models._gaussian_process.likelihood import (
+    MAX_EVALUATIONS,
     Likelihood,
     log_likelihood,
     maximise,
@@ -223,7 +225,10 @@ def choose(
         start = start.with_variance(_likeliest_variance(seen, start))
     if optimizer is None or not start.free.any():
         return start
-    return _search(seen, start, params["n_restarts"], rng)
+    n_most = MAX_EVALUATIONS * (1 + params["n_restarts"])
+    shown = bool(params["verbose"])
+    with Progress("hyperparameters, at most", n_most, "evaluations", shown) as progress:
+        return _search(seen, start, params["n_restarts"], rng, progress)
 
 
 def _likeliest_variance(seen: Seen, start: Hyperparameters) -> float:
@@ -237,13 +242,19 @@ def _likeliest_variance(seen: Seen, start: Hyperparameters) -> float:
 
 
 def _search(
-    seen: Seen, start: Hyperparameters, n_restarts: int, rng: np.random.RandomState
+    seen: Seen,
+    start: Hyperparameters,
+    n_restarts: int,
+    rng: np.random.RandomState,
+    progress: Progress,
 ) -> Hyperparameters:
     """Choose the free ones by the likelihood of labels."""
     n = seen.weights.sum()
 
     def function(theta):
-        return start.with_theta(theta).log_likelihood([seen], gradient=True)
+        found = start.with_theta(theta).log_likelihood([seen], gradient=True)
+        progress.advance()
+        return found
 
     theta = maximise(function, start.theta, start.theta_bounds, n_restarts, rng, n)
     best = start.with_theta(theta)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skatom._runtime.progress import Progress
 from skatom.models._algebra.solve import TriangularLeastSquares, cholesky
 from skatom.models._kernel_ridge.rows_against_references import (
     References,
@@ -25,7 +26,10 @@ from skatom.models._labelled.training_set import TrainingSet
 
 
 def solve_sparsely(
-    given: TrainingSet, references: References, alpha: float
+    given: TrainingSet,
+    references: References,
+    alpha: float,
+    progress: Progress,
 ) -> np.ndarray:
     """Find the coefficients of the kernels at the references.
 
@@ -35,6 +39,8 @@ def solve_sparsely(
         With features scaled as the kernel of the references wants them.
     references : References
     alpha : float
+    progress : Progress
+        Counts labels.
 
     Returns
     -------
@@ -46,10 +52,12 @@ def solve_sparsely(
     for start, stop in structures_at_a_time(X, len(references)):
         rows = energy_rows(X, references, start, stop)
         problem.add(rows * root[start:stop, None], (given.y * root)[start:stop])
+        progress.advance(stop - start)
     for block in derivative_rows(given, len(references)):
         scale = np.sqrt(block.weights)
         rows = derivative_design(kernel.scale_rows(block), references)
         problem.add(rows * scale[:, None], block.labels * scale)
+        progress.advance(block.n_targets)
     return problem.solve()
 
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from skatom._runtime.progress import Progress
 from skatom._validation import check_is_fitted
 from skatom.base import sum_atoms
 from skatom.elements._counts import species_counts
@@ -47,14 +48,23 @@ class LinearModel(SumOrMean):
                 self._reference = given.baseline(self.numbers_)
         return given
 
-    def _folded(self, triangle, given: TrainingSet) -> tuple[np.ndarray, float]:
+    def _progress(self, given: TrainingSet) -> Progress:
+        """Progress of folding labels into a triangle."""
+        name, shown = type(self).__name__, bool(self.verbose)
+        return Progress(name, given.n_labels, "labels", shown)
+
+    def _folded(
+        self, triangle, given: TrainingSet, progress: Progress
+    ) -> tuple[np.ndarray, float]:
         """Give the triangle with the rows of more structures, and their number."""
         problem = TriangularLeastSquares.resumed(triangle)
         self._add_energies(problem, given)
+        progress.advance(len(given.X))
         for block in derivative_rows(given, self._n_columns):
             root = np.sqrt(block.weights)
             rows = self._derivative_design(block)
             problem.add(rows * root[:, None], block.labels * root)
+            progress.advance(block.n_targets)
         counts = given.label_counts()
         counts[0] *= bool(given.force_weight)
         counts[1] *= bool(given.stress_weight)

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 from sklearn.utils.parallel import Parallel, delayed
 
+from skatom._runtime.progress import Progress
 from skatom._runtime.state import State
 from skatom._validation import (
     Integral,
@@ -84,7 +85,7 @@ class CrossCalibration(State):
     needs_structures: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, estimator, X, y, folds, score, params: dict, n_jobs):
+    def of(cls, estimator, X, y, folds, score, params: dict, n_jobs, shown):
         """Fit clones of an estimator, one a fold.
 
         Parameters
@@ -98,12 +99,15 @@ class CrossCalibration(State):
         params : dict
             Of fit; what has one entry per structure is split too.
         n_jobs : int or None
+        shown : bool
+            Whether progress is shown.
         """
-        fitted = Parallel(n_jobs=n_jobs)(
+        fitted = Parallel(n_jobs=n_jobs, return_as="generator")(
             delayed(Fold.of)(estimator, X, y, train, held_out, score, params)
             for train, held_out in folds
         )
-        return cls(fitted)
+        with Progress("folds", len(folds), "fits", shown) as progress:
+            return cls(list(progress.over(fitted)))
 
     @property
     def n_structures(self) -> int:
