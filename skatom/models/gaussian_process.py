@@ -72,17 +72,23 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     variance : float, array-like of shape (n_kernels,) or "scale", default="scale"
         Factor of the kernel, in eV^2, or where its search begins. "scale" is the value
         of largest likelihood beside the other numbers.
-    noise_energy : float, default=1e-3
-        Standard deviation of the noise in the energy of one atom, in eV; that of n atoms
-        is sqrt(n) times larger. Virials have the same.
+    noise_energy : float or "auto", default="auto"
+        Standard deviation of the noise in the energy of one atom, in eV, or where its
+        search begins; that of n atoms is sqrt(n) times larger. Virials have the same.
+        "auto" is 1e-3, and with energies alone 3e-4 of the root of the variance, which is
+        what alpha is in :class:`AtomicKernelRidge`.
     noise_forces : float, default=1e-3
         Standard deviation of the noise in a force component, in eV/Å.
     length_scale_bounds : pair of floats, "auto" or "fixed", default="auto"
-        Between which it is searched; "auto" is from 1/100 to 100 times "scale".
+        Between which it is searched; "auto" is from 1/100 to 100 times "scale". With
+        energies of structures alone "auto" is "fixed", see Notes.
     variance_bounds : pair of floats or "fixed", default=(1e-10, 1e12)
         The same for the variance.
-    noise_energy_bounds, noise_forces_bounds : pair of floats or "fixed"
-        The same for the noise, by default from 1e-5 to 10.
+    noise_energy_bounds : pair of floats, "auto" or "fixed", default="auto"
+        The same for the noise; "auto" is from 1e-5 to 10, and "fixed" with energies of
+        structures alone.
+    noise_forces_bounds : pair of floats or "fixed", default=(1e-5, 10)
+        The same for the noise of forces.
     optimizer : {"likelihood"} or None, default="likelihood"
         How hyperparameters that are not fixed are chosen; None uses them as given.
     n_restarts : int, default=0
@@ -167,6 +173,12 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
     with a WhiteKernel. They presume that the functions are drawn from the prior; how far
     that holds is a matter of the features, so check their coverage, or calibrate.
 
+    Totals of structures say little of functions of atoms: of dozens of them the likelihood
+    makes noise, and prediction is no better than the mean. With energies alone lengths and
+    noise are therefore those of kernel ridge, so that predictions are the same, and the
+    likelihood chooses the variance, which is the size of error bars. Give bounds to search
+    all of them.
+
     References
     ----------
     Bartok and Csanyi, Int. J. Quantum Chem. 115, 1051 (2015), doi:10.1002/qua.24927.
@@ -197,11 +209,14 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
             "array-like",
             StrOptions({"scale"}),
         ],
-        "noise_energy": [Interval(Real, 0, None, closed="neither")],
+        "noise_energy": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "noise_forces": [Interval(Real, 0, None, closed="neither")],
         "length_scale_bounds": ["array-like", StrOptions({"auto", "fixed"})],
         "variance_bounds": ["array-like", StrOptions({"fixed"})],
-        "noise_energy_bounds": ["array-like", StrOptions({"fixed"})],
+        "noise_energy_bounds": ["array-like", StrOptions({"auto", "fixed"})],
         "noise_forces_bounds": ["array-like", StrOptions({"fixed"})],
         "optimizer": [StrOptions({"likelihood"}), None],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
@@ -228,11 +243,11 @@ class AtomicGaussianProcessRegressor(ProcessRegressor):
         by_species=False,
         length_scale="scale",
         variance="scale",
-        noise_energy=1e-3,
+        noise_energy="auto",
         noise_forces=1e-3,
         length_scale_bounds="auto",
         variance_bounds=(1e-10, 1e12),
-        noise_energy_bounds=(1e-5, 1e1),
+        noise_energy_bounds="auto",
         noise_forces_bounds=(1e-5, 1e1),
         optimizer="likelihood",
         n_restarts=0,

@@ -20,6 +20,7 @@ from sklearn.gaussian_process.kernels import (
     WhiteKernel,
 )
 
+from skatom.datasets import load_dataset
 from skatom.featurizers import ACSF
 from skatom.models import AtomicGaussianProcessRegressor, AtomicKernelRidge
 from skatom.potential import evaluate, make_potential, predict_forces
@@ -395,3 +396,19 @@ def test_pickles_and_clones_predict_the_same(crystals):
     )
     np.testing.assert_array_equal(one[1][0], other[1][0])
     assert not hasattr(clone(model)[-1], "dual_coef_")
+
+
+def test_few_energies_alone_are_learned_as_by_kernel_ridge():
+    frames = load_dataset("malonaldehyde", "train").frames[:90]
+    X, y = ACSF(4.0, g4=None).fit_transform(frames), read_energies(frames)
+    process = AtomicGaussianProcessRegressor(forces=None).fit(X[:30], y[:30])
+    ridge = AtomicKernelRidge(forces=None).fit(X[:30], y[:30])
+    energies, std = process.predict(X[30:], return_std=True)
+    np.testing.assert_allclose(energies, ridge.predict(X[30:]), atol=1e-5)
+    assert process.noise_energy_ == pytest.approx(1e-7**0.5 * process.variance_**0.5)
+    assert 0.2 < np.sqrt(np.mean(((energies - y[30:]) / std) ** 2)) < 5
+    searched = AtomicGaussianProcessRegressor(
+        forces=None, length_scale_bounds=(1e-2, 1e2), noise_energy=1e-2
+    ).fit(X[:30], y[:30])
+    assert searched.length_scale_ != process.length_scale_
+    assert searched.noise_energy_ == 1e-2  # its bounds are not given

@@ -32,6 +32,14 @@ NAMES = ("variance", "length_scale", "noise_energy", "noise_forces")
 SCALE = 50.0**0.5
 # length_scale_bounds="auto" is "scale" over and times this.
 AUTO_RANGE = 100.0
+# noise_energy="auto" is this share of the standard deviation of the functions, as alpha of
+# kernel ridge is 1e-7, where energies alone are trained on; elsewhere a number in eV.
+NOISE_SHARE, NOISE_ENERGY = 1e-7**0.5, 1e-3
+NOISE_RANGE = (1e-5, 1e1)
+
+
+# What parameters that are a word begin with, but for lengths.
+AUTO_VALUES = {"variance": 1.0, "noise_energy": NOISE_ENERGY}
 
 
 @dataclass(frozen=True)
@@ -153,11 +161,13 @@ def begin(params: dict, blocks: Blocks, scales: np.ndarray) -> Hyperparameters:
             bound = params[f"{name}_bounds"]
             held = isinstance(bound, str) and bound == "fixed"
             if isinstance(value, str):
-                value = scales[k] if name == "length_scale" else 1.0
+                value = scales[k] if name == "length_scale" else AUTO_VALUES[name]
             if held:
                 bound = (value, value)
-            elif isinstance(bound, str):
+            elif isinstance(bound, str) and name == "length_scale":
                 bound = (scales[k] / AUTO_RANGE, scales[k] * AUTO_RANGE)
+            elif isinstance(bound, str):
+                bound = NOISE_RANGE
             bound = np.asarray(bound, dtype=np.float64)
             if bound.shape != (2,) or not 0 < bound[0] <= bound[1] < np.inf:
                 raise ValueError(
@@ -215,10 +225,16 @@ def choose(
     scales = typical_lengths(given.X, given.samples, blocks)
     start, optimizer = begin(params, blocks, scales), params["optimizer"]
     scale_variance = isinstance(params["variance"], str)
+    alone = given.labels is None and given.X.structures is not None
+    if alone and optimizer is not None:
+        start = _held(start, params)
     if not scale_variance and (optimizer is None or not start.free.any()):
         return start
     keep = draw(label_sizes(given), params["max_likelihood_labels"], rng)
     seen = collect(given.take(keep), blocks)
+    held = alone and optimizer is not None and not start.free[len(blocks) :].any()
+    if held and scale_variance:
+        return _of_kernel_ridge(seen, start, params)
     if not seen.is_force.any():  # the noise of forces is of no account
         start = replace(start, free=np.append(start.free[:-1], False))
     if scale_variance:
@@ -231,13 +247,55 @@ def choose(
         return _search(seen, start, params["n_restarts"], rng, progress)
 
 
-def _likeliest_variance(seen: Seen, start: Hyperparameters) -> float:
-    """Factor of all variances of largest likelihood, were noise to grow along with it."""
+def _held(start: Hyperparameters, params: dict) -> Hyperparameters:
+    """Hold what totals of structures alone cannot tell, unless its bounds are given.
+
+    A total says one number of a sum of functions of atoms: of dozens, the likelihood makes
+    noise, or lengths at their bounds.
+    """
+    m, free = len(start.blocks), start.free.copy()
+    if isinstance(params["length_scale_bounds"], str):
+        free[m:-2] = False
+    if isinstance(params["noise_energy_bounds"], str):
+        free[-2] = False
+    free[-1] = False  # the noise of forces is of no account
+    return replace(start, free=free)
+
+
+def _of_kernel_ridge(
+    seen: Seen, start: Hyperparameters, params: dict
+) -> Hyperparameters:
+    """Choose the likeliest variance, with noise in proportion where it is "auto"."""
+    if not isinstance(params["noise_energy"], str):
+        return start.with_variance(_likeliest_variance(seen, start))
+    share = np.full(2, NOISE_SHARE**2)
+    found = start.with_variance(_likeliest_variance(seen, start, share))
+    values = found.values.copy()
+    noise = NOISE_SHARE * np.sqrt(found.variances.max())
+    values[-2] = np.clip(noise, *found.bounds[-2])
+    return replace(found, values=values)
+
+
+def _likeliest_variance(
+    seen: Seen, start: Hyperparameters, share: np.ndarray | None = None
+) -> float:
+    """Factor of all variances of largest likelihood, were noise to grow along with it.
+
+    Parameters
+    ----------
+    seen : Seen
+    start : Hyperparameters
+    share : ndarray of shape (2,), optional
+        Variances of noise for a factor of 1; those at the beginning over the mean square
+        of the labels if None.
+    """
     n_seen = seen.weights.sum()
-    size = max(float(seen.targets @ seen.targets) / n_seen, np.finfo(float).tiny)
+    if share is None:
+        size = max(float(seen.targets @ seen.targets) / n_seen, np.finfo(float).tiny)
+        share = np.maximum(start.noise / size, 1e-10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        known = condition(seen, start.kernel, np.maximum(start.noise / size, 1e-10))
+        known = condition(seen, start.kernel, share)
     return max(float(seen.targets @ known.dual()) / n_seen, 1e-300)
 
 
