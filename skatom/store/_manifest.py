@@ -41,6 +41,10 @@ def create(path: Path, manifest: dict, first_commit: Callable) -> bool:
     def fill(folder: Path) -> None:
         write_json(folder / MANIFEST, manifest)
         first_commit(folder)
+        if path.is_dir():  # an empty one, whose permissions somebody chose
+            shutil.copymode(path, folder)
+
+    path = Path(os.path.realpath(path))  # a link to it stays
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -621,6 +622,17 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(layout, tmp_path):
     with pytest.raises(OSError, match=place):
         in_child(crowded, store.path)
     sound(FeatureStore(store.path, RADIAL), 4)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes of POSIX")
+def test_a_link_to_an_empty_folder_and_its_permissions_stay(layout, tmp_path):
+    (tmp_path / "empty").mkdir(mode=0o750)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "empty")
+    FeatureStore(link, RADIAL, layout=layout).extend(waters(2))
+    assert link.is_symlink()
+    assert stat.S_IMODE((tmp_path / "empty").stat().st_mode) == 0o750
+    sound(FeatureStore(tmp_path / "empty", RADIAL), 2)
 
 
 # -- room and permission -------------------------------------------------------------------
