@@ -37,6 +37,7 @@ from skatom._validation import (
     check_sample_weight,
 )
 from skatom.base import Target, target_of
+from skatom.base._regressor import refuse_other_elements
 from skatom.base._targets import as_targets
 from skatom.features._fitted_on import remember
 from skatom.structures import Labels
@@ -84,6 +85,10 @@ class Front(NetworkEstimator):
     stress: str | None = None
     energy_tol: float | None = None
     force_tol: float | None = None
+
+    def _check_state(self) -> None:
+        """Refuse a model file whose elements, and what they contribute, do not fit."""
+        refuse_other_elements(self)
 
     @abstractmethod
     def _inputs(self, X):

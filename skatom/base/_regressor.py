@@ -124,19 +124,7 @@ class AtomicRegressor(KeepsState, RegressorMixin, BaseEstimator, metaclass=ABCMe
 
     def _check_state(self) -> None:
         """Refuse a model file whose elements, and what they contribute, do not fit."""
-        numbers = getattr(self, "numbers_", None)
-        if numbers is None:
-            return
-        ascending = (
-            isinstance(numbers, np.ndarray)
-            and numbers.ndim == 1
-            and numbers.dtype.kind in "iu"
-            and (np.diff(numbers) > 0).all()
-        )
-        if not ascending:
-            raise StateError("numbers_ are not those of elements in ascending order")
-        if np.shape(getattr(self, "baseline_", numbers)) != numbers.shape:
-            raise StateError("baseline_ has not one number for each of the elements")
+        refuse_other_elements(self)
 
     def predict(self, X) -> np.ndarray:
         """Predict the energy of every structure.
@@ -348,3 +336,26 @@ def sum_atoms(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     if len(offsets) < 2:
         return np.zeros((0, *values.shape[1:]))
     return np.add.reduceat(values, offsets[:-1], axis=0)
+
+
+def refuse_other_elements(model) -> None:
+    """Refuse elements of a model file that are none, or that lack a baseline.
+
+    Raises
+    ------
+    StateError
+        With what does not fit.
+    """
+    numbers = getattr(model, "numbers_", None)
+    if numbers is None:
+        return
+    ascending = (
+        isinstance(numbers, np.ndarray)
+        and numbers.ndim == 1
+        and numbers.dtype.kind in "iu"
+        and (np.diff(numbers) > 0).all()
+    )
+    if not ascending:
+        raise StateError("numbers_ are not those of elements in ascending order")
+    if np.shape(getattr(model, "baseline_", numbers))[:1] != numbers.shape:
+        raise StateError("baseline_ has not one number for each of the elements")

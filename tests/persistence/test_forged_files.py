@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skatom._runtime.state import StateError, refuse_unlike
 from skatom.base import AtomFeaturizer
-from skatom.models import AtomicGaussianProcessRegressor
+from skatom.models import AtomicGaussianProcessRegressor, AtomicRidge, SchNetRegressor
 from skatom.persistence import load, save
 from skatom.persistence._states import check_states
 from skatom.potential import make_potential
@@ -457,3 +457,26 @@ def test_elements_that_do_not_fit_are_refused(process, name, value, message):
     vars(model).update({**vars(process[-1]), name: value})
     with pytest.raises(StateError, match=message):
         check_states(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("coef_", np.zeros((1, 2))), ("intercept_", np.zeros(9))]
+)
+def test_coefficients_of_other_elements_are_refused(name, value):
+    frames = with_labels(FRAMES)
+    y = [atoms.get_potential_energy() for atoms in frames]
+    features = FEATURIZERS["ACSF"](r_cut=3.0, n_radial=3, g4=None)
+    model = make_potential(features, AtomicRidge(forces=None)).fit(frames, y)
+    check_states(model)
+    vars(model[-1])[name] = value
+    with pytest.raises(StateError, match="coefficients are not those of the elem"):
+        check_states(model)
+
+
+def test_elements_of_a_network_that_do_not_fit_are_refused():
+    network = SchNetRegressor()
+    network.numbers_, network.baseline_ = np.array([1.0, 8.0]), np.zeros((2, 3))
+    with pytest.raises(StateError, match="in ascending order"):
+        check_states(network)
+    network.numbers_ = np.array([1, 8])
+    check_states(network)

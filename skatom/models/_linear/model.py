@@ -7,6 +7,7 @@ from abc import abstractmethod
 import numpy as np
 
 from skatom._runtime.progress import Progress
+from skatom._runtime.state import StateError
 from skatom._validation import check_is_fitted
 from skatom.base import sum_atoms
 from skatom.elements._counts import species_counts
@@ -254,6 +255,15 @@ class LinearModel(SumOrMean):
         first = self._n_columns + (blocks - self._n_blocks) * self._width
         add_rows(block.targets, first, block.rows, design)
         return design
+
+    def _check_state(self) -> None:
+        """Refuse a model file whose coefficients are not those of the elements."""
+        super()._check_state()
+        if hasattr(self, "coef_") and (
+            np.shape(np.atleast_2d(self.coef_)) != (self._n_blocks, self._width)
+            or np.size(self.intercept_) != len(self.numbers_)
+        ):
+            raise StateError("the coefficients are not those of the elements")
 
     def compute_atoms(self, X: AtomFeatures) -> np.ndarray:
         """Apply the coefficients of the species."""
