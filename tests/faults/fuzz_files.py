@@ -10,6 +10,7 @@ this size may, damage that nobody noticed, and errors that are no sentences.
 """
 
 import argparse
+import faulthandler
 import io
 import json
 import os
@@ -311,6 +312,7 @@ def outcome_of(
 
 
 def _be_child(use, path: Path, writer: int) -> None:
+    faulthandler.disable()
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     pages = int(Path("/proc/self/statm").read_text().split()[0])

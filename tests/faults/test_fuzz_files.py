@@ -10,8 +10,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def test_no_mutated_file_ends_a_process_or_goes_unnoticed():
-    models = [FILES / f"{name}.skatom" for name in ("AtomicRidge", "scaled")]
-    ends = fuzz(25, models=models)
+    ends = fuzz(25, models=[FILES / "AtomicRidge.skatom"])
     assert not {kind: ends[kind] for kind in BAD if kind in ends}
     assert len(ends["refused"]) > 10
 
@@ -30,4 +29,4 @@ def test_no_mutated_file_ends_a_process_or_goes_unnoticed():
     ],
 )
 def test_the_ends_of_a_process_are_told_apart(use, raw, kind, tmp_path):
-    assert outcome_of(use, tmp_path, "same", raw, seconds=1.0)[0] == kind
+    assert outcome_of(use, tmp_path, "same", raw, seconds=0.5)[0] == kind
