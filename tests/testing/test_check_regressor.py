@@ -73,6 +73,40 @@ class NetForce(Springs):
         return [f + 0.1 for f in super().predict_forces(X)]
 
 
+class PushesLoneAtoms(Springs):
+    def predict_forces(self, X):
+        return [f + 0.1 * (len(f) == 1) for f in super().predict_forces(X)]
+
+
+class PushesCrystals(Springs):
+    """A net force where nobody looks at the torque."""
+
+    def predict_forces(self, X):
+        pairs = zip(super().predict_forces(X), X)
+        return [f + 0.1 * bool(atoms.pbc.any()) for f, atoms in pairs]
+
+
+class TurnsMolecules(Springs):
+    """A torque without a net force."""
+
+    def predict_forces(self, X):
+        arms = [atoms.positions - atoms.positions.mean(axis=0) for atoms in X]
+        pairs = zip(super().predict_forces(X), arms)
+        return [f + np.cross([0.0, 0.0, 0.1], arm) for f, arm in pairs]
+
+
+class PullsTheFirstToTheLast(Springs):
+    """Forces that rotate with the structure, but do not follow the order of atoms."""
+
+    def predict_forces(self, X):
+        forces = super().predict_forces(X)
+        for f, atoms in zip(forces, X):
+            pull = 0.1 * (atoms.positions[-1] - atoms.positions[0])
+            f[0] += pull
+            f[-1] -= pull
+        return forces
+
+
 class PressureInsteadOfStress(Springs):
     def predict_stress(self, X):
         return -super().predict_stress(X)
@@ -156,6 +190,10 @@ CAUGHT = {
     PerAtomEnergies: "check_energy_of_supercell",
     ForcesWithoutSign: "check_forces_match_differences",
     NetForce: "check_forces_balance",
+    PushesLoneAtoms: "check_energy_of_isolated_atoms",
+    PushesCrystals: "check_forces_balance",
+    TurnsMolecules: "check_forces_balance",
+    PullsTheFirstToTheLast: "check_forces_follow_the_structure",
     PressureInsteadOfStress: "check_stress_matches_differences",
     VoigtMixedUp: "check_stress_matches_differences",
     UnevenShares: "check_energies_of_atoms_sum_up",
