@@ -8,7 +8,7 @@ to compile: every user waits for this search first.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 
@@ -16,7 +16,7 @@ from skatom._runtime.compilation import kernel
 BINS_A_RADIUS = 2.0
 
 
-@njit
+@register_jitable
 def sort_into_bins(positions, basis, pbc, r_cut):
     """Sort the atoms of one structure into bins.
 
@@ -78,7 +78,7 @@ def sort_into_bins(positions, basis, pbc, r_cut):
     return n_bins, reach, bins, wraps
 
 
-@njit
+@register_jitable
 def _merge_bins(n_bins, most):
     """Make bins larger where there are more than `most`."""
     while n_bins[0] * n_bins[1] * n_bins[2] > most:
@@ -89,7 +89,7 @@ def _merge_bins(n_bins, most):
         n_bins[widest] = (n_bins[widest] + 1) // 2
 
 
-@njit
+@register_jitable
 def members_of_bins(bins, n_bins):
     """Order atoms by bin: members[starts[b]:starts[b + 1]] are those of flat bin b."""
     n_atoms, n_flat = len(bins), n_bins[0] * n_bins[1] * n_bins[2]
@@ -107,7 +107,7 @@ def members_of_bins(bins, n_bins):
     return starts, members
 
 
-@njit
+@register_jitable
 def scan_row(
     i,
     basis,
@@ -171,7 +171,7 @@ def scan_row(
     return n_row
 
 
-@njit
+@register_jitable
 def ranks_of(numbers):
     """Replace atomic numbers by their rank among those that occur; and count these."""
     largest = 0
@@ -190,7 +190,7 @@ def ranks_of(numbers):
     return rank, n_ranks
 
 
-@njit
+@register_jitable
 def write_row(
     i, n_row, row, rank, wraps, count, first, begin, neighbors, vectors, shifts
 ):
@@ -213,19 +213,19 @@ def write_row(
             shifts[p, d] = row_t[q, d] + wraps[j, d] - wraps[i, d]
 
 
-@njit
+@register_jitable
 def pair_arrays(room):
     """Make neighbours, vectors and shifts of so many pairs."""
     return np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int32)
 
 
-@njit
+@register_jitable
 def row_arrays(room):
     """Make neighbours, vectors and counts of cell vectors of one centre."""
     return np.empty(room, np.int64), np.empty((room, 3)), np.empty((room, 3), np.int64)
 
 
-@njit
+@register_jitable
 def search_structure(
     positions,
     basis,

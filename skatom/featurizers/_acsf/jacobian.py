@@ -6,7 +6,7 @@ closed form need all of it; forces alone do not.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -56,7 +56,7 @@ def radial_jacobian(block, n_species, cut, radial, out):
                     rows[2, base + q] = slope * get(near, Z, j)
 
 
-@njit
+@register_jitable
 def _radial_slopes(j, n, parameters, near, by_s):
     """Fill the derivatives of all G2 terms of `j` by s_j."""
     inverse, slope = get(near, INVERSE, j), get(near, SLOPE, j)
@@ -107,7 +107,7 @@ def angular_jacobian(block, n_species, cut, grid, part, out):
                     _write(runs[1, b], runs[1, b + 1], grid, index, sums, base, out)
 
 
-@njit
+@register_jitable
 def _by_functions(n, grid, waves, p, dp, parts):
     """Fill the value of every function, and its slope by c, for each triple in a row."""
     terms = grid[2]
@@ -119,7 +119,7 @@ def _by_functions(n, grid, waves, p, dp, parts):
             put(parts, 2 * t + 1, k, wave * get(dp, q, t))
 
 
-@njit
+@register_jitable
 def _add_triple(t, side, etas, near, triples, parts, sums):
     """Add the derivatives of all functions of one triple by its two vectors.
 
@@ -151,7 +151,7 @@ def _add_triple(t, side, etas, near, triples, parts, sums):
             store(sums, row_k, c, at_k)
 
 
-@njit
+@register_jitable
 def _write(start, stop, grid, index, sums, base, out):
     """Copy the derivatives by some neighbours to their rows and columns."""
     terms = grid[2]

@@ -5,7 +5,7 @@ Centres with at most ``most`` neighbours are left to the sums over triples.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -56,7 +56,7 @@ def moment_values(block, n_species, cut, expansion, part, out):
                 add_levels(expansion, tables[4], tables[5], out[i, start:])
 
 
-@njit
+@register_jitable
 def _multiply(a, b, expansion, left, right, squares, levels):
     """Fill the sums over m of the moments of two runs; each pair of one run once."""
     n_l = levels.shape[0]
@@ -110,7 +110,7 @@ def moment_pullback(block, n_species, cut, expansion, part, g, out):
                     out[pair, 2] += change[2, lane]
 
 
-@njit
+@register_jitable
 def _add_slopes(a, b, levels, moments, slopes):
     """Add the derivatives by the moments of run `a` of what it makes with run `b`."""
     n_l = levels.shape[0]
@@ -124,7 +124,7 @@ def _add_slopes(a, b, levels, moments, slopes):
                 store(slopes, row, c, load(slopes, row, c) + added)
 
 
-@njit
+@register_jitable
 def _turn_off(a, levels, alone):
     """Fill the derivatives by half the sums of squares of run `a`."""
     for c in range(0, levels.shape[1], 8):
@@ -134,7 +134,7 @@ def _turn_off(a, levels, alone):
         store(alone, a, c, value)
 
 
-@njit
+@register_jitable
 def climb_down(base, n_lm, expansion, factors):
     """Turn factors of harmonics into factors of their derivatives along x, y and z.
 
@@ -151,7 +151,7 @@ def climb_down(base, n_lm, expansion, factors):
             store(factors, place, c, load(factors, place, c) + added)
 
 
-@njit
+@register_jitable
 def _project(a, t, expansion, near, tables, slopes, alone, change):
     """Fill the derivatives by the vectors of eight neighbours of run `a`."""
     etas, (harmonics, waves) = expansion[0], tables[:2]
@@ -178,7 +178,7 @@ def _project(a, t, expansion, near, tables, slopes, alone, change):
     store_slope(t, near, by_s, by_x, by_y, by_z, 0, change)
 
 
-@njit
+@register_jitable
 def store_slope(t, near, by_s, by_x, by_y, by_z, l, slopes):
     """Store a derivative by vectors, given by squared length and across directions.
 
@@ -226,7 +226,7 @@ def moment_pushforward(block, n_species, cut, expansion, part, v, out):
                 add_levels(expansion, levels, grown, row)
 
 
-@njit
+@register_jitable
 def _move_waves(first, n, etas, near, waves):
     """Fill the change of the weights, and weights times the change of direction."""
     n_etas, step = etas.shape[1], fours(etas.shape[1])
@@ -246,7 +246,7 @@ def _move_waves(first, n, etas, near, waves):
     hide(first + n, waves)
 
 
-@njit
+@register_jitable
 def _climb_up(base, n_lm, expansion, moments, moved):
     """Fill the changes of moments from those of weights and directions."""
     ladder, n_etas = expansion[4], expansion[0].shape[1]

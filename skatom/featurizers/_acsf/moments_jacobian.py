@@ -4,7 +4,7 @@ Arguments are those of `moments_g5`, with ``out`` (n_pairs, 3, n_features).
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._acsf.moments_g5 import climb_down, store_slope
@@ -45,7 +45,7 @@ def moment_jacobian(block, n_species, cut, expansion, part, out):
                         _scatter(e, expansion, slopes, change, rows, column, out)
 
 
-@njit
+@register_jitable
 def _fill_slopes(same, t, e, eta, near, tables, factors, slopes):
     """Fill the derivatives of each l by the vectors of eight neighbours."""
     harmonics, n_l = tables[0], len(slopes) // 3
@@ -67,7 +67,7 @@ def _fill_slopes(same, t, e, eta, near, tables, factors, slopes):
         store_slope(t, near, by_s * value, x, y, z, l, slopes)
 
 
-@njit
+@register_jitable
 def _scatter(e, expansion, slopes, change, rows, column, out):
     """Write the derivatives of the functions of one eta by some neighbours."""
     series, terms, starts = expansion[1], expansion[2], expansion[5]

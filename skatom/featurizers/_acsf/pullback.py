@@ -5,7 +5,7 @@ Arguments are those of `values`, with the cotangent ``g`` (n_atoms, n_features) 
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -63,7 +63,7 @@ def radial_pullback(block, n_species, cut, radial, g, out):
             out[pair, 2] += slope * get(near, Z, j)
 
 
-@njit
+@register_jitable
 def _radial_slope(t, parameters, weights, near):
     """Return the derivative of the weighted sum of all G2 terms by s_j, eight j."""
     inverse, slope = load(near, INVERSE, t), load(near, SLOPE, t)
@@ -111,7 +111,7 @@ def angular_pullback(block, n_species, cut, grid, part, g, out):
         _collect(runs[1, n_runs], index, near, sums, out)
 
 
-@njit
+@register_jitable
 def _begin_ends(n, near, ends, sums):
     """Fill the row of every neighbour, 1, 1, r and r / |r|, and empty its sums."""
     for j in range(n):
@@ -124,7 +124,7 @@ def _begin_ends(n, near, ends, sums):
         store(sums, j, 0, splat(0.0))
 
 
-@njit
+@register_jitable
 def _combine(n, side, grid, weights, waves, p, dp, triples):
     """Turn weights of functions into derivatives of their sum, for every triple.
 
@@ -154,7 +154,7 @@ def _combine(n, side, grid, weights, waves, p, dp, triples):
         _store_slopes(t + 8, side, value_b, damped_b, turned_b, triples)
 
 
-@njit
+@register_jitable
 def _store_slopes(t, side, value, damped, turned, triples):
     """Store the results of `_combine` for eight triples."""
     common, by_d = damped * -1.0, splat(0.0)
@@ -169,7 +169,7 @@ def _store_slopes(t, side, value, damped, turned, triples):
     store(triples, SLOPE_JK, t, by_d)
 
 
-@njit
+@register_jitable
 def _spread(n, triples, ends, sums):
     """Add what every triple gives each neighbour, times the row of the other one.
 
@@ -195,7 +195,7 @@ def _spread(n, triples, ends, sums):
         store(sums, j, 0, received)
 
 
-@njit
+@register_jitable
 def _collect(m, index, near, sums, out):
     """Turn the sums of all neighbours into gradients and add them to their pairs.
 

@@ -5,7 +5,7 @@ Arguments are those of `values`, with the tangent ``v`` (n_pairs, 3) and ``out``
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._acsf.values import add_products
@@ -60,7 +60,7 @@ def radial_pushforward(block, n_species, cut, radial, v, out):
                     out[i, runs[0, a] * n + q + lane] += scratch[0, lane]
 
 
-@njit
+@register_jitable
 def _radial_change(j_start, j_stop, q, parameters, near):
     """Return the change of eight G2 functions by the neighbours of one run."""
     eta, shift = load(parameters, 0, q), load(parameters, 1, q)
@@ -101,7 +101,7 @@ def angular_pushforward(block, n_species, cut, grid, part, v, out):
                     n = fill(cursor, stops, near, reach, triples)
 
 
-@njit
+@register_jitable
 def _change(n, side, near, triples):
     """Fill the changes of log w, t and c of every triple."""
     for t in range(n):
@@ -124,7 +124,7 @@ def _change(n, side, near, triples):
         put(triples, RESULT_3, t, d_c)
 
 
-@njit
+@register_jitable
 def _weigh(n, etas, triples, waves, turned):
     """Replace every wave by its change; ``turned`` is the wave times that of c."""
     for t in range(0, n, 8):

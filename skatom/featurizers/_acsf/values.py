@@ -19,7 +19,7 @@ part : (side, first, width, most)
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import INVERSE, F, S, gather, table
@@ -78,7 +78,7 @@ def angular_values(block, n_species, cut, grid, part, out):
                     n = fill(cursor, stops, near, reach, triples)
 
 
-@njit
+@register_jitable
 def add_products(n, grid, waves, p, row):
     """Add sum_t waves[e, t] p[q, t] to the column of every term, four at a time."""
     terms, starts = grid[2], grid[3]

@@ -5,7 +5,7 @@ added.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.triples import (
@@ -58,7 +58,7 @@ def angular_jacobian(block, n_species, cut, shape, decay, shells, angles, first,
                         _add_end(k, j, k, cosine, grid, tables, base, out[index[k]])
 
 
-@njit
+@register_jitable
 def _add_end(j, k, row, cosine, grid, tables, base, rows):
     """Add the derivatives of the functions of one triple by the vector of `j`.
 

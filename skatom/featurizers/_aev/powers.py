@@ -3,8 +3,8 @@
 import math
 
 from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import types
+from numba.extending import intrinsic, register_jitable
 
 from skatom.featurizers._simd.cutoffs import whole_power
 from skatom.featurizers._simd.lanes import (
@@ -58,7 +58,7 @@ def _mantissa(typing, value):
     return LANES(LANES), codegen
 
 
-@njit
+@register_jitable
 def log2(x):
     """Return log2(x) of normal lanes x > 0, to 3e-16 absolute or relative."""
     n = _shifted_exponent(x) - _ROUND
@@ -77,7 +77,7 @@ def log2(x):
     return p * f + n
 
 
-@njit
+@register_jitable
 def quick_power(x, exponent):
     """Return x**exponent for lanes 0 <= x <= 1 and a real exponent >= 0.
 

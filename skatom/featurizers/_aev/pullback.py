@@ -5,7 +5,7 @@ Arguments are those of `triples`, with the cotangent ``g`` (n_atoms, n_features)
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.powers import totals
@@ -72,7 +72,7 @@ def angular_pullback(
         _collect(m, index, near, out)
 
 
-@njit
+@register_jitable
 def pick_weights(
     i, a, n_runs, runs, n_species, shape, shells, first, g, weights, shifted
 ):
@@ -89,7 +89,7 @@ def pick_weights(
                 column += 1
 
 
-@njit
+@register_jitable
 def _combine(ends, at, shape, waves, p, dp, weights, shifted, results):
     """Store the parts by angle of V = sum g W P, sum g R W P and D = sum g W dP/dc."""
     for k in range(ends[0], ends[1]):
@@ -108,7 +108,7 @@ def _combine(ends, at, shape, waves, p, dp, weights, shifted, results):
         store(results, k, TURNED, turned)
 
 
-@njit
+@register_jitable
 def _spread(j, m, eta, triples, results, near):
     """Add the derivatives of all triples of `j` to both of their neighbours.
 
@@ -142,7 +142,7 @@ def _spread(j, m, eta, triples, results, near):
     put(near, GRAD_Z, j, get(near, GRAD_Z, j) + total(sum_z))
 
 
-@njit
+@register_jitable
 def _collect(m, index, near, out):
     """Add the gradients of all neighbours to their pairs: ds/dr = 2 r."""
     for j in range(m):

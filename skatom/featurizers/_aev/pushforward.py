@@ -5,7 +5,7 @@ Arguments are those of `triples`, with the tangent ``v`` (n_pairs, 3) and ``out`
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.triples import (
@@ -72,7 +72,7 @@ def angular_pushforward(
                     write_sums(i, column, shape, sums, out)
 
 
-@njit
+@register_jitable
 def _gather_tangents(m, index, v, near):
     """Copy the tangents of the neighbours, and of their squared distances."""
     for j in range(m):
@@ -84,7 +84,7 @@ def _gather_tangents(m, index, v, near):
         put(near, DS, j, 2.0 * ds)
 
 
-@njit
+@register_jitable
 def _change(j, m, near, triples, changes):
     """Fill the changes of all triples of `j`."""
     x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
@@ -104,7 +104,7 @@ def _change(j, m, near, triples, changes):
         store(changes, ANGLE, k, dd * inverse_k * inverse - bent)
 
 
-@njit
+@register_jitable
 def _apply(j, m, eta, shells, triples, changes, waves, turned, dp):
     """Write the changes of 2 W to `turned`, and multiply dP/dc by those of c."""
     for k in range(j + 1, m):

@@ -23,7 +23,7 @@ first : first angular column
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._aev.powers import quick_power
 from skatom.featurizers._simd.environment import INVERSE, F, S, X, Y, Z
@@ -39,7 +39,7 @@ TRIPLE_ROWS = 5
 BLOCK = 128  # triples that are worked on together
 
 
-@njit
+@register_jitable
 def reach(m, eta, shells, near, parts):
     """Fill the factor of every neighbour in W, f exp(-eta (r - R)**2 / 2)."""
     half = -0.5 * eta * LOG2E
@@ -50,7 +50,7 @@ def reach(m, eta, shells, near, parts):
             store(parts, j, v, exp2(d * d * half) * f)
 
 
-@njit
+@register_jitable
 def turn(j, m, eta, near, triples):
     """Fill the table of triples of `j` with all k > j."""
     x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
@@ -74,7 +74,7 @@ def turn(j, m, eta, near, triples):
 # The loops over k stand inside of what follows: calls with arrays cost more than a triple.
 
 
-@njit
+@register_jitable
 def weigh(j, m, base, triples, parts, waves):
     """Write 2 W of all triples of `j` to rows ``base + k`` of `waves`."""
     for v in range(0, parts.shape[1], 8):
@@ -84,7 +84,7 @@ def weigh(j, m, base, triples, parts, waves):
             store(waves, base + k, v, load(parts, k, v) * joint)
 
 
-@njit
+@register_jitable
 def values_of_angles(j, m, base, zeta, angles, triples, p):
     """Write h**zeta of all triples of `j` to rows ``base + k`` of `p`."""
     for v in range(0, angles.shape[1], 8):
@@ -94,7 +94,7 @@ def values_of_angles(j, m, base, zeta, angles, triples, p):
             store(p, base + k, v, quick_power(h, zeta))
 
 
-@njit
+@register_jitable
 def slopes_of_angles(j, m, zeta, angles, triples, p, dp):
     """Write h**zeta and its derivative by cos theta to rows k of `p` and `dp`."""
     factor = SQUEEZE * zeta
@@ -108,7 +108,7 @@ def slopes_of_angles(j, m, zeta, angles, triples, p, dp):
             store(dp, k, v, below * bent)
 
 
-@njit
+@register_jitable
 def add_products(ends, shape, waves, p, sums):
     """Write sum_jk W_m P_q of a chunk of j and a run of k > j to `sums`."""
     j_start, j_stop, k_start, k_stop, n = ends
@@ -129,7 +129,7 @@ def add_products(ends, shape, waves, p, sums):
             store(sums, m + 3, v, a3)
 
 
-@njit
+@register_jitable
 def write_sums(i, column, shape, sums, out):
     """Add `sums` to the columns of one pair of species."""
     for m in range(shape[0]):
@@ -138,13 +138,13 @@ def write_sums(i, column, shape, sums, out):
             column += 1
 
 
-@njit
+@register_jitable
 def chunk(m):
     """Return how many j are worked on together, for all of their triples to fit L1."""
     return max(1, BLOCK // max(m, 1))
 
 
-@njit
+@register_jitable
 def workspace(room, shells, angles):
     """Return empty tables: triples, parts, waves, p and sums."""
     n_m, n_q = shells.shape[1], angles.shape[1]

@@ -4,7 +4,7 @@ Arguments are those of `triples`; ``out`` is (n_pairs, 3, n_features), to which 
 added.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._fchl19.triples import (
@@ -61,7 +61,7 @@ def angular_jacobian(block, n_species, cut, decay, waves, grid, first, out):
                         )
 
 
-@njit
+@register_jitable
 def _add_end(ends, decay, shells, shape, tables, base, rows):
     """Add the derivatives of the functions of one triple by the vector of one end.
 

@@ -19,7 +19,7 @@ radial : (shells, n_shells), with ``shells`` an array (2, n_shells padded to gro
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.powers import log2
@@ -138,7 +138,7 @@ def radial_jacobian(block, n_species, cut, decay, radial, out):
                         rows[axis, column] = slopes[0, q] * get(near, X + axis, j)
 
 
-@njit
+@register_jitable
 def _shape(m, decay, slopes, near, peaks):
     """Fill the table of the first `m` neighbours."""
     eta, power = decay
@@ -160,14 +160,14 @@ def _shape(m, decay, slopes, near, peaks):
             store(peaks, GAMMA, j, half * inverse)
 
 
-@njit
+@register_jitable
 def _density(j, v, shells, peaks):
     """Return V R sqrt(2 pi) of neighbour `j` in eight shells."""
     x = load(shells, 0, v) - get(peaks, CENTER, j)
     return exp2(x * x * get(peaks, NARROW, j)) * get(peaks, HEIGHT, j)
 
 
-@njit
+@register_jitable
 def _slope(j, v, shells, peaks):
     """Return dV/ds R sqrt(2 pi) of neighbour `j` in eight shells."""
     x = load(shells, 0, v) - get(peaks, CENTER, j)

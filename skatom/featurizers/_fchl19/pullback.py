@@ -5,7 +5,7 @@ Arguments are those of `triples`, with the cotangent ``g`` (n_atoms, n_features)
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._aev.powers import totals
@@ -67,7 +67,7 @@ def angular_pullback(block, n_species, cut, decay, waves, grid, first, g, out):
         _collect(m, index, near, out)
 
 
-@njit
+@register_jitable
 def _pick_weights(i, a, n_runs, runs, n_species, shape, first, g, weights):
     """Copy the cotangents of run `a` with the runs from `a` on, one row a wave."""
     n_shells, n_waves = shape
@@ -80,7 +80,7 @@ def _pick_weights(i, a, n_runs, runs, n_species, shape, first, g, weights):
                 column += 1
 
 
-@njit
+@register_jitable
 def _weigh(j, at, shells, parts, weights, reached, shifted):
     """Write g times the factor of `j` to `reached`, and that times R_m to `shifted`."""
     for v in range(0, parts.shape[1], 8):
@@ -91,7 +91,7 @@ def _weigh(j, at, shells, parts, weights, reached, shifted):
             store(shifted, q, v, weight * shell)
 
 
-@njit
+@register_jitable
 def _combine(ends, parts, reached, shifted, triples, results):
     """Store the parts by shell of sum_m g W, for every wave, and of sum g R W B A."""
     n_waves = reached.shape[0]
@@ -109,7 +109,7 @@ def _combine(ends, parts, reached, shifted, triples, results):
         store(results, k, 8 * n_waves, moved)
 
 
-@njit
+@register_jitable
 def _spread(j, m, decay, n_waves, triples, results, near):
     """Add the derivatives of all triples of `j` to both of their neighbours.
 
@@ -152,7 +152,7 @@ def _spread(j, m, decay, n_waves, triples, results, near):
     put(near, GRAD_Z, j, get(near, GRAD_Z, j) + total(sum_z))
 
 
-@njit
+@register_jitable
 def _collect(m, index, near, out):
     """Add the gradients of all neighbours to their pairs: ds/dr = 2 r."""
     for j in range(m):

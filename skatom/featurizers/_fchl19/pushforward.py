@@ -5,7 +5,7 @@ Arguments are those of `triples`, with the tangent ``v`` (n_pairs, 3) and ``out`
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._fchl19.triples import (
@@ -66,7 +66,7 @@ def angular_pushforward(block, n_species, cut, decay, waves, grid, first, v, out
         write_sums(i, n_runs, runs, n_species, first, (grid[1], n_waves), sums, out)
 
 
-@njit
+@register_jitable
 def _change(j, m, decay, n_waves, near, triples, changes, moves):
     """Fill the changes of B J A_q at R = 0, and what is to be multiplied by R."""
     x, y, z = get(near, X, j), get(near, Y, j), get(near, Z, j)
@@ -95,7 +95,7 @@ def _change(j, m, decay, n_waves, near, triples, changes, moves):
             store(moves, WAVES + q, k, wave * length * strength)
 
 
-@njit
+@register_jitable
 def _shift(n_rows, shells, shifted, sums):
     """Add R_m times `shifted` to `sums`, and set `shifted` to zero."""
     for row in range(n_rows):

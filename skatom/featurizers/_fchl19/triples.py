@@ -29,7 +29,7 @@ first : first three-body column
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._aev.powers import log2
 from skatom.featurizers._simd.environment import INVERSE, F, S, X, Y, Z
@@ -55,7 +55,7 @@ COS, STRENGTH, MEAN, BY_J, BY_K, BY_D = 0, 1, 2, 3, 4, 5
 WAVES = 6
 
 
-@njit
+@register_jitable
 def reach(m, decay, shells, near, parts):
     """Fill the factor of every neighbour, f r**-p exp(-eta (r - R)**2 / 2)."""
     half = -0.5 * decay[0] * LOG2E
@@ -69,7 +69,7 @@ def reach(m, decay, shells, near, parts):
             store(parts, j, v, exp2(d * d * half) * f)
 
 
-@njit
+@register_jitable
 def turn(j, m, decay, waves, near, triples):
     """Fill rows from `WAVES` on with B J A_q of all k > j."""
     x, y, z, s = get(near, X, j), get(near, Y, j), get(near, Z, j), get(near, S, j)
@@ -96,7 +96,7 @@ def turn(j, m, decay, waves, near, triples):
             sine, last_s = twice * sine - last_s, sine
 
 
-@njit
+@register_jitable
 def turn_slopes(j, m, decay, waves, near, triples):
     """Fill all rows of the table of triples of `j` with all k > j."""
     x, y, z, s = get(near, X, j), get(near, Y, j), get(near, Z, j), get(near, S, j)
@@ -121,7 +121,7 @@ def turn_slopes(j, m, decay, waves, near, triples):
         _waves(k, d * shrink, sine, waves, triples)
 
 
-@njit
+@register_jitable
 def _slopes_of_strength(j, k, s, half, d, s_k, shrink, shorter, power, near, triples):
     """Store the derivatives of B, times J, and return B J = (1 + 3 P) power."""
     square = shrink * shrink * shorter
@@ -140,7 +140,7 @@ def _slopes_of_strength(j, k, s, half, d, s_k, shrink, shorter, power, near, tri
     return strength
 
 
-@njit
+@register_jitable
 def _waves(k, cosine, sine, waves, triples):
     """Store A_q and dA_q/dc, by cos((o + 2) t) = 2 cos(2 t) cos(o t) - cos((o - 2) t)."""
     twice, growth = cosine * cosine * 4.0 - 2.0, cosine * 8.0
@@ -159,7 +159,7 @@ def _waves(k, cosine, sine, waves, triples):
         sine, last_s = twice * sine - last_s, sine
 
 
-@njit
+@register_jitable
 def add_products(j, ends, row, n_waves, at, parts, triples, sums):
     """Add sum_k (part_j part_k)_m T_qk to rows ``at + q`` of `sums`, two q at a time.
 
@@ -177,7 +177,7 @@ def add_products(j, ends, row, n_waves, at, parts, triples, sums):
             store(sums, at + q + 1, v, load(sums, at + q + 1, v) + odd * of_j)
 
 
-@njit
+@register_jitable
 def write_sums(i, n_runs, runs, n_species, first, shape, sums, out):
     """Add `sums` to the columns of all pairs of runs, and set them to zero."""
     n_shells, n_waves = shape
@@ -194,7 +194,7 @@ def write_sums(i, n_runs, runs, n_species, first, shape, sums, out):
     sums[:at] = 0.0
 
 
-@njit
+@register_jitable
 def workspace(room, n_species, waves, shells):
     """Return empty tables: triples, parts and sums."""
     n_waves = 2 * len(waves)

@@ -5,7 +5,7 @@ Vectors are columns of a neighbour table (`environment`); results are rows of ei
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.environment import S, X, Y, Z
 from skatom.featurizers._simd.lanes import load, splat, store
@@ -28,7 +28,7 @@ def recursion(l_max):
     return steps
 
 
-@njit
+@register_jitable
 def solid_harmonics(t, n_l, steps, near, harmonics):
     """Write H_lm of eight vectors."""
     x, y, z, r2 = load(near, X, t), load(near, Y, t), load(near, Z, t), load(near, S, t)
@@ -50,7 +50,7 @@ def solid_harmonics(t, n_l, steps, near, harmonics):
             store(harmonics, base + m, 0, value)
 
 
-@njit
+@register_jitable
 def harmonics_pullback(t, n_l, steps, near, harmonics, adjoint, by_s, result):
     """Turn d/dH (overwritten) and d/d(r²) into d/d(vector), rows 0 to 2 of `result`."""
     x, y, z, r2 = load(near, X, t), load(near, Y, t), load(near, Z, t), load(near, S, t)
@@ -84,7 +84,7 @@ def harmonics_pullback(t, n_l, steps, near, harmonics, adjoint, by_s, result):
     store(result, 2, 0, gz + z * by_s * 2.0)
 
 
-@njit
+@register_jitable
 def harmonics_pushforward(t, n_l, steps, near, harmonics, tangents, moved):
     """Write the change of H_lm of eight vectors under their tangents."""
     x, y, z, r2 = load(near, X, t), load(near, Y, t), load(near, Z, t), load(near, S, t)

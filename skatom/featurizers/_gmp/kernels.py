@@ -20,7 +20,7 @@ n_gaussians * 3) with C, k log2(e) and lambda, n_probes); ``norms`` is K_l; ``st
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._gmp.harmonics import (
@@ -130,7 +130,7 @@ def jacobian(block, cut, radial, norms, steps, out):
                     _write_slopes(lane, norms, totals, changes, out[index[t + lane], d])
 
 
-@njit
+@register_jitable
 def _workspace(n_l, n_probes, n_constants, room):
     """Return kinds of neighbours, rows of harmonics, radial rows, sums and constants."""
     return (
@@ -142,7 +142,7 @@ def _workspace(n_l, n_probes, n_constants, room):
     )
 
 
-@njit
+@register_jitable
 def _neighbours(i, block, cut, slopes, near, index, runs, kinds):
     """Fill the table of centre `i` and the species of its columns; return their number.
 
@@ -160,7 +160,7 @@ def _neighbours(i, block, cut, slopes, near, index, runs, kinds):
     return n
 
 
-@njit
+@register_jitable
 def _expand(n, centre, radial, n_l, steps, near, work):
     """Return the expansion coefficients (n_probes, n_lm) of one centre."""
     n_probes, n_lm = radial[2], n_l * n_l
@@ -187,7 +187,7 @@ def _expand(n, centre, radial, n_l, steps, near, work):
     return totals
 
 
-@njit
+@register_jitable
 def _radial_rows(t, n_l, radial, near, work, slopes):  # noqa: C901 - calls cost half again
     """Write R_sl to rows s * n_l + l, and dR/d(r²) below them.
 
@@ -231,7 +231,7 @@ def _radial_rows(t, n_l, radial, near, work, slopes):  # noqa: C901 - calls cost
                     tilt = tilt * ratio
 
 
-@njit
+@register_jitable
 def _weigh(g, norms, totals, weights):
     """Write d(sum g * values)/d(expansion coefficients)."""
     n_probes = len(totals)
@@ -242,7 +242,7 @@ def _weigh(g, norms, totals, weights):
                 weights[s, q] = factor * totals[s, q]
 
 
-@njit
+@register_jitable
 def _adjoint(n_l, weights, rows, harmonics, adjoint):
     """Write d/dH of eight neighbours; return d/d(r²) through the radial functions."""
     n_probes = len(weights)
@@ -259,7 +259,7 @@ def _adjoint(n_l, weights, rows, harmonics, adjoint):
     return by_s
 
 
-@njit
+@register_jitable
 def _add_changes(t, n_l, n_probes, near, work, tangents, moved, changes):
     """Add the change of every expansion coefficient, lane by lane."""
     harmonics, rows = work[1], work[2]
@@ -276,7 +276,7 @@ def _add_changes(t, n_l, n_probes, near, work, tangents, moved, changes):
                 store(changes, at, 0, load(changes, at, 0) + change)
 
 
-@njit
+@register_jitable
 def _write_slopes(lane, norms, totals, changes, out):
     """Write the derivatives of all features by one component of one pair vector."""
     n_l, n_probes = len(norms), len(totals)

@@ -5,7 +5,7 @@ slope is given as f'(u) / f(u), which lets a product of cutoffs be differentiate
 adding.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.lanes import (
     exp2,
@@ -23,7 +23,7 @@ TANH3 = 2  # tanh(1 - x)**3
 _TWO_LOG2E = 2.8853900817779268
 
 
-@njit
+@register_jitable
 def whole_power(x, exponent):
     """Return x**exponent for an integer exponent >= 0, by repeated squaring."""
     result = splat(1.0)
@@ -36,7 +36,7 @@ def whole_power(x, exponent):
     return result
 
 
-@njit
+@register_jitable
 def real_power(x, exponent):
     """Return x**exponent for lanes x >= 0 and a real exponent >= 0."""
     whole = int(exponent)
@@ -45,7 +45,7 @@ def real_power(x, exponent):
     return power(maximum(x, 0.0), exponent)
 
 
-@njit
+@register_jitable
 def cutoff(kind, gamma, u):
     """Return f(u)."""
     if kind == POLYNOMIAL:
@@ -60,7 +60,7 @@ def cutoff(kind, gamma, u):
     return rest * rest * _cosine_rest(u)
 
 
-@njit
+@register_jitable
 def cutoff_slope(kind, gamma, u):
     """Return f'(u) / f(u), and zero where f(u) is zero."""
     if kind == POLYNOMIAL:
@@ -78,7 +78,7 @@ def cutoff_slope(kind, gamma, u):
     return guarded_ratio(_cosine_rest_slope(u), rest * _cosine_rest(u))
 
 
-@njit
+@register_jitable
 def _cosine_rest(u):
     """Return f(u) / (1 - u)**2 for the cosine: entire in u, interpolated to 2e-18."""
     p = u * -3.396016833111468e-11 + 1.7206865574999344e-09
@@ -92,7 +92,7 @@ def _cosine_rest(u):
     return p * u + 1.0
 
 
-@njit
+@register_jitable
 def _cosine_rest_slope(u):
     """Return f'(u) / (1 - u) for the cosine, interpolated to 2e-17."""
     p = u * 3.7664438868590243e-10 + -1.7527152092611903e-08

@@ -7,7 +7,7 @@ and derivatives alike.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.cutoffs import cutoff, cutoff_slope
 from skatom.featurizers._simd.lanes import get, load, put, sqrt, store
@@ -23,7 +23,7 @@ PLACE = 11
 NEAR_ROWS = 12
 
 
-@njit
+@register_jitable
 def table(block, n_species):
     """Return an empty neighbour table, its way back to pairs, and its runs of species.
 
@@ -40,7 +40,7 @@ def table(block, n_species):
     return near, np.zeros(room, np.int64), np.zeros((2, n_species + 1), np.int64)
 
 
-@njit
+@register_jitable
 def gather(i, block, cut, slopes, near, index, runs):
     """Fill the table of centre `i`; return how many runs of one species it has.
 
@@ -94,7 +94,7 @@ def gather(i, block, cut, slopes, near, index, runs):
     return n_runs
 
 
-@njit
+@register_jitable
 def _cut(t, cut, slopes, near):
     """Fill 1/r, f and, on demand, f'(s)/f of eight neighbours."""
     s = load(near, S, t)
@@ -105,7 +105,7 @@ def _cut(t, cut, slopes, near):
         store(near, SLOPE, t, cutoff_slope(cut[1], cut[2], s * shrink) * shrink)
 
 
-@njit
+@register_jitable
 def gather_tangents(m, index, v, near):
     """Copy the tangents of the neighbours, and of their squared distances."""
     for j in range(m):

@@ -11,10 +11,16 @@ import operator
 
 from llvmlite import binding as llvm
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import (
+    intrinsic,
+    lower_builtin,
+    models,
+    register_jitable,
+    register_model,
+)
 
 WIDTH = 8
 
@@ -315,7 +321,7 @@ def _scale(typing, mantissa, shifted):
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to the nearest integer
 
 
-@njit
+@register_jitable
 def exp2(x):
     """Return 2**x for lanes x <= 1000, to 4e-16 relative; below 2**-1000 it is 2**-1000.
 

@@ -24,14 +24,14 @@ Tables have columns for neighbours, or for etas, in whole groups of lanes.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.environment import INVERSE, F, S, X, Y, Z
 from skatom.featurizers._simd.lanes import exp2, get, load, put, splat, store, total
 from skatom.featurizers._simd.triples import LOG2E
 
 
-@njit
+@register_jitable
 def moment_tables(expansion, n_species, n_kinds, room):
     """Return empty tables for `n_kinds` weights of each eta.
 
@@ -60,13 +60,13 @@ def moment_tables(expansion, n_species, n_kinds, room):
     )
 
 
-@njit
+@register_jitable
 def fours(n):
     """Return `n` rounded up to whole fours."""
     return (n + 3) & ~3
 
 
-@njit
+@register_jitable
 def fill_harmonics(n, steps, near, harmonics):
     """Fill the harmonics of the directions of `n` neighbours."""
     n_l = int(np.sqrt(harmonics.shape[0]) + 0.5)
@@ -95,7 +95,7 @@ def fill_harmonics(n, steps, near, harmonics):
             store(harmonics, here - l, t, (y * plus + x * minus) * out)
 
 
-@njit
+@register_jitable
 def fill_waves(first, n, etas, near, waves):
     """Fill the weights e_j of a run of neighbours, and zeros behind it."""
     for t in range(first, first + n, 8):
@@ -105,14 +105,14 @@ def fill_waves(first, n, etas, near, waves):
     hide(first + n, waves)
 
 
-@njit
+@register_jitable
 def hide(t, waves):
     """Give no weight to the lanes behind the last neighbour of a run."""
     for e in range(waves.shape[0]):
         store(waves, e, t, splat(0.0))
 
 
-@njit
+@register_jitable
 def sum_moments(run, first, n, harmonics, waves, moments):
     """Fill the moments of a run of neighbours, for every kind of weight."""
     base = run * harmonics.shape[0]
@@ -131,7 +131,7 @@ def sum_moments(run, first, n, harmonics, waves, moments):
             put(moments, base + q, e + 3, total(m3))
 
 
-@njit
+@register_jitable
 def sum_squares(run, first, n, n_etas, kind, waves, squares):
     """Fill the sums of the weight times that of another kind (0 for its square)."""
     for e in range(n_etas):
@@ -142,7 +142,7 @@ def sum_squares(run, first, n, n_etas, kind, waves, squares):
         put(squares, run, e, total(summed))
 
 
-@njit
+@register_jitable
 def gather_moments(n_runs, runs, expansion, near, tables):
     """Fill harmonics, weights, moments and sums of squares of one centre."""
     harmonics, waves, moments, squares = tables[0], tables[1], tables[2], tables[3]
@@ -154,7 +154,7 @@ def gather_moments(n_runs, runs, expansion, near, tables):
         sum_squares(a, first, n, expansion[0].shape[1], 0, waves, squares)
 
 
-@njit
+@register_jitable
 def add_levels(expansion, levels, grown, row):
     """Add sums for each l, times their Legendre coefficients, to a row of features."""
     series, terms = expansion[1], expansion[2]
@@ -168,7 +168,7 @@ def add_levels(expansion, levels, grown, row):
         row[terms[k, 2]] += get(grown, terms[k, 1], terms[k, 0])
 
 
-@njit
+@register_jitable
 def weigh_levels(expansion, row, levels, grown):
     """Fill the sums over functions of their weight in `row` times coefficients."""
     series, terms = expansion[1], expansion[2]

@@ -15,7 +15,7 @@ blocks that stay in the L1 cache, with empty places (w = 0) up to whole groups o
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.cutoffs import (
     cutoff,
@@ -45,7 +45,7 @@ SLOPE_JK, RESULT_1, RESULT_2, RESULT_3 = 6, 7, 8, 9
 TRIPLE_ROWS = 10
 
 
-@njit
+@register_jitable
 def workspace(etas, powers):
     """Return empty tables: triples, waves and powers; and a cursor."""
     return (
@@ -56,7 +56,7 @@ def workspace(etas, powers):
     )
 
 
-@njit
+@register_jitable
 def begin(a, b, runs, cursor):
     """Set the cursor to the first triple of two runs; return where they end."""
     same = a == b
@@ -65,13 +65,13 @@ def begin(a, b, runs, cursor):
     return runs[1, a + 1], runs[1, b], runs[1, b + 1], same
 
 
-@njit
+@register_jitable
 def pair_index(a, b, n_species):
     """Return the place of the species pair a <= b in 00 01 .. 11 12 ..."""
     return a * n_species - a * (a - 1) // 2 + b - a
 
 
-@njit
+@register_jitable
 def fill(cursor, stops, near, reach, triples):
     """Pack the next triples of one pair of species; return how many places are used.
 
@@ -117,7 +117,7 @@ def fill(cursor, stops, near, reach, triples):
     return _pad(n, k_start, triples)
 
 
-@njit
+@register_jitable
 def _pad(n, place, triples):
     """Fill up the last group of lanes with triples of no weight."""
     nothing = splat(0.0)
@@ -130,7 +130,7 @@ def _pad(n, place, triples):
     return (n + 7) & ~7
 
 
-@njit
+@register_jitable
 def evaluate(n, side, slopes, cut, grid, triples, waves, p, dp):
     """Fill what the functions of a block are made of.
 
@@ -172,7 +172,7 @@ def evaluate(n, side, slopes, cut, grid, triples, waves, p, dp):
         _fill_powers(t, slopes, powers, triples, p, dp)
 
 
-@njit
+@register_jitable
 def _fill_powers(t, slopes, powers, triples, p, dp):
     """Fill P = 2 h**zeta, h = (1 + lambda c) / 2, and dP/dc = zeta lambda h**(zeta - 1).
 

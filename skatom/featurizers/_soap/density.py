@@ -6,7 +6,7 @@ on at a time in all sums; eight neighbours in the harmonics.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.lanes import get, load, splat, store
 from skatom.featurizers._soap.neighbors import (
@@ -20,7 +20,7 @@ from skatom.featurizers._soap.neighbors import (
 )
 
 
-@njit
+@register_jitable
 def workspace(block, sizes, coupling, slopes):
     """Return the arrays that all centres of a block share.
 
@@ -69,7 +69,7 @@ def workspace(block, sizes, coupling, slopes):
     )
 
 
-@njit
+@register_jitable
 def aligned(n_rows, n_columns):
     """Return zeros that begin at a cache line: lanes that straddle two cost twice.
 
@@ -81,7 +81,7 @@ def aligned(n_rows, n_columns):
     return room[first : first + n].reshape((n_rows, n_columns))
 
 
-@njit
+@register_jitable
 def describe(i, block, sizes, spline, ladder, coupling, own, slopes, work):
     """Fill the coefficients of centre `i`, and all that leads to them.
 
@@ -121,7 +121,7 @@ def describe(i, block, sizes, spline, ladder, coupling, own, slopes, work):
     return n_runs
 
 
-@njit
+@register_jitable
 def fill_harmonics(m, l_max, ladder, near, harmonics):
     """Fill the real solid harmonics, Racah-normalised: their squares sum to r^(2 l).
 
@@ -149,7 +149,7 @@ def fill_harmonics(m, l_max, ladder, near, harmonics):
                 store(harmonics, here + k, t, value)
 
 
-@njit
+@register_jitable
 def _activate(species, coupling, c, active):
     """Clear the channels that a species adds to, unless they are in use already."""
     last = len(active) - 1
@@ -164,7 +164,7 @@ def _activate(species, coupling, c, active):
             c[channel] = 0.0
 
 
-@njit
+@register_jitable
 def spread_run(run, runs, sizes, coupling, radial, harmonics, c):
     """Add a run of neighbours to the channels that their species adds to."""
     first = coupling[0][runs[0, run]]
@@ -179,7 +179,7 @@ def spread_run(run, runs, sizes, coupling, radial, harmonics, c):
     share(first, last, coupling, c, spare, c)
 
 
-@njit
+@register_jitable
 def share(first, last, coupling, source, row, target):
     """Add a row of coefficients to channels, times their weights."""
     for k in range(first, last):
@@ -189,7 +189,7 @@ def share(first, last, coupling, source, row, target):
             store(target, channel, q, load(target, channel, q) + term)
 
 
-@njit
+@register_jitable
 def _expand(begin, end, sizes, radial, harmonics, row, c):
     """Add radial functions times harmonics of neighbours begin .. end to a row of `c`.
 
@@ -224,7 +224,7 @@ def _expand(begin, end, sizes, radial, harmonics, row, c):
                     lm += 4
 
 
-@njit
+@register_jitable
 def _sum_1(begin, end, radial, column, harmonics, lm, c, row, place):
     a = load(c, row, place)
     for t in range(begin, end):
@@ -232,7 +232,7 @@ def _sum_1(begin, end, radial, column, harmonics, lm, c, row, place):
     store(c, row, place, a)
 
 
-@njit
+@register_jitable
 def _sum_3(begin, end, radial, column, harmonics, lm, c, row, place, width):
     a, b = load(c, row, place), load(c, row, place + width)
     d = load(c, row, place + 2 * width)
@@ -246,7 +246,7 @@ def _sum_3(begin, end, radial, column, harmonics, lm, c, row, place, width):
     store(c, row, place + 2 * width, d)
 
 
-@njit
+@register_jitable
 def _sum_4(begin, end, radial, column, harmonics, lm, c, row, place, width):
     a, b = load(c, row, place), load(c, row, place + width)
     d, e = load(c, row, place + 2 * width), load(c, row, place + 3 * width)
@@ -262,7 +262,7 @@ def _sum_4(begin, end, radial, column, harmonics, lm, c, row, place, width):
     store(c, row, place + 3 * width, e)
 
 
-@njit
+@register_jitable
 def _sum_5(begin, end, radial, column, harmonics, lm, c, row, place, width):
     a, b = load(c, row, place), load(c, row, place + width)
     d, e = load(c, row, place + 2 * width), load(c, row, place + 3 * width)

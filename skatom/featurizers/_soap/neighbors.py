@@ -4,7 +4,7 @@ A table has one row for a quantity and one column for a neighbour, so that eight
 on at a time; only neighbours inside r_cut are in it, whatever longer pairs a list carries.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.lanes import get, load, put, sqrt, store
 
@@ -17,7 +17,7 @@ WEIGHTS = 8
 NEAR_ROWS = 20
 
 
-@njit
+@register_jitable
 def gather(i, block, r_cut, near, index, runs):
     """List the neighbours of `i` inside r_cut; return the number of runs of a species."""
     offsets, channels, vectors = block[2], block[3], block[4]
@@ -47,7 +47,7 @@ def gather(i, block, r_cut, near, index, runs):
     return n_runs
 
 
-@njit
+@register_jitable
 def locate(m, pieces, slopes, near):
     """Find the interval of every neighbour and the weights of its two nodes.
 
@@ -100,7 +100,7 @@ def locate(m, pieces, slopes, near):
             store(near, WEIGHTS + 11, t, 0.5 * h * inverse * turn)
 
 
-@njit
+@register_jitable
 def interpolate(m, nodes, slopes, near, radial, by_r):
     """Interpolate all radial functions of every neighbour, and their slopes over r."""
     n = radial.shape[1]

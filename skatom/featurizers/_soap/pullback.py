@@ -6,7 +6,7 @@ harmonics of one order less, so d is turned into three more sets of coefficients
 and the harmonics themselves serve for all four.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.lanes import get, load, splat, store, total
@@ -39,7 +39,7 @@ def soap_pullback(block, setup, g, out):
                 _gradients(t, sizes, spline[2], four, work, last, out)
 
 
-@njit
+@register_jitable
 def _collect(species, coupling, d):
     """Return the row of `d` that holds the derivatives by a species' coefficients."""
     first, last = coupling[0][species], coupling[0][species + 1]
@@ -54,7 +54,7 @@ def _collect(species, coupling, d):
     return spare
 
 
-@njit
+@register_jitable
 def _lower(sizes, gradients, r_cut, d, row, four):
     """Fill `four`: for each lm, d and the three sets that stand for gradients.
 
@@ -79,7 +79,7 @@ def _lower(sizes, gradients, r_cut, d, row, four):
                 store(four, 0, place + q, value)
 
 
-@njit
+@register_jitable
 def _gradients(t, sizes, r_cut, four, work, last, out):
     """Write the derivatives by the vectors of neighbours `t` and, if not `last`, t + 1.
 
@@ -121,7 +121,7 @@ def _gradients(t, sizes, r_cut, four, work, last, out):
         _put(t + 1, along2, x2, y2, z2, r_cut, work, out)
 
 
-@njit
+@register_jitable
 def _put(t, along, x, y, z, r_cut, work, out):
     """Write the derivative by the vector of a neighbour from its parts."""
     near, pair = work[0], work[1][t]

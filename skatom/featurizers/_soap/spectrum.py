@@ -6,13 +6,13 @@ is the column at which the blocks of a pair begin, or -1 if the pair is not in u
 channels that are active at a centre are looked at.
 """
 
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom.featurizers._simd.lanes import get, load, splat, store
 from skatom.featurizers._soap.transpose import load_some, store_some, turn
 
 
-@njit
+@register_jitable
 def spectrum(row, sizes, layout, c, active, out):
     """Write the power spectrum of coefficients `c` to a row of `out`."""
     n_max, l_max, width = sizes
@@ -31,7 +31,7 @@ def spectrum(row, sizes, layout, c, active, out):
                 first += block_size(n_max, p == q)
 
 
-@njit
+@register_jitable
 def spectrum_tangent(row, sizes, layout, c, dc, moved, active, out):
     """Write the change of the power spectrum under `dc` of the channels that moved."""
     n_max, l_max, width = sizes
@@ -55,13 +55,13 @@ def spectrum_tangent(row, sizes, layout, c, dc, moved, active, out):
                 first += block_size(n_max, p == q)
 
 
-@njit
+@register_jitable
 def block_size(n_max, triangle):
     """Return how many columns a block has."""
     return n_max * (n_max + 1) // 2 if triangle else n_max * n_max
 
 
-@njit
+@register_jitable
 def _eight(l, n, k, width, left, p, right, q):
     """Return the sums over m of left[n .. n + 7] times eight of right[k ..]."""
     a = b = d = e = f = g = h = i = splat(0.0)
@@ -80,7 +80,7 @@ def _eight(l, n, k, width, left, p, right, q):
     return a, b, d, e, f, g, h, i
 
 
-@njit
+@register_jitable
 def _eight_both(l, n, k, width, c, dc, p, q):
     """Return the change of these sums when both factors change."""
     a = b = d = e = f = g = h = i = splat(0.0)
@@ -99,7 +99,7 @@ def _eight_both(l, n, k, width, c, dc, p, q):
     return a, b, d, e, f, g, h, i
 
 
-@njit
+@register_jitable
 def _keep(row, n, k, n_max, triangle, first, rows, out):
     """Write the part of eight rows of a block that exists."""
     if not triangle and n + 8 <= n_max and k + 8 <= n_max:
@@ -120,7 +120,7 @@ def _keep(row, n, k, n_max, triangle, first, rows, out):
         store_some(out, row, column, rows[step], begin, n_max - k)
 
 
-@njit
+@register_jitable
 def spectrum_pullback(row, sizes, layout, c, active, g, d):
     """Fill the active rows of `d` with the derivatives of sum g * spectrum by `c`."""
     n_max, l_max, width = sizes
@@ -146,7 +146,7 @@ def spectrum_pullback(row, sizes, layout, c, active, g, d):
                 first += block_size(n_max, p == q)
 
 
-@njit
+@register_jitable
 def _read(row, n, k, n_max, triangle, first, g):
     """Read eight rows of a block, zero where there is nothing."""
     if not triangle and n + 8 <= n_max and k + 8 <= n_max:
@@ -173,7 +173,7 @@ def _read(row, n, k, n_max, triangle, first, g):
     )
 
 
-@njit
+@register_jitable
 def _read_some(row, n, k, n_max, triangle, first, g):
     """Read the part of one row of a block that exists."""
     stop = n_max - k if n < n_max else 0
@@ -183,7 +183,7 @@ def _read_some(row, n, k, n_max, triangle, first, g):
     return load_some(g, row, column, begin, stop)
 
 
-@njit
+@register_jitable
 def _plus(x, y):
     """Add eight rows to eight."""
     return (
@@ -198,7 +198,7 @@ def _plus(x, y):
     )
 
 
-@njit
+@register_jitable
 def _apply(l, width, rows, source, p, n, target, q, k):
     """Add sum_i source[lm, n + i] rows[i] to target[lm, k ..], all m of one l."""
     for lm in range(l * l, (l + 1) * (l + 1)):

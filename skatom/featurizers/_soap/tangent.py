@@ -5,7 +5,7 @@ once along one direction, the Jacobian one neighbour at a time along each axis.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.lanes import get, load, splat, store
@@ -40,7 +40,7 @@ def soap_pushforward(block, setup, v, out):
         spectrum_tangent(i, sizes, layout, c, dc, moved, active, out)
 
 
-@njit
+@register_jitable
 def _clear(species, coupling, dc, moved):
     """Zero the channels of a species, once."""
     for k in range(coupling[0][species], coupling[0][species + 1]):
@@ -50,7 +50,7 @@ def _clear(species, coupling, dc, moved):
             moved[channel] = True
 
 
-@njit
+@register_jitable
 def _move(m, sizes, r_cut, gradients, v, work, step, turned):
     """Turn slopes by r into changes of radial functions, fill changes of harmonics.
 
@@ -108,7 +108,7 @@ def soap_jacobian(block, setup, out):
                     spectrum_tangent(row, sizes, layout, c, dc, moved, active, rows)
 
 
-@njit
+@register_jitable
 def _one(t, axis, sizes, r_cut, gradients, work, dc):
     """Fill the spare row of `dc` with the change along one axis of one neighbour."""
     near, radial, by_r, harmonics = work[0], work[3], work[4], work[5]

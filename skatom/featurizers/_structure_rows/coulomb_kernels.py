@@ -15,12 +15,12 @@ ranks
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 
 
-@njit
+@register_jitable
 def fill(molecules, diagonal, s, c, norms):
     """Write the matrix of one molecule to c, and the squared norms of its rows."""
     positions, numbers, offsets = molecules
@@ -47,7 +47,7 @@ def fill(molecules, diagonal, s, c, norms):
     return n
 
 
-@njit
+@register_jitable
 def descend(norms, noise, n, keys, order):
     """Sort by norm, the largest first; equal ones stay in the order of the atoms.
 

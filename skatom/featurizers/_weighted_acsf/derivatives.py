@@ -1,7 +1,7 @@
 """Derivatives of the weighted angular functions; arguments stand in `moments`."""
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -83,7 +83,7 @@ def moment_pullback(block, weights, cut, basis, terms, layout, g, out):
             _gradients(ends[0], ends[1], basis, near, mono, waves, part, index, out)
 
 
-@njit
+@register_jitable
 def _turn_back(g, basis, terms, layout, m, d):
     """Replace the moments and D by the derivatives of sum g * functions by them."""
     degrees, counts = basis[4], basis[5]
@@ -105,7 +105,7 @@ def _turn_back(g, basis, terms, layout, m, d):
                 store(m, row, v, by_moment)
 
 
-@njit
+@register_jitable
 def _contract_back(weights, species, m, d, part):
     """Fill the derivatives by the moments of one species."""
     n_mono = len(part) - 1
@@ -120,7 +120,7 @@ def _contract_back(weights, species, m, d, part):
             store(part, n_mono, v, load(part, n_mono, v) + added)
 
 
-@njit
+@register_jitable
 def _gradients(start, stop, basis, near, mono, waves, part, index, out):
     """Add the derivatives by the vectors of neighbours `start` to `stop`."""
     etas, lowers, exponents = basis[0], basis[2], basis[3]

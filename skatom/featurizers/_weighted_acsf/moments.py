@@ -24,7 +24,7 @@ layout : (first angular column, columns of a channel)
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -55,7 +55,7 @@ def moment_values(block, weights, cut, basis, terms, layout, out):
         write(powers, d, terms, layout, 1.0, out[i])
 
 
-@njit
+@register_jitable
 def workspace(room, n_channels, basis):
     """Return empty tables: monomials, waves, moments of a species, moments, and D."""
     n_mono, n_eta = len(basis[1]), basis[0].shape[1]
@@ -68,7 +68,7 @@ def workspace(room, n_channels, basis):
     )
 
 
-@njit
+@register_jitable
 def moments(n_runs, runs, weights, basis, near, mono, waves, part, m, d):
     """Fill the monomials and waves of all neighbours, and the moments and D."""
     _fill_monomials(runs[1, n_runs], basis[1], near, mono)
@@ -79,7 +79,7 @@ def moments(n_runs, runs, weights, basis, near, mono, waves, part, m, d):
         contract(weights, runs[0, a], part, m, d)
 
 
-@njit
+@register_jitable
 def _fill_monomials(n, steps, near, mono):
     for j in range(n):
         inverse = get(near, INVERSE, j)
@@ -89,7 +89,7 @@ def _fill_monomials(n, steps, near, mono):
             put(mono, j, q, get(mono, j, steps[q, 0]) * u)
 
 
-@njit
+@register_jitable
 def _fill_waves(n, etas, near, waves):
     for j in range(n):
         for v in range(0, etas.shape[1], 8):
@@ -97,7 +97,7 @@ def _fill_waves(n, etas, near, waves):
             store(waves, j, v, wave * get(near, F, j))
 
 
-@njit
+@register_jitable
 def _add_up(start, stop, mono, waves, part):
     """Fill the moments of the neighbours `start` to `stop`, and sum e²."""
     n_mono = mono.shape[1]
@@ -113,7 +113,7 @@ def _add_up(start, stop, mono, waves, part):
         store(part, n_mono, v, summed)
 
 
-@njit
+@register_jitable
 def contract(weights, species, part, m, d):
     """Add the moments of one species to those of all channels."""
     n_mono = len(part) - 1
@@ -126,7 +126,7 @@ def contract(weights, species, part, m, d):
             store(d, c, v, load(d, c, v) + load(part, n_mono, v) * (w * w))
 
 
-@njit
+@register_jitable
 def square(one, two, basis, n_channels, factor):
     """Return `factor` Q_n of two sets of moments, shape (n_channels * degrees, n_eta)."""
     degrees, counts = basis[4], basis[5]
@@ -141,7 +141,7 @@ def square(one, two, basis, n_channels, factor):
     return out
 
 
-@njit
+@register_jitable
 def write(powers, d, terms, layout, factor, row):
     """Add `factor` times the functions that Q and D lead to, to a row of features."""
     coefficients, selfs, eta_of, columns = terms
@@ -155,7 +155,7 @@ def write(powers, d, terms, layout, factor, row):
             row[layout[0] + c * layout[1] + columns[t]] += factor * value
 
 
-@njit
+@register_jitable
 def tangents(j, x, y, z, near, change):
     """Write how s and u of a neighbour change with its vector to row j of `change`."""
     inverse = get(near, INVERSE, j)
@@ -169,7 +169,7 @@ def tangents(j, x, y, z, near, change):
     put(change, j, 3, (z - uz * along) * inverse)
 
 
-@njit
+@register_jitable
 def add_up_tangents(start, stop, basis, near, change, mono, waves, part):
     """Fill the changes of the moments of neighbours `start` to `stop`, and of sum e²."""
     etas, lowers, exponents = basis[0], basis[2], basis[3]

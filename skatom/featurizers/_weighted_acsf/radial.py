@@ -10,7 +10,7 @@ radial : (parameters, n), rows eta and r_s of n functions, padded to groups of l
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 from skatom.featurizers._simd.environment import (
@@ -109,7 +109,7 @@ def radial_jacobian(block, weights, cut, radial, out):
                     )
 
 
-@njit
+@register_jitable
 def _fill_terms(m, parameters, near, terms):
     """Fill exp(-eta (r - r_s)²) f of every neighbour and function."""
     for j in range(m):
@@ -120,7 +120,7 @@ def _fill_terms(m, parameters, near, terms):
             store(terms, j, q, wave * get(near, F, j))
 
 
-@njit
+@register_jitable
 def _fill_slopes(m, parameters, near, slopes):
     """Fill the derivatives by s = r² of what `_fill_terms` fills."""
     for j in range(m):
@@ -132,13 +132,13 @@ def _fill_slopes(m, parameters, near, slopes):
             store(slopes, j, q, wave * (slope - eta * d * inverse))
 
 
-@njit
+@register_jitable
 def _spread_sums(weights, sums, row):
     """Add the sums over one species to all channels."""
     _spread_row(weights, sums, 1.0, len(sums), row)
 
 
-@njit
+@register_jitable
 def _spread_row(weights, sums, factor, n, row):
     """Add `factor` times the first n sums to all channels."""
     for c in range(len(weights)):

@@ -6,7 +6,7 @@ and ``columns[kind]`` says which features the ``widths[kind]`` columns are.
 """
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 
@@ -86,7 +86,7 @@ def multiply_transpose(
         first += atoms[s + 1] - atoms[s]
 
 
-@njit
+@register_jitable
 def _gather(row, columns, widths, gathered):
     """Copy the columns of every kind out of a full row."""
     for k in range(len(widths)):
@@ -94,7 +94,7 @@ def _gather(row, columns, widths, gathered):
             gathered[k, c] = row[columns[k, c]]
 
 
-@njit
+@register_jitable
 def _spread(gathered, columns, widths, row):
     """Add the columns of every kind back to a full row, and clear them."""
     for k in range(len(widths)):
@@ -103,7 +103,7 @@ def _spread(gathered, columns, widths, row):
             gathered[k, c] = 0
 
 
-@njit
+@register_jitable
 def _add_virial(r, v, virial):
     """Add (r v^T + v r^T) / 2 to w."""
     for a in range(3):
@@ -111,7 +111,7 @@ def _add_virial(r, v, virial):
             virial[a, c] += 0.5 * (r[a] * v[c] + r[c] * v[a])
 
 
-@njit
+@register_jitable
 def _add_virial_transpose(r, virial, v):
     """Add the transpose of `_add_virial`: v += (W + W^T) r / 2."""
     for a in range(3):

@@ -1,11 +1,12 @@
 """Compiled assembly of derivative-derivative kernels, one product a pair of structures."""
 
 import numpy as np
+from numba.extending import register_jitable
 
 from skatom._runtime.compilation import kernel
 
 
-@kernel
+@register_jitable
 def _is_dense(owners, starts, targets):
     """Whether all atoms of a structure have rows for the same targets, in a row."""
     first = 0
@@ -21,7 +22,7 @@ def _is_dense(owners, starts, targets):
     return True
 
 
-@kernel
+@register_jitable
 def _edges(owners):
     """First atom of each structure, and the end."""
     edges = [0]
@@ -32,7 +33,7 @@ def _edges(owners):
     return edges
 
 
-@kernel(fastmath=True)
+@register_jitable(fastmath=True)
 def _combine(rows, starts, i0, i1, t, weights, j, line):
     """Make line = sum_i weights[i, j] rows of i for target t."""
     i = i0
@@ -53,7 +54,7 @@ def _combine(rows, starts, i0, i1, t, weights, j, line):
         i += 1
 
 
-@kernel
+@register_jitable
 def _side_by_side(rows, starts, j0, j1):
     """Rows of atoms j0 to j1 for the same targets in one line each."""
     n, n_features = starts[j0 + 1] - starts[j0], rows.shape[1]
@@ -61,11 +62,12 @@ def _side_by_side(rows, starts, j0, j1):
     for j in range(j0, j1):
         at = (j - j0) * n_features
         for t in range(n):
-            out[t, at : at + n_features] = rows[starts[j] + t]
+            for f in range(n_features):
+                out[t, at + f] = rows[starts[j] + t, f]
     return out
 
 
-@kernel
+@register_jitable
 def _combined(rows, starts, i0, i1, c, j0, j1):
     """Rows summed over the atoms i with weights c, side by side for the atoms j."""
     n, n_features = starts[i0 + 1] - starts[i0], rows.shape[1]
@@ -77,7 +79,7 @@ def _combined(rows, starts, i0, i1, c, j0, j1):
     return out
 
 
-@kernel
+@register_jitable
 def _weighted(d, p, starts, i0, i1, j0, j1):
     """Products d p of every target of the left, side by side for all m, i and j."""
     n, n_terms = starts[i0 + 1] - starts[i0], d.shape[0]
@@ -92,7 +94,7 @@ def _weighted(d, p, starts, i0, i1, j0, j1):
     return out
 
 
-@kernel
+@register_jitable
 def _opposite(q, starts, i0, i1, j0, j1):
     """Products q of every target of the right, in the order of `_weighted`."""
     n, n_terms = starts[j0 + 1] - starts[j0], q.shape[0]
@@ -107,7 +109,16 @@ def _opposite(q, starts, i0, i1, j0, j1):
     return out
 
 
-@kernel
+@register_jitable
+def _add_product(ours, theirs, out, v, u):
+    """Add ``ours @ theirs.T`` to the part of out that begins at (v, u)."""
+    block = np.dot(ours, theirs.T)
+    for t in range(block.shape[0]):
+        for s in range(block.shape[1]):
+            out[v + t, u + s] += block[t, s]
+
+
+@register_jitable
 def _add_dense(left, right, c, d, p, q, out):
     """Do it where all atoms of a structure have rows for the same targets.
 
@@ -125,17 +136,16 @@ def _add_dense(left, right, c, d, p, q, out):
             i0, i1 = edges[a], edges[a + 1]
             if others[j0] > owners[i0]:
                 continue
-            block = np.dot(_combined(rows, starts, i0, i1, c, j0, j1), theirs.T)
+            v = targets[starts[i0]]
+            ours = _combined(rows, starts, i0, i1, c, j0, j1)
+            _add_product(ours, theirs, out, v, u)
             if d.shape[0]:
                 weighted = _weighted(d, p, starts, i0, i1, j0, j1)
-                block += np.dot(weighted, _opposite(q, starts_r, i0, i1, j0, j1).T)
-            v = targets[starts[i0]]
-            for t in range(block.shape[0]):
-                for s in range(block.shape[1]):
-                    out[v + t, u + s] += block[t, s]
+                opposite = _opposite(q, starts_r, i0, i1, j0, j1)
+                _add_product(weighted, opposite, out, v, u)
 
 
-@kernel
+@register_jitable
 def _add_atom(rows, starts, targets, c, d, p, i, j, place, n, t0, sums):
     """Add the rows of atom i, and its terms in columns of its own, as seen by j."""
     same, n_features = c[i, j], rows.shape[1]
@@ -147,7 +157,21 @@ def _add_atom(rows, starts, targets, c, d, p, i, j, place, n, t0, sums):
             sums[t, n_features + m * n + place] = d[m, i, j] * p[m, r, j]
 
 
-@kernel
+@register_jitable
+def _seen_by(rows, q, r0, r1, i0, i1):
+    """Rows r0 to r1 of an atom, and its products with the atoms i in columns after them."""
+    n_features, n, n_terms = rows.shape[1], i1 - i0, q.shape[0]
+    out = np.empty((r1 - r0, n_features + n_terms * n))
+    for r in range(r0, r1):
+        for f in range(n_features):
+            out[r - r0, f] = rows[r, f]
+        for m in range(n_terms):
+            for i in range(n):
+                out[r - r0, n_features + m * n + i] = q[m, i0 + i, r]
+    return out
+
+
+@register_jitable
 def _add_sparse(left, right, c, d, p, q, out):
     """Do it for any rows: one product for each atom j, the atoms i summed before."""
     owners, starts, targets, rows = left
@@ -167,12 +191,7 @@ def _add_sparse(left, right, c, d, p, q, out):
             for i in range(i0, i1):
                 _add_atom(rows, starts, targets, c, d, p, i, j, i - i0, n, t0, sums)
             r0, r1 = starts_r[j], starts_r[j + 1]
-            theirs = np.empty((r1 - r0, sums.shape[1]))
-            theirs[:, :n_features] = rows_r[r0:r1]
-            for m in range(n_terms):
-                at = n_features + m * n
-                theirs[:, at : at + n] = q[m, i0:i1, r0:r1].T
-            products = np.dot(sums, theirs.T)
+            products = np.dot(sums, _seen_by(rows_r, q, r0, r1, i0, i1).T)
             for t in range(len(products)):
                 for r in range(r1 - r0):
                     out[t0 + t, targets_r[r0 + r]] += products[t, r]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba import njit
 from numpy.polynomial.legendre import leggauss
 from scipy.special import sph_harm_y, spherical_in
 
@@ -16,6 +17,11 @@ from skatom.featurizers._soap.radial import (
 )
 
 R_BASIS, SIGMA = 4.0, 0.5
+
+
+@njit
+def fill(n, l_max, table, near, out):
+    fill_harmonics(n, l_max, table, near, out)
 
 
 def hermite(table, radii, n_functions):
@@ -128,7 +134,7 @@ def harmonics(vectors, l_max):
     near = np.zeros((3, 8))
     near[[X, Y, Z]] = np.resize(vectors, (8, 3)).T
     out = np.zeros(((l_max + 1) ** 2, 8))
-    fill_harmonics(8, l_max, ladder(l_max), near, out)
+    fill(8, l_max, ladder(l_max), near, out)
     return out
 
 
