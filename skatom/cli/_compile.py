@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from importlib.util import find_spec
 from multiprocessing import get_context
 
@@ -28,15 +28,20 @@ def compiled_classes() -> dict[str, type]:
     return {name: cls for name, cls in public.items() if hasattr(cls, "_warm_up")}
 
 
-def tasks() -> list[tuple[str, ...]]:
-    """Group what shares kernels, to be compiled in one process, the largest first."""
-    groups: dict[str, tuple[str, ...]] = {
-        "ACSF": (MODELS,)
-    }  # which models are used with
-    for name, cls in compiled_classes().items():
-        first = cls._shares_kernels_of or name
-        groups[first] = (name, *groups.get(first, ()))
-    return sorted(groups.values(), key=len, reverse=True)
+def tasks() -> dict[str, str | None]:
+    """Name everything that is compiled, and what has to be there before: shared kernels.
+
+    Returns
+    -------
+    after : dict of str to str or None
+    """
+    classes = compiled_classes().items()
+    featurizers = {name: cls._shares_kernels_of or NEIGHBORS for name, cls in classes}
+    return {
+        NEIGHBORS: None,
+        **featurizers,
+        MODELS: "ACSF",
+    }  # with which models are used
 
 
 def precompile(n_jobs: int = 1) -> Iterator[tuple[str, float]]:
@@ -54,33 +59,34 @@ def precompile(n_jobs: int = 1) -> Iterator[tuple[str, float]]:
     seconds : float
         Wall time it took.
     """
-    yield from compile_task((NEIGHBORS,))  # which all others need
-    waiting = tasks()
-    with ProcessPoolExecutor(
-        min(n_jobs, len(waiting)), mp_context=get_context("spawn")
-    ) as pool:
-        running = [pool.submit(compile_task, task) for task in waiting]
-        for done in as_completed(running):
-            yield from done.result()
+    after, ready, running = tasks(), [NEIGHBORS], {}
+    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        while ready or running:
+            # what others wait for goes first, and what had to wait goes next
+            ready.sort(key=lambda n: (n not in after.values(), after[n] == NEIGHBORS))
+            while ready and len(running) < n_jobs:
+                name = ready.pop(0)
+                running[pool.submit(compile_task, name)] = name
+            for one in wait(running, return_when=FIRST_COMPLETED).done:
+                name = running.pop(one)
+                yield name, one.result()
+                ready += [other for other, first in after.items() if first == name]
 
 
-def compile_task(names: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Use kernels, and tell how long each group took."""
+def compile_task(name: str) -> float:
+    """Use kernels, and tell how many seconds it took."""
     frames = with_labels(check_frames())
-    times = []
-    for name in names:
-        start = time.perf_counter()
-        if name == NEIGHBORS:
-            pairs = neighbor_pairs(check_structures(frames), 5.0)
-            pairs.moved(check_structures(frames).flat.positions, np.eye(3))
-        elif name == MODELS:
-            _fit_models(frames)
-        else:
-            cls = compiled_classes()[name]
-            for parameters in cls._warm_up:
-                _use(cls(**parameters), frames)
-        times.append((name, time.perf_counter() - start))
-    return times
+    start = time.perf_counter()
+    if name == NEIGHBORS:
+        pairs = neighbor_pairs(check_structures(frames), 5.0)
+        pairs.moved(check_structures(frames).flat.positions, np.eye(3))
+    elif name == MODELS:
+        _fit_models(frames)
+    else:
+        cls = compiled_classes()[name]
+        for parameters in cls._warm_up:
+            _use(cls(**parameters), frames)
+    return time.perf_counter() - start
 
 
 def _use(featurizer, frames) -> None:

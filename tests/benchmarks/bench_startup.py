@@ -60,11 +60,10 @@ def cold_start(name, cache, repeats):
 
 def call_everything(only=None):
     """Use every compiled function of the package, one group of them after the other."""
-    from skatom.cli._compile import NEIGHBORS, compile_task, tasks
+    from skatom.cli._compile import compile_task, tasks
 
-    for task in ((NEIGHBORS,), *tasks()) if only is None else [(only,)]:
-        for name, spent in compile_task(task):
-            print(f"| {name} | {spent:.1f} |")
+    for name in tasks() if only is None else [only]:
+        print(f"| {name} | {compile_task(name):.1f} |")
     if only is None:
         print(f"| not called: {', '.join(never_compiled())} | |")
 

@@ -235,11 +235,9 @@ COMPILE = """
 import sys
 from numba.core.dispatcher import Dispatcher
 
-from skatom.cli._compile import NEIGHBORS, compile_task, tasks
+from skatom.cli._compile import compile_task, tasks
 
-every = [(NEIGHBORS,), *tasks()]
-done = [name for task in every for name, _ in compile_task(task)]
-assert done == [name for task in every for name in task]
+assert all(compile_task(name) > 0.0 for name in tasks())
 for name, module in list(sys.modules.items()):
     if name.startswith(("skatom.featurizers.", "skatom.neighbors.")):
         for key, value in vars(module).items():
