@@ -158,6 +158,7 @@ def test_rows_of_atoms_agree_with_themselves_in_all_directions():
     )
 
 
+@pytest.mark.filterwarnings("ignore::skatom.labels.LabelWarning")  # made-up forces
 def test_rows_of_atoms_train_a_model_on_forces():
     X = frames(scale=0.02)[:3]
     for seed, atoms in enumerate(X):

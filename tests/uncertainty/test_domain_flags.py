@@ -81,6 +81,7 @@ def test_every_flag_sees_a_bond_longer_than_any():
         flags.grades(other)
 
 
+@pytest.mark.filterwarnings("ignore:.*has learned nothing")  # of O, as asked
 def test_species_that_were_not_trained_on_have_infinite_grades():
     frames, y = dimers(60)
     steps = ACSF(r_cut=3.0, species=["H", "O"]), Pool(), Ridge()

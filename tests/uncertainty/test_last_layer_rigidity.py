@@ -228,6 +228,7 @@ def test_error_bars_tell_directions_without_data():
 # -- where it works ------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*has learned nothing")  # of Cu, in one fold
 def test_pooled_and_wrapped_linear_models_are_taken(frames, y):
     sums = RadialSums(species=["H", "C", "O", "Cu"])
     pooled = make_pipeline(sums, Pool("sum"), StandardScaler(), Ridge()).fit(frames, y)

@@ -244,6 +244,7 @@ def test_outlier_detectors_of_scikit_learn_serve_as_scores():
 # -- calibration structures that were trained on ----------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::skatom.labels.LabelWarning")  # noise
 def test_structures_that_were_trained_on_are_refused_by_content():
     frames, y = dimers(60)
     model = make_pipeline(ACSF(r_cut=3.0), PerAtom(StandardScaler()), AtomicRidge())
