@@ -166,7 +166,7 @@ def test_classes_are_named_by_their_imports(tmp_path):
 
 def test_a_search_comes_back_with_the_scorer_that_it_was_judged_by(tmp_path):
     search = GridSearchCV(
-        scaled(AtomicRidge()),
+        scaled(AtomicRidge(1e-3)),
         {"atomicridge__alpha": [1.0]},
         scoring=neg_force_mae,
         cv=2,
@@ -188,12 +188,12 @@ def scaled(model):
     [
         scaled(AtomicKernelRidge()),
         scaled(AtomicKernelRidge(n_references=20)),
-        scaled(AtomicRidge()),
+        scaled(AtomicRidge(1e-3)),
         scaled(NeuralNetworkRegressor(max_epochs=2, random_state=0)),
         scaled(make_pipeline(Pool(), GaussianProcessRegressor(alpha=1e-3))),
-        DeltaRegressor(scaled(AtomicRidge())),
-        ConformalRegressor(scaled(AtomicRidge()), calibration_size=4, random_state=0),
-        CrossConformalRegressor(scaled(AtomicRidge()), cv=2),
+        DeltaRegressor(scaled(AtomicRidge(1e-3))),
+        ConformalRegressor(scaled(AtomicRidge(1e-3)), calibration_size=4, random_state=0),
+        CrossConformalRegressor(scaled(AtomicRidge(1e-3)), cv=2),
     ],
     ids=["exact", "sparse", "ridge", "network", "pooled", "delta", "conformal", "cv+"],
 )
@@ -214,7 +214,7 @@ def test_potentials_come_back_with_the_same_forces(estimator, tmp_path, recwarn)
 
 def test_flags_come_back(tmp_path):
     data = load_dataset("malonaldehyde", "train")
-    estimator = scaled(AtomicRidge()).fit(data.frames[:20], data.energies[:20])
+    estimator = scaled(AtomicRidge(1e-3)).fit(data.frames[:20], data.energies[:20])
     flags = DomainFlags(estimator, ["distance", "range", "d_optimality"])
     flags.set_params(random_state=0).fit(data.frames[:20])
     loaded = load(save(flags, tmp_path / "flags.skatom"))
@@ -226,7 +226,7 @@ def test_flags_come_back(tmp_path):
 def test_watch_over_a_potential_comes_back(tmp_path):
     data = load_dataset("malonaldehyde", "train")
     X, y = data.frames[:30], data.energies[:30]
-    watch = FeatureDistance(scaled(AtomicRidge()).fit(X, y), random_state=0).fit(X)
+    watch = FeatureDistance(scaled(AtomicRidge(1e-3)).fit(X, y), random_state=0).fit(X)
     loaded = load(save(watch, tmp_path / "watch.skatom"))
     np.testing.assert_array_equal(loaded.grade(X), watch.grade(X))
 
