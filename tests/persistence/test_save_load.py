@@ -192,7 +192,9 @@ def scaled(model):
         scaled(NeuralNetworkRegressor(max_epochs=2, random_state=0)),
         scaled(make_pipeline(Pool(), GaussianProcessRegressor(alpha=1e-3))),
         DeltaRegressor(scaled(AtomicRidge(1e-3))),
-        ConformalRegressor(scaled(AtomicRidge(1e-3)), calibration_size=4, random_state=0),
+        ConformalRegressor(
+            scaled(AtomicRidge(1e-3)), calibration_size=4, random_state=0
+        ),
         CrossConformalRegressor(scaled(AtomicRidge(1e-3)), cv=2),
     ],
     ids=["exact", "sparse", "ridge", "network", "pooled", "delta", "conformal", "cv+"],
